@@ -1,0 +1,80 @@
+//! What an application asks of the session.
+
+use super::{RootId, SocketId, Target, TorrentId};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// Something that the application wants. Each is answered by a notice that carries the command's id.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Listen for peers on TCP, and open UDP on the same port.
+    Listen {
+        /// Name for the TCP socket.
+        tcp: SocketId,
+        /// Name for the UDP socket, bound to the port that TCP got; `None`: no UDP.
+        udp: Option<SocketId>,
+        /// Where; port 0 lets the system choose.
+        addr: SocketAddr,
+        /// The network device to bind to; `None`: any.
+        device: Option<String>,
+    },
+    /// Add a torrent and start it.
+    Add(Box<AddTorrent>),
+    /// Tell a torrent of peers.
+    AddPeers {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Their addresses; names are resolved.
+        peers: Vec<Target>,
+    },
+    /// Stop a torrent and forget it. Its files stay.
+    Remove {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Stop everything in order: tell trackers, save resume data, close; answered by
+    /// [`Notice::Stopped`](super::Notice::Stopped) within
+    /// [`SessionConfig::shutdown_limit`](super::SessionConfig::shutdown_limit).
+    Shutdown,
+}
+
+/// A torrent to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddTorrent {
+    /// The bytes of a `.torrent` file.
+    pub metainfo: Bytes,
+    /// The folder it is stored under.
+    pub root: RootId,
+    /// Trackers to use besides the torrent's own, a tier each.
+    pub extra_trackers: Vec<String>,
+    /// Whether to use trackers at all, the torrent's or extra ones.
+    pub use_trackers: bool,
+    /// Peers that are known from elsewhere (`--peer`). They are dialled for as long as the torrent runs.
+    pub peers: Vec<Target>,
+    /// When to stop once everything is there.
+    pub goal: SeedGoal,
+    /// Whether files that were there before and hold nothing of the torrent may be overwritten.
+    pub overwrite: bool,
+    /// Whether to distrust the resume data and check every piece.
+    pub recheck: bool,
+    /// Whether nothing may be downloaded: the data are there, and are seeded as far as they are right.
+    pub seed_only: bool,
+}
+
+/// When a torrent that has everything is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeedGoal {
+    /// At once.
+    None,
+    /// When uploaded / size has reached this, in thousandths.
+    Ratio(u32),
+    /// After seeding for this long.
+    Time(Duration),
+    /// Never.
+    Forever,
+}

@@ -1,0 +1,72 @@
+//! Every limit and every interval, each with the reason for its number.
+
+mod announce;
+mod candidates;
+mod choke;
+mod peer;
+mod persist;
+mod pick;
+mod session;
+
+pub use announce::AnnounceConfig;
+pub use candidates::CandidateConfig;
+pub use choke::ChokeConfig;
+pub use peer::PeerConfig;
+pub use persist::PersistConfig;
+pub use pick::PickConfig;
+pub use session::SessionConfig;
+
+use core::fmt;
+
+/// What a session is told once, at its start. Part of a recording, defaults written out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The session as a whole: sockets, limits over all torrents.
+    pub session: SessionConfig,
+    /// Each peer connection.
+    pub peer: PeerConfig,
+    /// Which blocks are asked for.
+    pub pick: PickConfig,
+    /// Who is served.
+    pub choke: ChokeConfig,
+    /// Addresses of peers, and whom to dial.
+    pub candidates: CandidateConfig,
+    /// Announcing to trackers.
+    pub announce: AnnounceConfig,
+    /// When what is on the disk may be claimed.
+    pub persist: PersistConfig,
+}
+
+/// A configuration that cannot work; the text names the field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The field, as `section.name`.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "configuration: {}: {}", self.field, self.problem)
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+impl Config {
+    /// Checks every section.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.session.check()?;
+        self.peer.check()?;
+        self.pick.check()?;
+        self.choke.check()?;
+        self.candidates.check()?;
+        self.announce.check()?;
+        self.persist.check()
+    }
+}
+
+pub(crate) fn require(holds: bool, field: &'static str, problem: &'static str) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError { field, problem }) }
+}

@@ -1,0 +1,63 @@
+use super::{ConfigError, require};
+use alloc::string::String;
+use core::time::Duration;
+
+/// Limits over the whole session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// What we call ourselves in the extended handshake and to HTTP trackers.
+    pub client: String,
+    /// The first eight bytes of our peer ids (BEP 20): `-` two letters, four version characters, `-`.
+    pub peer_id_prefix: [u8; 8],
+    /// The most torrents. Each costs its hashes and a bitfield; ten thousand idle ones are normal.
+    pub max_torrents: u32,
+    /// The most peer connections over all torrents, 200 as the other clients have it; each costs a socket.
+    pub max_peers: u32,
+    /// The most peer connections of one torrent.
+    pub max_peers_per_torrent: u32,
+    /// The most accepted connections that have not told their torrent yet. A stranger holds one for at most
+    /// [`PeerConfig::handshake_timeout`](super::PeerConfig::handshake_timeout).
+    pub max_unrouted: u32,
+    /// The most dials under way at once. Home routers drop state when there are many.
+    pub max_half_open: u32,
+    /// The most dials begun in a second (libtorrent: 30).
+    pub dials_per_second: u32,
+    /// The most bytes handed to the disk and not yet written; above it nothing is read from peers. Half a second of a
+    /// fast disk; it bounds memory when the disk is slow.
+    pub max_disk_queue: u64,
+    /// The most bytes asked from the disk or waiting in send queues, over all peers.
+    pub max_read_ahead: u64,
+    /// How long stopping may take, trackers included (libtorrent's `stop_tracker_timeout`: 5 s).
+    pub shutdown_limit: Duration,
+}
+
+impl Default for SessionConfig {
+    fn default() -> SessionConfig {
+        SessionConfig {
+            client: String::from(concat!("Parcacik ", env!("CARGO_PKG_VERSION"))),
+            peer_id_prefix: *b"-Pk0010-",
+            max_torrents: 50_000,
+            max_peers: 200,
+            max_peers_per_torrent: 100,
+            max_unrouted: 50,
+            max_half_open: 50,
+            dials_per_second: 30,
+            max_disk_queue: 16 << 20,
+            max_read_ahead: 16 << 20,
+            shutdown_limit: Duration::from_secs(5),
+        }
+    }
+}
+
+impl SessionConfig {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        require(self.client.len() <= 100, "session.client", "is longer than 100 bytes")?;
+        require(self.max_torrents > 0 && self.max_torrents < 1 << 24, "session.max_torrents", "is not in 1..2^24")?;
+        require(self.max_peers > 0, "session.max_peers", "is 0")?;
+        require(self.max_peers_per_torrent > 0, "session.max_peers_per_torrent", "is 0")?;
+        require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
+        require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
+        require(self.max_disk_queue >= 1 << 20, "session.max_disk_queue", "is less than 1 MiB")?;
+        require(self.max_read_ahead >= 1 << 20, "session.max_read_ahead", "is less than 1 MiB")
+    }
+}

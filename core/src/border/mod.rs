@@ -1,0 +1,29 @@
+//! Every word between the core and a driver.
+//!
+//! Floor 0: nothing here knows a protocol. [`Event`] and [`Action`] name ids, bytes, addresses, time and work; every
+//! machine of the core can emit them, so one that is used alone (a tracker server, a crawler's node) speaks the same words
+//! as the whole session.
+
+mod action;
+mod command;
+mod config;
+mod event;
+mod fault;
+mod ids;
+mod notice;
+mod storage;
+mod work;
+
+pub use action::{Action, Actions, Route, SocketKind, Target};
+pub use command::{AddTorrent, Command, SeedGoal};
+pub use config::{
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, PeerConfig, PersistConfig, PickConfig, SessionConfig,
+};
+pub use event::Event;
+pub use fault::{CloseReason, IoFault, PeerFault};
+pub use ids::{
+    CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId,
+};
+pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
+pub use storage::{FileRange, LayoutFile, StorageLayout};
+pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

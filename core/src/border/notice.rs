@@ -1,0 +1,233 @@
+//! What the core tells the application: not to be done, only to be known.
+
+use super::{CloseReason, CommandId, InfoHashes, IoFault, PeerId, PeerKey, SocketId, TorrentId};
+use alloc::string::String;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// Something the application may want to know. Made by the session and its torrents only.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A command could not be done.
+    CommandFailed {
+        /// The command.
+        command: CommandId,
+        /// Why.
+        error: CommandError,
+    },
+    /// Answers `Listen`, once for each socket.
+    Listening {
+        /// The command.
+        command: CommandId,
+        /// The socket.
+        sock: SocketId,
+        /// The address it has.
+        local: SocketAddr,
+    },
+    /// Answers `Add`: the first notice of a torrent.
+    Added {
+        /// The command.
+        command: CommandId,
+        /// The torrent's name in this session.
+        torrent: TorrentId,
+        /// The torrent's hashes.
+        hashes: InfoHashes,
+        /// Its name, safe as a file name.
+        name: String,
+    },
+    /// A torrent has gone on to another state.
+    State {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The state it is in now.
+        state: TorrentState,
+    },
+    /// A piece has been checked and is there.
+    PieceDone {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The piece.
+        piece: u32,
+    },
+    /// A piece that was downloaded failed its hash; it is fetched again.
+    PieceFailed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The piece.
+        piece: u32,
+    },
+    /// Everything that was wanted is there, checked and written.
+    Finished {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// The seed goal has been reached (at once, where there is none) and all that is claimed is on the disk.
+    Done {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Answers `Remove`, and ends what is told about the torrent.
+    Removed {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// A peer connection is ready for messages.
+    PeerConnected {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The connection.
+        peer: PeerKey,
+        /// Its address.
+        addr: SocketAddr,
+        /// What it calls itself. Never trusted.
+        id: PeerId,
+        /// Whether the peer dialled us.
+        incoming: bool,
+    },
+    /// A peer connection has ended; also told of one that never became ready.
+    PeerClosed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Its address.
+        addr: SocketAddr,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// An address is banned: it sent corrupt data.
+    PeerBanned {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// A tracker answered.
+    TrackerAnswered {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The tracker's URL.
+        url: String,
+        /// How many peers it named.
+        peers: u32,
+        /// How long until it is asked again.
+        interval: Duration,
+        /// What it wants to say, cut and cleaned. Untrusted text.
+        warning: Option<String>,
+    },
+    /// A tracker failed.
+    TrackerFailed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The tracker's URL.
+        url: String,
+        /// Why, in words. Holds untrusted text, cut and cleaned.
+        why: String,
+        /// How long until it is tried again; `None`: not in this session.
+        retry: Option<Duration>,
+    },
+    /// The storage failed. The torrent goes on as far as it can, and tries again.
+    StorageFailed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Why.
+        fault: IoFault,
+    },
+    /// Resume data that claim so many pieces are safely stored.
+    Saved {
+        /// The torrent.
+        torrent: TorrentId,
+        /// How many pieces they claim.
+        pieces: u32,
+    },
+    /// Answers `Shutdown`: everything is closed. The last notice.
+    Stopped,
+}
+
+/// What a torrent is doing.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TorrentState {
+    /// Looking at what is on the disk.
+    Checking,
+    /// Fetching what is missing.
+    Downloading,
+    /// Everything that is wanted is there.
+    Seeding,
+    /// Stopped by a fault that does not heal by itself.
+    Failed(IoFault),
+    /// Stopping: telling trackers, saving.
+    Stopping,
+}
+
+/// Why a command was not done.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// The metainfo was refused; the text says where and why.
+    BadMetainfo(String),
+    /// The torrent has no v1 part, and v2 transfers are not supported.
+    V2Only,
+    /// The torrent is in the session already.
+    Duplicate(TorrentId),
+    /// There is no such torrent.
+    NoSuchTorrent,
+    /// The socket could not be opened.
+    Bind(IoFault),
+    /// A URL was refused; the text says which and why.
+    BadUrl(String),
+    /// The session is shutting down.
+    Stopping,
+    /// A limit of the configuration is reached.
+    Limit,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CommandError::BadMetainfo(why) => write!(f, "not a usable torrent: {why}"),
+            CommandError::V2Only => f.write_str("the torrent is v2 only, which cannot be transferred yet"),
+            CommandError::Duplicate(_) => f.write_str("the torrent has been added already"),
+            CommandError::NoSuchTorrent => f.write_str("no such torrent"),
+            CommandError::Bind(fault) => write!(f, "cannot listen: {fault}"),
+            CommandError::BadUrl(why) => write!(f, "unusable URL: {why}"),
+            CommandError::Stopping => f.write_str("the session is shutting down"),
+            CommandError::Limit => f.write_str("a limit of the configuration is reached"),
+        }
+    }
+}
+
+impl core::error::Error for CommandError {}
+
+/// A peer connection at a glance, for views.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerSummary {
+    /// The connection.
+    pub peer: PeerKey,
+    /// Its address.
+    pub addr: SocketAddr,
+    /// What it calls itself. Never trusted.
+    pub id: Option<PeerId>,
+    /// Its client's name out of the extended handshake, cut and cleaned. Untrusted.
+    pub client: Option<String>,
+    /// Whether the peer dialled us.
+    pub incoming: bool,
+    /// How many pieces it has.
+    pub pieces: u32,
+    /// Whether it chokes us.
+    pub choking_us: bool,
+    /// Whether it wants something of us.
+    pub interested: bool,
+    /// Whether we choke it.
+    pub choked: bool,
+    /// Whether we want something of it.
+    pub wanted: bool,
+    /// Bytes a second of content from it.
+    pub download_rate: u64,
+    /// Bytes a second of content to it.
+    pub upload_rate: u64,
+    /// Requests that it has not answered yet.
+    pub requests_out: u32,
+    /// Requests of it that we have not answered yet.
+    pub requests_in: u32,
+}

@@ -1,0 +1,195 @@
+//! Work that is done outside: disk, names, HTTP.
+
+use super::{InfoHash, RootId, StorageLayout, TorrentId};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+/// A piece of work. Any number may be under way; they end in any order, but for one torrent a `Read`, `Verify` or `Sync` sees every
+/// `Write` that *ended* before it was started.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Learn where a torrent lies. Creates nothing. Comes before all other disk work on it. Ends with [`JobResult::Done`].
+    Open {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The folder it is stored under.
+        root: RootId,
+        /// Its files.
+        layout: Arc<StorageLayout>,
+    },
+    /// Close a torrent's files and forget it. Ends with [`JobResult::Done`].
+    Release {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Look which files exist. Ends with [`JobResult::Checked`].
+    Check {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Create the files of no length, and folders, so that a torrent of nothing else is complete too. Ends with [`JobResult::Done`].
+    CreateEmpty {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Read content. Ends with [`JobResult::Read`], or `ShortRead` when a file is missing or too short.
+    Read {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The piece.
+        piece: u32,
+        /// Where in the piece, in bytes.
+        begin: u32,
+        /// How many bytes, not beyond the piece.
+        length: u32,
+    },
+    /// Write content. Ends with [`JobResult::Done`] when a later read sees it (not: when it would survive a power cut).
+    Write {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The piece.
+        piece: u32,
+        /// Where in the piece, in bytes.
+        begin: u32,
+        /// The content, not beyond the piece.
+        bytes: Bytes,
+    },
+    /// Hash a piece as it stands on the disk. Ends with [`JobResult::Verified`]. A driver may have hashed the bytes on
+    /// their way to the disk; the answer is the same. A file that is missing or short makes a mismatch, not a fault.
+    Verify {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The piece.
+        piece: u32,
+        /// Its length in bytes.
+        length: u32,
+        /// The hash it should have.
+        expect: PieceHash,
+        /// Whether the hash of each 16 KiB block is wanted too (to find who sent a bad one).
+        blocks: bool,
+    },
+    /// Make everything that was written to the torrent's files survive a power cut. Ends with [`JobResult::Checked`]: the files as
+    /// they are then.
+    Sync {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Store resume data, whole or not at all: temporary file, sync, rename, sync of the folder. The one before is kept beside it. Ends with [`JobResult::Done`].
+    Save {
+        /// Whose.
+        key: InfoHash,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Fetch resume data. Ends with [`JobResult::Loaded`].
+    Load {
+        /// Whose.
+        key: InfoHash,
+    },
+    /// Look up a host's addresses. Ends with [`JobResult::Resolved`].
+    Resolve {
+        /// The name; may be an address in text.
+        host: String,
+    },
+    /// One HTTP request to one address. Redirects are not followed. Ends with [`JobResult::Http`].
+    Http(HttpRequest),
+}
+
+/// The hash that a piece should have.
+#[non_exhaustive]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PieceHash {
+    /// SHA-1 of the piece (BEP 3).
+    Sha1([u8; 20]),
+}
+
+impl core::fmt::Debug for PieceHash {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let PieceHash::Sha1(hash) = self;
+        f.write_str(&super::ids::hex(hash))
+    }
+}
+
+/// A GET to one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Where to connect.
+    pub to: SocketAddr,
+    /// Whether by TLS; the certificate is checked against `host`.
+    pub tls: bool,
+    /// The host of the URL, for `Host`, SNI and the certificate; IPv6 in brackets.
+    pub host: String,
+    /// The port of the URL.
+    pub port: u16,
+    /// Path and query, sent byte for byte.
+    pub path: String,
+    /// `User-Agent`; none is sent when `None`.
+    pub user_agent: Option<String>,
+    /// The address to dial from; the system's choice when `None`.
+    pub from: Option<IpAddr>,
+    /// The most bytes of a body, after decoding.
+    pub body_limit: u32,
+    /// The longest time for the whole exchange.
+    pub time_limit: Duration,
+}
+
+/// An HTTP answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// `Location`, when there is one; never followed by the driver.
+    pub location: Option<String>,
+    /// `Retry-After` in seconds, when it is a number.
+    pub retry_after: Option<u32>,
+    /// The body, decoded.
+    pub body: Bytes,
+}
+
+/// How work ended well.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobResult {
+    /// It is done; there is nothing more to say.
+    Done,
+    /// The content that was read.
+    Read(Bytes),
+    /// What a piece hashed to.
+    Verified(Verdict),
+    /// The files, in the layout's order; pad files are `None`. `free`: bytes that the device has room for, where it can be told.
+    Checked {
+        /// Each file as it is; `None`: it does not exist.
+        files: Vec<Option<FileState>>,
+        /// Room on the device in bytes.
+        free: Option<u64>,
+    },
+    /// Resume data, the newest first; at most two. Empty when there are none.
+    Loaded(Vec<Bytes>),
+    /// A host's addresses, in the order to try them; at least one.
+    Resolved(Vec<IpAddr>),
+    /// An HTTP answer of whatever status.
+    Http(HttpResponse),
+}
+
+/// What a piece hashed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether it is the hash that was expected.
+    pub matches: bool,
+    /// SHA-1 of each 16 KiB block, where they were wanted and could be read.
+    pub blocks: Vec<[u8; 20]>,
+}
+
+/// A file as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileState {
+    /// Its length in bytes.
+    pub length: u64,
+    /// When it was last changed, in nanoseconds since 1970, as exact as the file system says.
+    pub modified: i64,
+}

@@ -1,0 +1,1 @@
+//! All torrents, sockets and limits.

@@ -1,0 +1,1 @@
+//! Runs parcacik-core on smol.

@@ -1,0 +1,1 @@
+//! Simulated networks and hostile peers for parcacik-core.
