@@ -10,7 +10,7 @@
 use crate::border::{Action, TcpId};
 use crate::cx::Cx;
 use crate::time::Time;
-use crate::wire::HandshakeHead;
+use crate::wire::Handshake48;
 use alloc::collections::{BTreeMap, BTreeSet};
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
@@ -38,7 +38,7 @@ pub struct Routed {
     /// Who it is.
     pub remote: SocketAddr,
     /// What it said: reserved bits and info-hash.
-    pub head: HandshakeHead,
+    pub head: Handshake48,
     /// What it said after that.
     pub rest: Bytes,
     /// How many of the bytes just read belong to the head: `rest` ends where the read ended.
@@ -68,13 +68,13 @@ impl Acceptor {
         let stranger = self.waiting.get_mut(&tcp)?;
         let before = stranger.read.len();
         stranger.read.extend_from_slice(bytes);
-        match HandshakeHead::parse(&stranger.read) {
+        match Handshake48::parse(&stranger.read) {
             Ok(None) => None,
             Ok(Some(head)) => {
                 let stranger = self.forget(tcp)?;
                 let all = stranger.read.freeze();
-                let rest = all.slice(HandshakeHead::LENGTH..);
-                let consumed = HandshakeHead::LENGTH.saturating_sub(before) as u32;
+                let rest = all.slice(Handshake48::LENGTH..);
+                let consumed = Handshake48::LENGTH.saturating_sub(before) as u32;
                 Some(Routed { remote: stranger.remote, head, rest, consumed })
             }
             Err(_) => {

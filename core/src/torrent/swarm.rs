@@ -7,7 +7,7 @@ use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
 use crate::torrent::candidates::Source;
 use crate::torrent::choker::ChokePeer;
-use crate::wire::HandshakeHead;
+use crate::wire::Handshake48;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -115,7 +115,7 @@ impl Torrent {
         shared: &mut Shared,
         tcp: TcpId,
         remote: SocketAddr,
-        head: &HandshakeHead,
+        head: &Handshake48,
     ) -> Option<PeerKey> {
         let full = self.peers.len() >= cx.config.session.max_peers_per_torrent as usize
             || shared.peers >= cx.config.session.max_peers;
