@@ -1,1 +1,3 @@
 //! One torrent.
+pub mod blame;
+pub mod picker;
