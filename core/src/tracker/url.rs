@@ -194,9 +194,8 @@ impl TrackerUrl {
         if let Some(network_path) = location.strip_prefix("//") {
             return TrackerUrl::parse(&format!("{}://{network_path}", self.scheme.as_str()));
         }
-        let names_scheme = location
-            .split_once(':')
-            .is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?', '#']));
+        let names_scheme =
+            location.split_once(':').is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?', '#']));
         if names_scheme {
             return TrackerUrl::parse(location);
         }

@@ -18,8 +18,6 @@ pub struct AnnounceConfig {
     /// The most peers taken out of one answer; the rest is dropped. A UDP answer holds 200; some HTTP trackers send
     /// thousands, of which more than this could not be tried before the next answer.
     pub max_peers: u32,
-    /// The most trackers of one torrent; more are refused. Lists of 100 exist, and each costs about 300 bytes.
-    pub max_trackers: u32,
     /// The longest tracker id or host name of a peer taken out of an answer, in bytes. The id is sent back in each announce.
     pub max_tracker_id: u32,
     /// The longest text of a tracker (failure, warning) that is passed on, in characters.
@@ -28,7 +26,8 @@ pub struct AnnounceConfig {
     pub body_limit: u32,
     /// The most redirects followed in one announce. Five is what browsers' old rule and other clients allow.
     pub max_redirects: u32,
-    /// The most addresses of a host that are tried in one announce; each can cost a time-out.
+    /// The most addresses of a host that are tried in one announce; each can cost a time-out; two of
+    /// each family are the rule for big trackers.
     pub max_addresses: u32,
     /// How long looking up a tracker's host may take. System resolvers give up after 5 to 20 s.
     pub resolve_timeout: Duration,
@@ -67,12 +66,11 @@ impl Default for AnnounceConfig {
             num_want: 200,
             num_want_enough: 10,
             max_peers: 1000,
-            max_trackers: 200,
             max_tracker_id: 256,
             max_text: 200,
             body_limit: 1 << 20,
             max_redirects: 5,
-            max_addresses: 8,
+            max_addresses: 4,
             resolve_timeout: Duration::from_secs(20),
             http_timeout: Duration::from_secs(30),
             udp_wait: Duration::from_secs(15),
@@ -97,7 +95,6 @@ impl AnnounceConfig {
         require(self.num_want <= 10_000, "announce.num_want", "is more than 10000")?;
         require(self.num_want_enough <= self.num_want, "announce.num_want_enough", "is more than announce.num_want")?;
         require(self.max_peers > 0, "announce.max_peers", "is 0: trackers would be of no use")?;
-        require(self.max_trackers <= 10_000, "announce.max_trackers", "is more than 10000")?;
         require(self.body_limit >= 1024, "announce.body_limit", "is less than 1 KiB")?;
         require(self.max_addresses > 0, "announce.max_addresses", "is 0: no tracker could be asked")?;
         require(!self.resolve_timeout.is_zero(), "announce.resolve_timeout", "is 0")?;
