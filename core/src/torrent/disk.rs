@@ -53,8 +53,7 @@ impl Torrent {
         &mut self,
         cx: &mut Cx,
         shared: &mut Shared,
-        from: PeerKey,
-        addr: SocketAddr,
+        from: SocketAddr,
         block: Block,
         bytes: Bytes,
         piece_full: bool,
@@ -62,18 +61,18 @@ impl Torrent {
         let state = self.disk.pieces.entry(block.piece()).or_default();
         state.under_way += 1;
         state.full = piece_full;
-        state.senders.push((block.number(), addr));
+        state.senders.push((block.number(), from));
         shared.disk_queue += u64::from(block.length());
         let work = Work::Write { torrent: self.id, piece: block.piece().get(), begin: block.begin(), bytes };
-        self.start(cx, work, Purpose::Write { block, from });
+        self.start(cx, work, Purpose::Write(block));
     }
 
     /// A write has ended.
     pub(super) fn written(
         &mut self,
         cx: &mut Cx,
-        shared: &mut Shared,
         block: Block,
+        shared: &mut Shared,
         result: Result<JobResult, IoFault>,
     ) {
         shared.disk_queue = shared.disk_queue.saturating_sub(u64::from(block.length()));
@@ -130,7 +129,7 @@ impl Torrent {
                 }
                 self.piece_is_ours(cx, shared, piece);
                 self.verified_here += u64::from(self.facts.geometry.length(piece));
-                if self.picker.is_complete() {
+                if self.picker.missing_bytes() == 0 {
                     self.all_there(cx, shared);
                 }
             }
@@ -183,7 +182,7 @@ impl Torrent {
     }
 
     fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
-        self.candidates.ban(addr.ip());
+        self.candidates.ban(&cx.config.candidates, addr.ip());
         cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
         let guilty: Vec<PeerKey> = self
             .peers
@@ -216,7 +215,7 @@ impl Torrent {
     /// A piece that was ours is not there any more.
     pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         self.picker.piece_lost(piece);
-        self.persist.piece_lost(cx.now, piece);
+        self.persist.piece_lost(piece);
         self.recount_interest(cx, shared);
         self.tell_state(cx);
     }
@@ -247,20 +246,20 @@ impl Torrent {
         if !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
             return;
         }
-        while let Some(order) = self.persist.next(cx.now, cx.config) {
+        while let Some(order) = self.persist.next(cx.now, &cx.config.persist) {
             match order {
                 PersistOrder::Sync => self.start(cx, Work::Sync { torrent: self.id }, Purpose::Sync),
                 PersistOrder::Save(claims) => {
                     let pieces = claims.pieces.count();
                     let data = ResumeData {
-                        info_hash: self.info_hash(),
+                        hashes: self.facts.hashes,
                         generation: claims.generation,
-                        piece_count: self.facts.geometry.pieces(),
-                        total_length: self.facts.geometry.total_length(),
                         uploaded: self.total_uploaded(),
                         downloaded: self.total_downloaded(),
-                        files: claims.files,
+                        completed: self.completed_ever,
+                        examined: claims.examined,
                         pieces: claims.pieces,
+                        files: claims.files,
                     };
                     let work = Work::Save { key: self.info_hash(), bytes: Bytes::from(data.emit()) };
                     self.start(cx, work, Purpose::Save { pieces });
@@ -283,17 +282,19 @@ impl Torrent {
         if let Err(fault) = result {
             cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
         }
-        self.persist.synced(cx.now, result);
+        self.persist.synced(cx.now, &cx.config.persist, result);
     }
 
     pub(super) fn saved(&mut self, cx: &mut Cx, pieces: u32, result: Result<JobResult, IoFault>) {
         match result {
             Ok(_) => {
-                self.persist.saved(cx.now, Ok(()));
+                let first = !self.persist.may_write();
+                self.persist.saved(cx.now, &cx.config.persist, Ok(()));
+                self.refill |= first;
                 cx.out.notices.push(Notice::Saved { torrent: self.id, pieces });
             }
             Err(fault) => {
-                self.persist.saved(cx.now, Err(fault));
+                self.persist.saved(cx.now, &cx.config.persist, Err(fault));
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
         }

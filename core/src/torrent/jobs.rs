@@ -23,7 +23,7 @@ pub(super) enum Purpose {
     /// Hash the blocks of a piece that failed, to find who sent bad ones.
     Digest(PieceIndex),
     /// Write a block that came from a peer.
-    Write { block: Block, from: PeerKey },
+    Write(Block),
     /// Read a run of blocks for a peer.
     Upload { peer: PeerKey, run: ReadRun },
     /// Make writes durable.

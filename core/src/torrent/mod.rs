@@ -45,8 +45,8 @@ mod trackers;
 mod view;
 
 use crate::border::{
-    AddTorrent, Event, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, RootId, SeedGoal,
-    StorageLayout, TcpId, TorrentId, TorrentState, Work,
+    AddTorrent, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, RootId, SeedGoal,
+    StorageLayout, TorrentId, TorrentState, Work,
 };
 use crate::bitfield::Bitfield;
 use crate::cx::Cx;
@@ -109,6 +109,8 @@ struct Peer {
     interesting: u32,
     /// Whether its pieces are counted in the picker's availability.
     counted: bool,
+    /// Whether its handshake was completed.
+    ready: bool,
 }
 
 /// One torrent.
@@ -149,9 +151,12 @@ pub struct Torrent {
     jobs: Jobs,
     disk: disk::DiskState,
 
+    /// When the hungry may find something merely because time has gone by.
+    chance_at: Option<Time>,
     started_at: Time,
     finished_at: Option<Time>,
-    completed_here: bool,
+    /// Whether trackers have been told of the completion, in this run or an earlier one.
+    completed_ever: bool,
     goal_reached: bool,
     downloaded: Rate,
     uploaded: Rate,
@@ -190,7 +195,7 @@ impl Torrent {
             name: String::from(meta.name()),
             geometry,
             piece_hashes: meta.piece_hashes().clone(),
-            layout: Arc::new(meta.layout()),
+            layout: Arc::new(meta.layout().clone()),
             private: meta.private(),
         };
         let mut torrent = Torrent {
@@ -207,7 +212,7 @@ impl Torrent {
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
             candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number)),
             blame: Blame::new(&cx.config.pick),
-            persist: Persist::new(geometry, &nothing, false),
+            persist: Persist::fresh(geometry, meta.layout().files().len()),
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
@@ -219,9 +224,10 @@ impl Torrent {
             waiting_reads: BTreeSet::new(),
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
+            chance_at: None,
             started_at: cx.now,
             finished_at: None,
-            completed_here: false,
+            completed_ever: false,
             goal_reached: false,
             downloaded: Rate::default(),
             uploaded: Rate::default(),
@@ -265,14 +271,16 @@ impl Torrent {
             Phase::Stopping { until } => Some(until),
             _ => None,
         };
+        let active = running || stopping.is_some();
         [
             self.timers.first(),
             self.announcer.deadline(),
-            self.persist.deadline(cx.config),
             stopping,
+            if active { self.persist.deadline(&cx.config.persist) } else { None },
             if running { self.choker.deadline() } else { None },
             if running { self.disk.retry_at } else { None },
             if running { self.goal_deadline() } else { None },
+            if running { self.chance_at } else { None },
         ]
         .into_iter()
         .flatten()
@@ -290,13 +298,11 @@ impl Torrent {
             }
             self.drive(cx, shared, key, peer);
         }
-        if self.choker.deadline().is_some_and(|due| due <= cx.now) {
-            self.choke_round(cx, shared);
-        }
         self.announce_tick(cx, shared);
         self.disk_retry(cx);
-        self.check_goal(cx, shared);
-        self.persist.tick(cx.now);
+        if self.chance_at.is_some_and(|due| due <= cx.now) {
+            self.refill = true;
+        }
         self.settle(cx, shared);
         if let Phase::Stopping { until } = self.phase
             && until <= cx.now
@@ -328,7 +334,7 @@ impl Torrent {
             Purpose::Recheck(piece) => self.rechecked(cx, shared, piece, result),
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
-            Purpose::Write { block, from } => self.written(cx, shared, block, from, result),
+            Purpose::Write(block) => self.written(cx, block, shared, result),
             Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
@@ -339,9 +345,14 @@ impl Torrent {
 
     /// What is due after every call: nothing in it may depend on how the call came about.
     fn settle(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        if matches!(self.phase, Phase::Running) && self.choker.deadline().is_some_and(|due| due <= cx.now) {
+            self.choke_round(cx, shared);
+        }
         if self.refill {
             self.refill = false;
             self.feed_hungry(cx, shared);
+            // Somebody may get more of a piece on parole by waiting alone.
+            self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
         }
         self.persist_orders(cx);
         self.check_goal(cx, shared);
@@ -366,7 +377,7 @@ impl Torrent {
             have: self.picker.have(),
             listen_port: shared.listen_port(),
             metadata_size: None,
-            upload_only: self.picker.is_complete() || self.seed_only,
+            upload_only: self.only_gives(),
             private: self.facts.private,
         }
     }
@@ -374,12 +385,22 @@ impl Torrent {
     fn state(&self) -> TorrentState {
         match self.phase {
             Phase::Starting(_) => TorrentState::Checking,
-            Phase::Running if self.picker.is_complete() || self.seed_only => TorrentState::Seeding,
+            Phase::Running if self.only_gives() => TorrentState::Seeding,
             Phase::Running => TorrentState::Downloading,
             Phase::Failed(fault) => TorrentState::Failed(fault),
             Phase::Stopping { .. } => TorrentState::Stopping,
             Phase::Stopped => TorrentState::Stopped,
         }
+    }
+
+    /// Whether nothing is to be downloaded (any more).
+    fn only_gives(&self) -> bool {
+        self.seed_only || self.picker.missing_bytes() == 0
+    }
+
+    /// Whether a connection is still there.
+    pub(crate) fn has_peer(&self, key: PeerKey) -> bool {
+        self.peers.contains_key(&key)
     }
 
     /// Tells the application of a new state, once.

@@ -1,17 +1,18 @@
 //! Calls to and from the connections of a torrent.
 
 use super::{Peer, Phase, Purpose, Shared, Torrent};
-use crate::border::{Action, CloseReason, IoFault, JobResult, Notice, PeerKey, TcpId, Work};
+use crate::border::{Action, CloseReason, IoFault, JobResult, Notice, PeerId, PeerKey, TcpId, Work};
 use crate::cx::Cx;
 use crate::metainfo::{Block, PieceIndex};
 use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
 use crate::torrent::picker::{PickAsk, Received};
 use alloc::boxed::Box;
 use bytes::Bytes;
-use core::net::SocketAddr;
 
 /// How much is read from the disk at once for one peer: sixteen blocks, where bigger reads gain nothing more.
 const READ_RUN: u32 = 256 * 1024;
+/// A peer that sends a piece in so many seconds is given whole ones: shared pieces cost blame and gain nothing then.
+const WHOLE_PIECE_SECONDS: u64 = 5;
 
 impl Torrent {
     /// Puts a new connection in. `conn` has said its part of the handshake.
@@ -19,7 +20,7 @@ impl Torrent {
         shared.peers += 1;
         let mut conn = conn;
         conn.hold_reading(self.held);
-        let peer = Box::new(Peer { conn, timer: None, interesting: 0, counted: false });
+        let peer = Box::new(Peer { conn, timer: None, interesting: 0, counted: false, ready: false });
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -104,7 +105,7 @@ impl Torrent {
         said: PeerSaid,
     ) -> Option<CloseReason> {
         match said {
-            PeerSaid::Ready => return self.peer_ready(cx, key, peer),
+            PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
             PeerSaid::Pieces => {
                 if !peer.counted {
                     self.picker.peer_joined(peer.conn.pieces());
@@ -127,12 +128,11 @@ impl Torrent {
             PeerSaid::Choked { returned } | PeerSaid::Snubbed { returned } => self.give_back(key, &returned),
             PeerSaid::Rejected(block) => self.give_back(key, &[block]),
             PeerSaid::Unchoked | PeerSaid::AllowedFast(_) | PeerSaid::Suggested(_) => {}
-            PeerSaid::Interested => self.interest_changed(cx, shared, peer, true),
-            PeerSaid::NotInterested => self.interest_changed(cx, shared, peer, false),
+            PeerSaid::Interested | PeerSaid::NotInterested => self.interest_changed(cx, shared, peer),
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
-                if let Some(port) = peer.conn.listen_port() {
-                    self.candidates.listen_port(peer.conn.remote(), port);
+                if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
+                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
                 }
                 return self.nothing_to_exchange(peer);
             }
@@ -141,7 +141,15 @@ impl Torrent {
         None
     }
 
-    fn peer_ready(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) -> Option<CloseReason> {
+    /// Of two connections to one peer, whether the new one is to stay. Both ends must come to the same answer: when each has dialled
+    /// the other, the one that the lower peer id dialled stays; else the older.
+    fn is_the_survivor(&self, id: PeerId, peer: &Peer, twin: PeerKey) -> bool {
+        let Some(Some(twin)) = self.peers.get(&twin) else { return true };
+        let theirs_stays = id < self.peer_id;
+        peer.conn.incoming() != twin.conn.incoming() && peer.conn.incoming() == theirs_stays
+    }
+
+    fn peer_ready(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) -> Option<CloseReason> {
         let id = peer.conn.peer_id()?;
         let addr = peer.conn.remote();
         // One connection to each peer: the address may differ (it dialled us while we dialled it), the id does not.
@@ -150,13 +158,14 @@ impl Torrent {
             .iter()
             .filter(|&(&other, _)| other != key)
             .find_map(|(&other, slot)| slot.as_ref().filter(|slot| slot.conn.peer_id() == Some(id)).map(|_| other));
-        if twin.is_some() {
-            return Some(CloseReason::Duplicate);
+        if let Some(twin) = twin {
+            if !self.is_the_survivor(id, peer, twin) {
+                return Some(CloseReason::Duplicate);
+            }
+            self.order_to(cx, shared, twin, PeerOrder::Close(CloseReason::Duplicate));
         }
         self.ready_peers += 1;
-        if !peer.conn.incoming() {
-            self.candidates.connected(cx.now, addr);
-        }
+        peer.ready = true;
         cx.out.notices.push(Notice::PeerConnected {
             torrent: self.id,
             peer: key,
@@ -169,21 +178,18 @@ impl Torrent {
 
     /// Two sides that both only give have nothing to do with each other (BEP 21).
     fn nothing_to_exchange(&self, peer: &Peer) -> Option<CloseReason> {
-        let we_only_give = self.picker.is_complete() || self.seed_only;
+        let we_only_give = self.only_gives();
         let it_only_gives = peer.conn.is_seed() || peer.conn.upload_only();
-        (we_only_give && it_only_gives && peer.counted).then_some(CloseReason::BothSeeds)
+        (we_only_give && it_only_gives && peer.conn.pieces_known()).then_some(CloseReason::BothSeeds)
     }
 
     fn count_interesting(&self, peer: &Peer) -> u32 {
-        if self.seed_only || self.picker.is_complete() {
+        if self.only_gives() {
             return 0;
         }
         let pieces = peer.conn.pieces();
-        if self.picker.wants_all() {
-            return pieces.count_not_in(self.picker.have());
-        }
-        pieces.iter().filter_map(|number| self.facts.geometry.piece(number)).filter(|&piece| self.picker.wants(piece)).count()
-            as u32
+        let wanted = |number| self.facts.geometry.piece(number).is_some_and(|piece| self.picker.wants(piece));
+        pieces.iter().filter(|&number| wanted(number)).count() as u32
     }
 
     /// BEP 3: "Interest state must be kept up to date at all times".
@@ -212,11 +218,11 @@ impl Torrent {
     ) {
         self.downloaded.add(cx.now, u64::from(block.length()));
         match self.picker.received(key, block) {
-            Received::New { also_asked, .. } => {
+            Received::New { also_asked, piece_full } => {
                 for other in also_asked {
                     self.cancel_at(cx, shared, other, block);
                 }
-                self.write(cx, shared, key, block, bytes);
+                self.write(cx, shared, peer.conn.remote(), block, bytes, piece_full);
                 if shared.disk_queue > cx.config.session.max_disk_queue && !self.held {
                     self.hold(true);
                     peer.conn.hold_reading(true);
@@ -239,7 +245,8 @@ impl Torrent {
 
     /// Asks a connection for as much as it has room for.
     fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
-        if self.disk.stalled() || self.seed_only || peer.interesting == 0 {
+        if self.disk.stalled() || !self.persist.may_write() || self.seed_only || peer.interesting == 0 {
+            self.hungry.insert(key);
             return;
         }
         let conn = &peer.conn;
@@ -248,14 +255,14 @@ impl Torrent {
         if only.is_some_and(|pieces| pieces.is_empty()) {
             return;
         }
-        let room = conn.room(cx.now);
+        let room = if choked { conn.fast_room() } else { conn.room(cx.now) };
         if room == 0 {
             return;
         }
         let was_end_game = self.picker.end_game();
         let mut blocks = core::mem::take(&mut self.scratch);
         blocks.clear();
-        let ask = PickAsk { count: room, only, fast: conn.is_fast_source(cx.now), suggested: conn.suggested() };
+        let ask = PickAsk { count: room, only, fast: self.is_fast(conn.download_rate().per_second(cx.now)), suggested: conn.suggested() };
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
         if (blocks.len() as u32) < room {
             self.hungry.insert(key);
@@ -269,6 +276,11 @@ impl Torrent {
         if !was_end_game && self.picker.end_game() {
             self.refill = true;
         }
+    }
+
+    /// Whether a peer of this rate is given whole pieces: it takes a few seconds for one at most.
+    fn is_fast(&self, rate: u64) -> bool {
+        rate.saturating_mul(WHOLE_PIECE_SECONDS) >= u64::from(self.facts.geometry.piece_length())
     }
 
     /// Lets everybody who could be asked for more look again.
@@ -322,9 +334,10 @@ impl Torrent {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = data {
-            self.read_failed(cx, run.piece, fault);
+            self.read_failed(cx, shared, run.piece, fault);
         } else {
             self.uploaded.add(cx.now, u64::from(run.length));
+            self.persist.touch(cx.now);
         }
         if let Some(mut peer) = self.take(key) {
             let facts = self.peer_facts(shared);
@@ -341,7 +354,7 @@ impl Torrent {
 
     /// A piece has become ours: everybody is told, and some have nothing for us any more.
     pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
-        let complete = self.picker.is_complete();
+        let complete = self.only_gives();
         let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
@@ -396,10 +409,11 @@ impl Torrent {
         self.peers.remove(&key);
         shared.peers = shared.peers.saturating_sub(1);
         shared.gone.push(conn.tcp());
-        if conn.is_ready() {
+        let was_ready = peer.ready;
+        if was_ready {
             self.ready_peers = self.ready_peers.saturating_sub(1);
         }
-        self.candidates.closed(cx.now, conn.remote(), reason, conn.is_ready());
+        self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
     }
 
@@ -433,11 +447,6 @@ impl Torrent {
         for key in keys {
             self.order_to(cx, shared, key, PeerOrder::Close(reason));
         }
-    }
-
-    /// The addresses connected at the moment.
-    pub(super) fn connected_addrs(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.peers.values().flatten().map(|peer| peer.conn.remote())
     }
 
     /// Refuses a stream that nobody owns.

@@ -8,11 +8,13 @@ use crate::time::Time;
 impl Torrent {
     /// Everything that was wanted is there.
     pub(super) fn all_there(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        self.completed_here = true;
-        self.finished_at = Some(cx.now);
+        let first_time = !core::mem::replace(&mut self.completed_ever, true);
+        self.finished_at.get_or_insert(cx.now);
         self.candidates.set_seeding(true);
         self.persist.flush(cx.now);
-        self.announce_completed(cx, shared);
+        if first_time {
+            self.announce_completed(cx, shared);
+        }
         cx.out.notices.push(Notice::Finished { torrent: self.id });
         self.tell_state(cx);
         self.check_goal(cx, shared);

@@ -34,7 +34,7 @@ impl Torrent {
 
     fn add_peer(&mut self, cx: &mut Cx, addr: SocketAddr, from_user: bool) {
         let source = if from_user { Source::User } else { Source::Tracker };
-        self.candidates.add(cx.now, addr, source, &cx.config.candidates);
+        self.candidates.add(cx.now, &cx.config.candidates, addr, source);
     }
 
     pub(super) fn resolved(
@@ -83,7 +83,6 @@ impl Torrent {
         shared: &mut Shared,
         dial: DialId,
         tcp: TcpId,
-        remote: SocketAddr,
     ) -> Option<PeerKey> {
         let known = self.dials.remove(&dial);
         if known.is_some() {
@@ -93,7 +92,7 @@ impl Torrent {
             Self::refuse(cx, tcp);
             return None;
         };
-        let _ = remote;
+        self.candidates.connected(cx.now, addr);
         let key = shared.new_peer();
         let facts = self.peer_facts(shared);
         let conn = PeerConn::dialled(cx, key, tcp, addr, &facts);
@@ -105,7 +104,7 @@ impl Torrent {
     pub(crate) fn dial_failed(&mut self, cx: &mut Cx, shared: &mut Shared, dial: DialId, fault: IoFault) {
         let Some(addr) = self.dials.remove(&dial) else { return };
         shared.half_open = shared.half_open.saturating_sub(1);
-        self.candidates.closed(cx.now, addr, CloseReason::DialFailed(fault), false, &cx.config.candidates);
+        self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::DialFailed(fault), false);
     }
 
     /// A stream came in whose handshake names this torrent. The connection, or `None` when it is refused (and closed).
@@ -132,8 +131,8 @@ impl Torrent {
     }
 
     /// A peer wants something of us, or does not any more. A free place is given away at once.
-    pub(super) fn interest_changed(&mut self, cx: &mut Cx, shared: &mut Shared, peer: &mut Peer, interested: bool) {
-        let unchoke = self.choker.interest_changed(cx.now, &cx.config.choke, peer.conn.key(), interested);
+    pub(super) fn interest_changed(&mut self, cx: &mut Cx, shared: &mut Shared, peer: &mut Peer) {
+        let unchoke = self.choker.interest_changed(cx.now, &cx.config.choke, &choke_peer(cx, peer));
         if unchoke && peer.conn.am_choking() {
             self.order(cx, shared, peer, PeerOrder::Unchoke);
         }
@@ -141,27 +140,31 @@ impl Torrent {
 
     /// Decides anew who is served.
     pub(super) fn choke_round(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let seeding = self.picker.is_complete() || self.seed_only;
+        let seeding = self.only_gives();
         let peers: Vec<ChokePeer> = self
             .peers
-            .iter()
-            .filter_map(|(&key, slot)| {
-                let conn = &slot.as_ref()?.conn;
-                conn.is_ready().then(|| ChokePeer {
-                    key,
-                    addr: conn.remote().ip(),
-                    interested: conn.interested(),
-                    choked: conn.am_choking(),
-                    download_rate: conn.download_rate(cx.now),
-                    upload_rate: conn.upload_rate(cx.now),
-                    snubbed: conn.snubbed(),
-                    connected_at: conn.connected_at(),
-                    upload_only: conn.upload_only() || conn.is_seed(),
-                })
-            })
+            .values()
+            .flatten()
+            .filter(|peer| peer.conn.is_ready())
+            .map(|peer| choke_peer(cx, peer))
             .collect();
         for (key, unchoke) in self.choker.round(cx.now, &cx.config.choke, seeding, &peers) {
             self.order_to(cx, shared, key, if unchoke { PeerOrder::Unchoke } else { PeerOrder::Choke });
         }
+    }
+}
+
+fn choke_peer(cx: &Cx, peer: &Peer) -> ChokePeer {
+    let conn = &peer.conn;
+    ChokePeer {
+        key: conn.key(),
+        addr: conn.remote().ip(),
+        interested: conn.interested(),
+        choked: conn.am_choking(),
+        download_rate: conn.download_rate().per_second(cx.now),
+        upload_rate: conn.upload_rate().per_second(cx.now),
+        snubbed: conn.snubbed(),
+        connected_at: conn.connected_at(),
+        upload_only: conn.upload_only() || conn.is_seed(),
     }
 }

@@ -17,7 +17,7 @@ macro_rules! facts {
             ledger: Ledger {
                 uploaded: $torrent.uploaded.total(),
                 downloaded: $torrent.verified_here,
-                left: if $torrent.seed_only { 0 } else { $torrent.picker.missing_bytes() },
+                left: $torrent.picker.missing_bytes(),
             },
             wants_peers: $torrent.wants_peers($cx),
             udp: $shared.udp(),
@@ -30,19 +30,19 @@ impl Torrent {
     pub(super) fn announce_start(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let facts = facts!(self, cx, shared);
         self.announcer.start(cx, &facts);
-        self.announce_said(cx);
+        self.announce_said(cx, shared);
     }
 
     pub(super) fn announce_completed(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let facts = facts!(self, cx, shared);
         self.announcer.completed(cx, &facts);
-        self.announce_said(cx);
+        self.announce_said(cx, shared);
     }
 
     pub(super) fn announce_stop(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let facts = facts!(self, cx, shared);
         self.announcer.stop(cx, &facts);
-        self.announce_said(cx);
+        self.announce_said(cx, shared);
     }
 
     pub(super) fn announce_tick(&mut self, cx: &mut Cx, shared: &mut Shared) {
@@ -51,7 +51,7 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && self.peers.is_empty() && self.dials.is_empty() {
             self.announcer.need_peers(cx, &facts);
         }
-        self.announce_said(cx);
+        self.announce_said(cx, shared);
     }
 
     pub(super) fn announce_job(
@@ -63,14 +63,14 @@ impl Torrent {
     ) {
         let facts = facts!(self, cx, shared);
         self.announcer.job_done(cx, &facts, job, result);
-        self.announce_said(cx);
+        self.announce_said(cx, shared);
     }
 
     /// A datagram that answers what the announcer asked.
     pub(crate) fn datagram(&mut self, cx: &mut Cx, shared: &mut Shared, from: SocketAddr, bytes: &[u8]) {
         let facts = facts!(self, cx, shared);
         self.announcer.datagram(cx, &facts, from, bytes);
-        self.announce_said(cx);
+        self.announce_said(cx, shared);
         self.settle(cx, shared);
     }
 
@@ -79,12 +79,12 @@ impl Torrent {
         self.announcer.awaiting()
     }
 
-    fn announce_said(&mut self, cx: &mut Cx) {
+    fn announce_said(&mut self, cx: &mut Cx, shared: &Shared) {
         while let Some(said) = self.announcer.said() {
             match said {
                 TrackerSaid::Answered { url, peers, interval, warning, external_ip, .. } => {
-                    if let Some(ip) = external_ip {
-                        self.candidates.external_ip(ip);
+                    if let (Some(ip), Some(port)) = (external_ip, shared.listen_port()) {
+                        self.candidates.set_external(SocketAddr::new(ip, port));
                     }
                     cx.out.notices.push(Notice::TrackerAnswered {
                         torrent: self.id,

@@ -70,7 +70,7 @@ impl Torrent {
             eta: if missing == 0 { None } else { self.downloaded.time_for(now, missing) },
             peers: self.ready_peers,
             seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count() as u32,
-            known_peers: self.candidates.len() as u32,
+            known_peers: self.candidates.counts().known as u32,
             age: now.since(self.started_at),
         }
     }
@@ -93,9 +93,9 @@ impl Torrent {
                     interested: conn.interested(),
                     choked: conn.am_choking(),
                     wanted: conn.am_interested(),
-                    download_rate: conn.download_rate(now),
-                    upload_rate: conn.upload_rate(now),
-                    requests_out: conn.outstanding().count() as u32,
+                    download_rate: conn.download_rate().per_second(now),
+                    upload_rate: conn.upload_rate().per_second(now),
+                    requests_out: conn.requests_out(),
                     requests_in: conn.requests_in(),
                 })
             })
