@@ -1,1 +1,6 @@
 //! One torrent.
+
+pub mod candidates;
+pub mod choker;
+pub mod persist;
+pub mod resume;
