@@ -10,6 +10,7 @@ extern crate std;
 pub mod bencode;
 pub mod bitfield;
 pub mod border;
+pub mod crc32c;
 pub mod cx;
 pub mod journal;
 pub mod metainfo;
