@@ -20,6 +20,7 @@ pub mod rate;
 pub mod rng;
 pub mod session;
 pub mod time;
+mod timers;
 pub mod torrent;
 pub mod tracker;
 pub mod wire;

@@ -8,9 +8,15 @@ use alloc::collections::BTreeSet;
 /// Each machine remembers the time it is registered for (`slot`). A time that moves back is not touched: the old entry
 /// fires early, the machine finds nothing to do and registers again. So a deadline that is pushed out with every message
 /// costs nothing, and finding the earliest stays O(log n).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Timers<K: Ord + Copy> {
     order: BTreeSet<(Time, K)>,
+}
+
+impl<K: Ord + Copy> Default for Timers<K> {
+    fn default() -> Timers<K> {
+        Timers { order: BTreeSet::new() }
+    }
 }
 
 impl<K: Ord + Copy> Timers<K> {

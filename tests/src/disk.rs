@@ -82,13 +82,13 @@ impl MemoryDisk {
             Work::Verify { torrent, piece, length, expect, blocks } => {
                 ("verify", Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks))))
             }
-            Work::Save { key, bytes } => {
+            Work::Save { key, bytes, .. } => {
                 let copies = self.state.entry(*key).or_default();
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
                 ("save", Ok(JobResult::Done))
             }
-            Work::Load { key } => ("load", Ok(JobResult::Loaded(self.resume(*key).to_vec()))),
+            Work::Load { key, .. } => ("load", Ok(JobResult::Loaded(self.resume(*key).to_vec()))),
             _ => return None,
         };
         *self.counts.entry(kind).or_default() += 1;

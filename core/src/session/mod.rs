@@ -119,7 +119,7 @@ impl Session {
                 self.shared.sockets = self.sockets.open();
             }
             Event::Accepted { tcp, remote, .. } => self.accepted(out, tcp, remote),
-            Event::Connected { dial, tcp, remote, .. } => self.connected(out, dial, tcp, remote),
+            Event::Connected { dial, tcp, .. } => self.connected(out, dial, tcp),
             Event::DialFailed { dial, fault } => {
                 let owner = Self::torrent_of(dial.owner());
                 self.with_torrent(owner, out, |torrent, cx, shared| torrent.dial_failed(cx, shared, dial, fault));
@@ -276,9 +276,9 @@ impl Session {
         self.with_cx(out, |this, cx| this.acceptor.accepted(cx, tcp, remote));
     }
 
-    fn connected(&mut self, out: &mut Actions, dial: DialId, tcp: TcpId, remote: SocketAddr) {
+    fn connected(&mut self, out: &mut Actions, dial: DialId, tcp: TcpId) {
         let owner = Self::torrent_of(dial.owner());
-        let made = self.with_torrent(owner, out, |torrent, cx, shared| torrent.dialled(cx, shared, dial, tcp, remote));
+        let made = self.with_torrent(owner, out, |torrent, cx, shared| torrent.dialled(cx, shared, dial, tcp));
         match (made, owner) {
             (Some(Some(key)), Some(id)) => self.own_stream(tcp, id, key),
             (Some(None), _) => {}
@@ -446,9 +446,10 @@ impl Session {
                 torrent.dial_timer = None;
             }
             let dialled = self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.dial(cx, shared));
-            if dialled == Some(true) {
-                self.dial_window.1 += 1;
+            if dialled != Some(true) {
+                break;
             }
+            self.dial_window.1 += 1;
         }
     }
 

@@ -20,8 +20,6 @@ struct Row {
     kind: SocketKind,
     /// The UDP socket that is to follow a TCP one.
     udp: Option<SocketId>,
-    /// The TCP socket that a UDP one belongs to.
-    tcp: Option<SocketId>,
     device: Option<String>,
     local: Option<SocketAddr>,
 }
@@ -42,7 +40,7 @@ impl Sockets {
             return;
         }
         let kind = SocketKind::TcpListener;
-        self.rows.insert(tcp, Row { command, kind, udp, tcp: None, device: device.clone(), local: None });
+        self.rows.insert(tcp, Row { command, kind, udp, device: device.clone(), local: None });
         cx.act(Action::Bind { sock: tcp, kind, addr, device });
     }
 
@@ -56,7 +54,7 @@ impl Sockets {
         cx.out.notices.push(Notice::Listening { command, sock, local });
         if let Some(udp) = row.udp {
             let kind = SocketKind::Udp;
-            self.rows.insert(udp, Row { command, kind, udp: None, tcp: Some(sock), device: device.clone(), local: None });
+            self.rows.insert(udp, Row { command, kind, udp: None, device: device.clone(), local: None });
             cx.act(Action::Bind { sock: udp, kind, addr: local, device });
         }
     }

@@ -51,10 +51,6 @@ impl Jobs {
         self.open.remove(&job)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
     pub(super) fn any(&self, wanted: impl Fn(&Purpose) -> bool) -> bool {
         self.open.values().any(wanted)
     }

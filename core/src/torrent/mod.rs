@@ -243,7 +243,7 @@ impl Torrent {
         };
         let open = Work::Open { torrent: id, root: add.root, layout: torrent.facts.layout.clone() };
         torrent.start(cx, open, Purpose::Open);
-        torrent.start(cx, Work::Load { key: torrent.info_hash() }, Purpose::Load);
+        torrent.start(cx, Work::Load { key: torrent.info_hash(), root: add.root }, Purpose::Load);
         torrent.tell_state(cx);
         torrent.add_peers(cx, &add.peers, true);
         torrent

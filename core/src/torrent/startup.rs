@@ -8,7 +8,7 @@
 //!    (they are saved once before the first write), so this is only asked without them.
 
 use super::persist::Persist;
-use super::resume::{self, ResumeData};
+use super::resume::{Reconciled, ResumeData, reconcile};
 use super::{Phase, Picker, Purpose, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, IoFault, JobResult, Notice, Work};
@@ -30,13 +30,11 @@ pub(super) struct Startup {
     loaded: bool,
     resume: Option<ResumeData>,
     files: Vec<Option<FileState>>,
-    /// Pieces that are there, trusted or hashed.
-    found: Bitfield,
-    /// Pieces that resume data claim and that are trusted.
-    trusted: Bitfield,
-    /// Claimed pieces that are hashed first, to see whether the others can be trusted, each with the file it stands for.
+    /// What is believed of the resume data, and what is to be hashed.
+    sorted: Option<Reconciled>,
+    /// Pieces that were hashed and are right.
+    passed: Bitfield,
     queue: VecDeque<PieceIndex>,
-    checks: Option<resume::Reconciled>,
     under_way: u32,
     done: u32,
     total: u32,
@@ -60,12 +58,8 @@ impl Torrent {
             (Purpose::Open, Ok(_)) => startup.opened = true,
             (Purpose::Load, Ok(JobResult::Loaded(copies))) => {
                 startup.loaded = true;
-                startup.resume = copies.iter().filter_map(|bytes| ResumeData::parse(bytes).ok()).find(|data| {
-                    data.info_hash == self.facts.hashes.best()
-                        && data.piece_count == self.facts.geometry.pieces()
-                        && data.total_length == self.facts.geometry.total_length()
-                        && data.files.len() == self.facts.layout.files().len()
-                });
+                let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
+                startup.resume = ResumeData::choose(&copies, &self.facts.hashes, pieces, files).ok();
             }
             (Purpose::Check, Ok(JobResult::Checked { files, .. })) => {
                 startup.files = files;
@@ -90,32 +84,19 @@ impl Torrent {
     /// Decides which pieces are trusted and which are hashed.
     fn sort_pieces(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let geometry = self.facts.geometry;
-        let nothing = Bitfield::none(geometry.pieces());
         let Phase::Starting(startup) = &mut self.phase else { return };
-        startup.found = nothing.clone();
-        startup.trusted = nothing;
-        if let (Some(resume), false) = (&startup.resume, self.recheck) {
-            let mut rng = cx.seeds.decisions(Stream::Persist, u64::from(self.id.0));
-            let sorted = resume::reconcile(resume, &startup.files, &self.facts.layout, &mut rng);
-            startup.found = sorted.trusted.clone();
-            startup.trusted = sorted.trusted.clone();
-            startup.queue = sorted.to_check.iter().filter_map(|number| geometry.piece(number)).collect();
-            startup.checks = Some(sorted);
-        } else {
-            let layout = self.facts.layout.clone();
-            let files = &startup.files;
-            startup.queue = geometry
-                .iter()
-                .filter(|&piece| {
-                    let mut ranges = layout.ranges(piece.get(), 0, geometry.length(piece));
-                    ranges.all(|range| {
-                        layout.files()[range.file].pad
-                            || files.get(range.file).copied().flatten().is_some_and(|file| file.length >= range.offset + range.length)
-                    })
-                })
-                .collect();
-        }
+        let sorted = match &startup.resume {
+            Some(resume) if !self.recheck => {
+                let mut rng = cx.seeds.decisions(Stream::Persist, u64::from(self.id.0));
+                reconcile(resume, &startup.files, &self.facts.layout, &cx.config.persist, &mut rng)
+            }
+            _ => Reconciled::nothing_claimed(&startup.files, &self.facts.layout),
+        };
+        startup.passed = Bitfield::none(geometry.pieces());
+        let rest = sorted.to_check.iter().filter(|&number| !sorted.samples.get(number));
+        startup.queue = sorted.samples.iter().chain(rest).filter_map(|number| geometry.piece(number)).collect();
         startup.total = startup.queue.len() as u32;
+        startup.sorted = Some(sorted);
         self.check_more(cx, shared);
     }
 
@@ -149,9 +130,13 @@ impl Torrent {
                 startup.under_way = startup.under_way.saturating_sub(1);
                 startup.done += 1;
                 if matches {
-                    startup.found.insert(piece.get());
+                    startup.passed.insert(piece.get());
+                } else if let Some(sorted) = startup.sorted.as_mut().filter(|sorted| sorted.samples.get(piece.get())) {
+                    let doubted = sorted.sample_failed(piece.get(), &self.facts.layout);
+                    startup.total += doubted.len() as u32;
+                    startup.queue.extend(doubted.into_iter().filter_map(|number| self.facts.geometry.piece(number)));
                 }
-                if startup.done % TELL_EVERY == 0 || startup.done == startup.total {
+                if startup.done.is_multiple_of(TELL_EVERY) || startup.done == startup.total {
                     cx.out.notices.push(Notice::Checked {
                         torrent: self.id,
                         done: startup.done,
@@ -169,40 +154,54 @@ impl Torrent {
     /// Everything that may be there has been looked at.
     fn checked(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let geometry = self.facts.geometry;
-        let Phase::Starting(startup) = &self.phase else { return };
+        let Phase::Starting(startup) = &mut self.phase else { return };
+        let startup = core::mem::take(startup);
+        let trusted = startup.sorted.map(|sorted| sorted.trusted).unwrap_or_default();
+        let mut found = startup.passed;
+        for number in trusted.iter() {
+            found.insert(number);
+        }
         if startup.resume.is_none()
             && !self.overwrite
             && !self.seed_only
-            && let Some(file) = self.foreign_file(startup)
+            && let Some(file) = self.foreign_file(&startup.files, &found)
         {
             cx.out.notices.push(Notice::ForeignFile { torrent: self.id, file: file as u32 });
             return self.fail(cx, IoFault::Exists);
         }
-        let had_resume = startup.resume.is_some();
-        if let Some(resume) = &startup.resume {
-            self.uploaded_before = resume.uploaded;
-            self.downloaded_before = resume.downloaded;
+        self.persist = match &startup.resume {
+            Some(resume) => {
+                self.uploaded_before = resume.uploaded;
+                self.downloaded_before = resume.downloaded;
+                self.completed_ever = resume.completed;
+                Persist::resumed(geometry, resume, trusted.clone(), startup.files)
+            }
+            None => Persist::fresh(geometry, startup.files.len()),
+        };
+        for piece in geometry.iter() {
+            match (found.get(piece.get()), trusted.get(piece.get())) {
+                (true, false) => self.persist.piece_verified(cx.now, piece),
+                (false, _) => self.persist.piece_lost(piece),
+                _ => {}
+            }
         }
-        let found = startup.found.clone();
-        let durable = startup.trusted.clone();
-        self.picker = Picker::new(
-            geometry,
-            &found,
-            &cx.config.pick,
-            cx.seeds.decisions(Stream::Picker, u64::from(self.id.0)),
-        );
-        self.persist = Persist::new(geometry, &durable, had_resume);
-        for piece in found.iter().filter(|&number| !durable.get(number)).filter_map(|number| geometry.piece(number)) {
-            self.persist.piece_verified(cx.now, piece);
-        }
+        self.persist.examined();
+        let rng = cx.seeds.decisions(Stream::Picker, u64::from(self.id.0));
+        self.picker = Picker::new(geometry, &found, &cx.config.pick, rng);
+        self.run(cx, shared);
+    }
+
+    /// Begins to exchange pieces.
+    fn run(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.phase = Phase::Running;
         self.started_at = cx.now;
         if !self.seed_only {
             self.start(cx, Work::CreateEmpty { torrent: self.id }, Purpose::CreateEmpty);
         }
-        self.candidates.set_seeding(self.picker.is_complete() || self.seed_only);
-        if self.picker.is_complete() {
+        self.candidates.set_seeding(self.only_gives());
+        if self.picker.missing_bytes() == 0 {
             self.finished_at = Some(cx.now);
+            self.completed_ever = true;
             self.persist.flush(cx.now);
             cx.out.notices.push(Notice::Finished { torrent: self.id });
         }
@@ -211,13 +210,13 @@ impl Torrent {
     }
 
     /// A file that was there before, of which no piece is right.
-    fn foreign_file(&self, startup: &Startup) -> Option<usize> {
+    fn foreign_file(&self, files: &[Option<FileState>], found: &Bitfield) -> Option<usize> {
         let layout = &self.facts.layout;
         let piece_length = u64::from(layout.piece_length());
         layout.files().iter().enumerate().find_map(|(index, file)| {
-            let state = startup.files.get(index).copied().flatten().filter(|state| state.length > 0 && !file.pad)?;
+            let state = files.get(index).copied().flatten().filter(|state| state.length > 0 && !file.pad)?;
             let (first, last) = layout.pieces_of(index).unwrap_or((0, 0));
-            if file.length > 0 && (first..=last).any(|piece| startup.found.get(piece)) {
+            if file.length > 0 && (first..=last).any(|piece| found.get(piece)) {
                 return None;
             }
             // A file without a whole piece of its own cannot be judged by its pieces: the right length must do.

@@ -3,7 +3,8 @@
 use super::{Phase, Shared, Torrent};
 use crate::border::{IoFault, JobId, JobResult, Notice};
 use crate::cx::Cx;
-use crate::tracker::announcer::{AnnounceFacts, Ledger, TrackerSaid};
+use crate::tracker::Ledger;
+use crate::tracker::announcer::{AnnounceFacts, TrackerSaid};
 use alloc::string::ToString;
 use core::net::SocketAddr;
 
