@@ -93,7 +93,13 @@ pub(super) fn v1_files(
 }
 
 fn v1_file(file: &Dict<'_, '_>, name: &str, limits: &MetainfoLimits) -> Result<FileEntry, FieldError> {
-    let attributes = attributes(file);
+    let mut attributes = attributes(file);
+    // What BitComet wrote before BEP 47 gave pad files an attribute.
+    if let Ok(Some(elements)) = elements(file)
+        && elements.last().is_some_and(|name| name.starts_with(b"_____padding_file_"))
+    {
+        attributes.pad = true;
+    }
     // BEP 47: writers should put length 0 to a link, readers must not require it.
     let length = if attributes.symlink { 0 } else { length(file)? };
     let elements = match elements(file)? {

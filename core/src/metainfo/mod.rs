@@ -15,14 +15,17 @@
 //! assert_eq!(torrent.trackers(), [["http://a.example/ann"]]);
 //! ```
 
+pub mod builder;
 mod error;
 mod files;
 mod geometry;
 mod info;
 mod limits;
+pub mod merkle;
 #[cfg(test)]
 mod tests;
 mod top;
+mod v2;
 
 pub use error::MetainfoError;
 pub use files::FileEntry;
@@ -31,12 +34,14 @@ pub use limits::MetainfoLimits;
 
 use crate::bencode::{Dict, Document, Mode};
 use crate::border::{InfoHashes, StorageLayout};
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
 use error::Within;
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 use top::Top;
 
 /// A checked `.torrent` file.
@@ -49,6 +54,7 @@ pub struct Metainfo {
     piece_hashes: PieceHashes,
     files: Vec<FileEntry>,
     layout: StorageLayout,
+    piece_layers: v2::PieceLayers,
     private: bool,
     source: Option<String>,
     top: Top,
@@ -100,31 +106,61 @@ impl Metainfo {
         }
         let info = root.require_dict("info").within(String::new)?;
         let top = Top::read(&root, limits, &mut warnings);
-        Metainfo::read_info(&info, top, limits, warnings)
+        Metainfo::read_info(&info, &root, top, limits, warnings)
     }
 
     fn read_info(
         info: &Dict<'_, '_>,
-        top: Top,
+        root: &Dict<'_, '_>,
+        mut top: Top,
         limits: &MetainfoLimits,
         mut warnings: Vec<String>,
     ) -> Result<Metainfo, MetainfoError> {
         let raw = info.as_value();
-        let hashes = InfoHashes::v1(Sha1::digest(raw.raw()).into());
+        let is_v2 = v2::is_v2(info)?;
+        // A torrent of both versions has the keys of both (BEP 52, "Upgrade Path").
+        let is_v1 = !is_v2 || info.get("pieces").is_some();
+        let hashes = InfoHashes {
+            v1: is_v1.then(|| Sha1::digest(raw.raw()).into()),
+            v2: is_v2.then(|| Sha256::digest(raw.raw()).into()),
+        };
         let piece_length = info::piece_length(info, limits)?;
-        let name = info::name(info, || hashes.best().to_hex())?;
-        let mut files = info::v1_files(info, &name, limits)?;
-        // Sums cannot overflow: the list checked them.
+        if is_v2 {
+            check_canonical(info, limits)?;
+            v2::check_piece_length(info, piece_length)?;
+        }
+        let mut name = info::name(info, || hashes.best().to_hex())?;
+        let mut files = if is_v1 { info::v1_files(info, &name, limits)? } else { Vec::new() };
+        if is_v1 && is_v2 {
+            let folder = info.get("files").is_some().then_some(name.as_str());
+            v2::agree(&mut files, &v2::files(info, folder, limits)?, piece_length)?;
+        } else if is_v2 {
+            let single = v2::single_name(info);
+            let tree = v2::files(info, single.is_none().then_some(name.as_str()), limits)?;
+            // The file is called what the tree calls it; the torrent's name "is purely advisory".
+            if let (Some(_), Some(file)) = (single, tree.first()) {
+                file.path.file_name().clone_into(&mut name);
+            }
+            files = v2::with_gaps(tree, &name, piece_length).ok_or(GeometryError::TooManyPieces(u64::MAX))?;
+        }
+        // Sums cannot overflow: whoever read the lists checked them.
         let geometry = Geometry::new(files.iter().map(|file| file.length).sum(), piece_length)?;
-        let piece_hashes = PieceHashes { bytes: info::v1_pieces(info, geometry.pieces())? };
+        let piece_hashes = match is_v1 {
+            true => PieceHashes { bytes: info::v1_pieces(info, geometry.pieces())? },
+            false => PieceHashes::default(),
+        };
+        let piece_layers = match is_v2 {
+            true => v2::piece_layers(root, &files, piece_length, &mut warnings)?,
+            false => v2::PieceLayers::new(),
+        };
         files::check_links(&mut files, &mut warnings);
         for (from, to) in files::resolve_collisions(&mut files, limits)? {
             top::warn(&mut warnings, || alloc::format!("two files are called {from}; one is stored as {to}"));
         }
         let layout = files::lay_out(&mut files, piece_length);
-        // BEP 27: "private=1"; in the info dictionary only.
-        let private = matches!(info.int("private"), Ok(Some(1)));
-        let source = top::text(info, &["source"], limits);
+        if files.iter().any(|file| file.path.elements().len() > 1) {
+            top.make_folders();
+        }
         Ok(Metainfo {
             hashes,
             info_span: raw.span(),
@@ -133,8 +169,10 @@ impl Metainfo {
             piece_hashes,
             files,
             layout,
-            private,
-            source,
+            piece_layers,
+            // BEP 27: "private=1"; in the info dictionary only, and no other number.
+            private: matches!(info.int("private"), Ok(Some(1))),
+            source: top::text(info, &["source"], limits),
             top,
             warnings,
         })
@@ -168,6 +206,12 @@ impl Metainfo {
     /// How the data lie in files, for the driver.
     pub fn layout(&self) -> &StorageLayout {
         &self.layout
+    }
+
+    /// The SHA-256 hashes of the pieces of a v2 file, 32 bytes each, by the file's root. `None` for a file of one piece,
+    /// whose hash is its root, and where the torrent does not have them.
+    pub fn piece_layer(&self, pieces_root: &[u8; 32]) -> Option<&[u8]> {
+        self.piece_layers.get(pieces_root).map(|layer| &layer[..])
     }
 
     /// Its files as it describes them, links included.
@@ -248,5 +292,18 @@ impl Metainfo {
     /// What was tolerated, for people to read.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+}
+
+/// BEP 52 lets us "either reject invalid metainfo files or extract the substring directly". For version 1 the second is
+/// done, because such files are about; for version 2 the first, as other clients have it.
+fn check_canonical(info: &Dict<'_, '_>, limits: &MetainfoLimits) -> Result<(), MetainfoError> {
+    let value = info.as_value();
+    match Document::decode(value.raw(), Mode::Strict, &limits.bencode()) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(MetainfoError::NotCanonical(crate::bencode::DecodeError {
+            offset: value.span().start + error.offset,
+            ..error
+        })),
     }
 }

@@ -46,6 +46,18 @@ impl Top {
     }
 }
 
+impl Top {
+    /// BEP 19: the web seeds of a torrent of many files are folders, to which its paths are added; the `/` at their end
+    /// is often forgotten.
+    pub fn make_folders(&mut self) {
+        for url in &mut self.web_seeds {
+            if !url.ends_with('/') {
+                url.push('/');
+            }
+        }
+    }
+}
+
 /// A text for people: the first of the keys that is a string with something in it. Bad UTF-8 becomes U+FFFD.
 pub(super) fn text(dict: &Dict<'_, '_>, keys: &[&str], limits: &MetainfoLimits) -> Option<String> {
     let bytes = keys.iter().find_map(|key| dict.bytes(key).ok().flatten().filter(|text| !text.is_empty()))?;
@@ -68,9 +80,9 @@ fn trackers(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<Str
         for entry in value.list().into_iter().flatten() {
             let mut tier = Vec::new();
             match entry.list() {
-                Some(list) => list.for_each(|value| add_url(&mut tier, value, KEY, &mut left, warnings)),
+                Some(list) => list.for_each(|value| add_tracker(&mut tier, value, KEY, &mut left, warnings)),
                 // Some writers leave out the inner lists; each URL is a tier then.
-                None => add_url(&mut tier, entry, KEY, &mut left, warnings),
+                None => add_tracker(&mut tier, entry, KEY, &mut left, warnings),
             }
             if !tier.is_empty() {
                 tiers.push(tier);
@@ -81,7 +93,7 @@ fn trackers(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<Str
         && let Some(value) = dict.get("announce")
     {
         let mut tier = Vec::new();
-        add_url(&mut tier, value, "announce", &mut left, warnings);
+        add_tracker(&mut tier, value, "announce", &mut left, warnings);
         if !tier.is_empty() {
             tiers.push(tier);
         }
@@ -103,8 +115,20 @@ fn urls(dict: &Dict<'_, '_>, key: &str, limits: &MetainfoLimits, warnings: &mut 
     urls
 }
 
-/// Adds a URL without white space around it, if there is one and it is new. Which schemes are used is for those to say
-/// who use them.
+/// Adds the URL of a tracker, if it is of a scheme that trackers have.
+fn add_tracker(tier: &mut Vec<String>, value: Value<'_, '_>, key: &str, left: &mut usize, warnings: &mut Vec<String>) {
+    const SCHEMES: [&str; 5] = ["http", "https", "udp", "ws", "wss"];
+    let url = value.text().map_or("", str::trim);
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    if url.is_empty() || scheme.is_some_and(|scheme| SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known))) {
+        add_url(tier, value, key, left, warnings);
+    } else {
+        let offset = value.span().start;
+        warn(warnings, || alloc::format!("\"{key}\": byte {offset}: not the URL of a tracker, ignored"));
+    }
+}
+
+/// Adds a URL without white space around it, if there is one and it is new.
 fn add_url(urls: &mut Vec<String>, value: Value<'_, '_>, key: &str, left: &mut usize, warnings: &mut Vec<String>) {
     let offset = value.span().start;
     let Some(url) = value.text().map(str::trim) else {
@@ -160,7 +184,8 @@ fn node(entry: Value<'_, '_>) -> Option<(String, u16)> {
     };
     let host = host.trim();
     // 253 is the longest name that DNS has.
-    (!host.is_empty() && host.len() <= 253 && port != 0).then(|| (host.to_owned(), port))
+    let is_host = !host.is_empty() && host.len() <= 253 && !host.contains(['/', ' ', '@']);
+    (is_host && port != 0).then(|| (host.to_owned(), port))
 }
 
 /// Adds a warning, unless there are plenty: a torrent may be wrong in a million places.
