@@ -160,6 +160,7 @@ pub struct World {
     config: Config,
     tracker: TrackerServer,
     tracker_up: bool,
+    keep_logs: bool,
     /// Calls made to sessions so far.
     pub events: u64,
     actions: Actions,
@@ -190,6 +191,7 @@ impl World {
             config,
             tracker: TrackerServer::new(Default::default(), &seeds),
             tracker_up: true,
+            keep_logs: false,
             events: 0,
             actions: Actions::new(),
         }
@@ -220,7 +222,7 @@ impl World {
             next_command: 0,
             tick: None,
             uplink_free: Time::ZERO,
-            log: None,
+            log: self.keep_logs.then(Vec::new),
             alive: true,
         });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
@@ -228,9 +230,9 @@ impl World {
         id
     }
 
-    /// Notes every call to a session from now on.
-    pub fn keep_log(&mut self, node: NodeId) {
-        self.nodes[node.0].log = Some(Vec::new());
+    /// Notes every call to the sessions that are made from now on.
+    pub fn keep_logs(&mut self) {
+        self.keep_logs = true;
     }
 
     /// What was noted.
