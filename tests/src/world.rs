@@ -167,7 +167,7 @@ pub struct World {
 }
 
 /// Where the tracker of the world is, for HTTP and UDP.
-pub const TRACKER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 6969);
+pub const TRACKER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(45, 10, 0, 1)), 6969);
 
 const PORT: u16 = 6881;
 
@@ -205,7 +205,7 @@ impl World {
     /// A new session that listens.
     pub fn add_node(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len());
-        let ip = Ipv4Addr::new(203, 0, 113, 1 + id.0 as u8);
+        let ip = Ipv4Addr::new(45, 10, 1, 1 + id.0 as u8);
         let mut seeds = Seeds::for_tests(self.seed);
         seeds.decision[1] = id.0 as u8;
         seeds.secret[1] = id.0 as u8;

@@ -27,7 +27,7 @@ fn a_leech_downloads_everything_from_a_seed() {
 
 #[test]
 fn ten_leeches_and_one_seed_share_by_a_tracker() {
-    for tracker in ["http://198.51.100.1:6969/announce", "udp://198.51.100.1:6969/announce"] {
+    for tracker in ["http://45.10.0.1:6969/announce", "udp://45.10.0.1:6969/announce"] {
         let content = Content::with_files("swarm.bin", &[("swarm.bin", 2_000_000)], 32_768, 2, &[tracker]);
         let mut world = World::new(2);
         let seed = world.add_node();
@@ -272,7 +272,7 @@ fn any_split_of_the_stream_downloads_the_same() {
 
 #[test]
 fn shutting_down_ends_within_its_bound() {
-    let tracker = "udp://198.51.100.1:6969/announce";
+    let tracker = "udp://45.10.0.1:6969/announce";
     let content = Content::with_files("stop.bin", &[("stop.bin", 2_000_000)], 32_768, 12, &[tracker]);
     let limits = Limits { upload: 200_000, ..Limits::default() };
     let mut world = World::with(12, limits, Config::default());
