@@ -1,1 +1,3 @@
 //! Runs parcacik-core on smol.
+
+pub mod http;
