@@ -1,1 +1,4 @@
 //! Runs parcacik-core on smol.
+
+pub mod fault;
+pub mod storage;
