@@ -4,6 +4,7 @@
 pub mod client;
 mod clock;
 mod engine;
+pub mod http;
 mod net;
 
 pub use client::{

@@ -9,6 +9,7 @@
 //! `Cancel` ends the first two at once; the disk answers a cancelled job in its own time.
 
 use super::host::Host;
+use crate::http::HttpClient;
 use crate::net::resolve::Resolver;
 use async_channel::Receiver;
 use async_executor::Task;
@@ -49,6 +50,13 @@ pub trait DiskService: Send {
 pub trait HttpService: Send {
     /// One request, one answer; within the request's own time limit.
     fn exchange(&self, request: HttpRequest) -> BoxedLocal<Result<HttpResponse, IoFault>>;
+}
+
+impl HttpService for HttpClient {
+    fn exchange(&self, request: HttpRequest) -> BoxedLocal<Result<HttpResponse, IoFault>> {
+        let client = self.clone();
+        Box::pin(async move { HttpClient::exchange(&client, request).await })
+    }
 }
 
 /// Who does the work of an engine.
