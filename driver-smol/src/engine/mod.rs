@@ -22,6 +22,10 @@
 pub(crate) mod host;
 pub(crate) mod jobs;
 pub(crate) mod notices;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub(crate) use thread::{Control, EngineThread, Parts, Reply};

@@ -10,6 +10,9 @@ pub(crate) mod socket;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+#[cfg(test)]
+mod tests;
+
 use crate::engine::host::Host;
 use async_executor::Task;
 use async_io::{Async, Timer};
