@@ -4,8 +4,10 @@
 pub mod client;
 mod clock;
 mod engine;
+pub mod fault;
 pub mod http;
 mod net;
+pub mod storage;
 
 pub use client::{
     AddError, AddOptions, Client, ClientConfig, ClientError, Listening, NoticeReceiver, StartError, TorrentStats,

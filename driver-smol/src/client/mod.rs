@@ -3,12 +3,15 @@
 mod error;
 mod options;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use crate::engine::notices::NoticeReceiver;
 pub use error::{AddError, ClientError, StartError};
 pub use options::{AddOptions, ClientConfig};
 pub use session::TorrentStats;
 
+use crate::engine::jobs::DiskService;
 use crate::engine::notices::{End, Hub};
 use crate::engine::{Control, EngineThread, Machine, Parts};
 use async_channel::{Receiver, RecvError};
@@ -17,6 +20,7 @@ use futures_lite::FutureExt;
 use parcacik_core::border::{AddTorrent, Command, CommandError, Notice, RootId, SocketId, Target, TorrentId};
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
@@ -39,12 +43,22 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Client<M: Machine = Session> {
     engine: EngineThread<M>,
+    disk: Disk,
     /// Folders that the disk knows.
     roots: Mutex<BTreeMap<PathBuf, RootId>>,
     last_root: AtomicU32,
     /// What is listened on, as far as it is known.
     listening: Vec<Listening>,
     shutdown_limit: Duration,
+}
+
+/// Who makes folders known to the disk.
+struct Disk(Arc<dyn DiskService>);
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disk")
+    }
 }
 
 /// A pair of sockets that peers reach us by.
@@ -66,9 +80,11 @@ impl<M: Machine> Client<M> {
         device: Option<&str>,
         shutdown_limit: Duration,
     ) -> Result<Client<M>, StartError> {
+        let disk = Disk(Arc::clone(&parts.services.disk));
         let engine = EngineThread::start(parts).map_err(StartError::Thread)?;
         let mut client = Client {
             engine,
+            disk,
             roots: Mutex::default(),
             last_root: AtomicU32::new(0),
             listening: Vec::new(),
@@ -214,9 +230,8 @@ impl<M: Machine> Client<M> {
             return Ok(root);
         }
         let root = RootId(self.last_root.fetch_add(1, Ordering::Relaxed));
-        let (reply, answer) = async_channel::bounded(1);
-        self.order(Control::AddRoot(root, path.clone(), reply))?;
-        self.wait(&answer).await?.map_err(folder)?;
+        let disk = Arc::clone(&self.disk.0);
+        let path = blocking::unblock(move || disk.add_root(root, &path).map(|()| path)).await.map_err(folder)?;
         self.roots.lock().unwrap_or_else(PoisonError::into_inner).insert(path, root);
         Ok(root)
     }

@@ -1,6 +1,8 @@
 //! What a client is told at its start and with each torrent.
 
 use crate::engine::Recorder;
+use crate::http::HttpOptions;
+use crate::storage::StorageOptions;
 use bytes::Bytes;
 use parcacik_core::border::{Config, SeedGoal, Target};
 use parcacik_core::rng::Seeds;
@@ -16,6 +18,10 @@ pub struct ClientConfig {
     pub state_dir: Option<PathBuf>,
     /// The addresses to listen on, TCP and UDP on the same port; port 0 lets the system choose. Dials leave from these addresses.
     pub listen: Vec<SocketAddr>,
+    /// Threads, descriptors and buffers of the disk. Its `state_dir` is overridden by the one above.
+    pub storage: StorageOptions,
+    /// Limits and certificates of HTTP.
+    pub http: HttpOptions,
     /// The network device that all listening sockets are bound to, by name; `None`: any.
     pub device: Option<String>,
     /// Where chance comes from; `None`: the operating system. Never fixed seeds on the open internet.
@@ -38,6 +44,8 @@ impl Default for ClientConfig {
                 SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
                 SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
             ],
+            storage: StorageOptions::default(),
+            http: HttpOptions::default(),
             device: None,
             seeds: None,
             recorder: None,
@@ -53,6 +61,8 @@ impl fmt::Debug for ClientConfig {
             .field("core", &self.core)
             .field("state_dir", &self.state_dir)
             .field("listen", &self.listen)
+            .field("storage", &self.storage)
+            .field("http", &self.http)
             .field("device", &self.device)
             .field("seeds", &self.seeds)
             .field("recorder", &self.recorder.is_some())

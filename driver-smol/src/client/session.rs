@@ -1,12 +1,18 @@
 //! The client of a whole session: the core's own machine with our own disk and HTTP.
 
 use super::{Client, ClientConfig, StartError};
-use crate::engine::jobs::Services;
+use crate::engine::jobs::{Disk, Services};
 use crate::engine::{Machine, Parts};
+use crate::http::HttpClient;
+use crate::storage::{Storage, StorageOptions};
 use parcacik_core::border::{Actions, Event, TorrentId};
 use parcacik_core::rng::Seeds;
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
+use std::fs::DirBuilder;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A torrent at a glance.
 pub use parcacik_core::torrent::TorrentView as TorrentStats;
@@ -22,6 +28,22 @@ impl Machine for Session {
 }
 
 impl Client<Session> {
+    /// Starts a session on a thread of its own, with our own disk and HTTP on theirs. Blocks for the moment that opening sockets takes.
+    ///
+    /// # Errors
+    /// [`StartError`] says what could not be had; nothing runs then.
+    pub fn start(config: ClientConfig) -> Result<Client, StartError> {
+        if let Some(path) = &config.state_dir {
+            make_private(path).map_err(|error| StartError::State { path: path.clone(), error })?;
+        }
+        let http = HttpClient::new(config.http.clone())?;
+        // Bounded by what the core has under way.
+        let (results, answers) = async_channel::unbounded();
+        let options = StorageOptions { state_dir: config.state_dir.clone(), ..config.storage.clone() };
+        let disk = Arc::new(Disk::new(Storage::start(options, results)));
+        Client::start_with(config, Services { disk, answers, http: Box::new(http) })
+    }
+
     /// Starts a session whose files and HTTP are done by somebody else. Blocks for the moment that opening sockets takes.
     ///
     /// # Errors
@@ -47,6 +69,15 @@ impl Client<Session> {
     pub async fn stats(&self, torrent: TorrentId) -> Option<TorrentStats> {
         self.with_session(move |session| session.view(torrent)).await.ok().flatten()
     }
+}
+
+/// Makes a folder that only its owner may look into, if it does not exist.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 fn draw_seeds() -> Result<Seeds, getrandom::Error> {

@@ -11,6 +11,7 @@
 use super::host::Host;
 use crate::http::HttpClient;
 use crate::net::resolve::Resolver;
+use crate::storage::Storage;
 use async_channel::Receiver;
 use async_executor::Task;
 use futures_lite::future::{BoxedLocal, yield_now};
@@ -21,6 +22,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Results that are taken in one turn.
 const TURN: usize = 64;
@@ -29,8 +31,8 @@ const TURN: usize = 64;
 pub type Answer = (JobId, Result<JobResult, IoFault>);
 
 /// Does work on files. Its answers come by a channel, exactly one for each job.
-pub trait DiskService: Send {
-    /// Opens a folder that torrents may be stored under, making it if need be.
+pub trait DiskService: Send + Sync {
+    /// Opens a folder that torrents may be stored under, making it if need be. May block: it is not called on the engine's thread.
     ///
     /// # Errors
     /// Whatever the operating system has against it.
@@ -42,14 +44,49 @@ pub trait DiskService: Send {
     /// The result of a job is not wanted any more; it is answered all the same.
     fn cancel(&self, job: JobId);
 
-    /// Ends what was begun and stops, within a bound of its own.
-    fn stop(self: Box<Self>);
+    /// Ends what was begun and stops, within a bound of its own. The last call.
+    fn stop(&self);
 }
 
 /// Does HTTP. Called on the engine's thread, so it must never block.
 pub trait HttpService: Send {
     /// One request, one answer; within the request's own time limit.
     fn exchange(&self, request: HttpRequest) -> BoxedLocal<Result<HttpResponse, IoFault>>;
+}
+
+/// Our own disk, which is gone once it was stopped.
+pub(crate) struct Disk(RwLock<Option<Storage>>);
+
+impl Disk {
+    pub(crate) fn new(storage: Storage) -> Disk {
+        Disk(RwLock::new(Some(storage)))
+    }
+
+    fn with<R>(&self, call: impl FnOnce(&Storage) -> R) -> Option<R> {
+        // Nothing is ever left half done under this lock.
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(call)
+    }
+}
+
+impl DiskService for Disk {
+    fn add_root(&self, root: RootId, path: &Path) -> io::Result<()> {
+        self.with(|storage| storage.add_root(root, path)).unwrap_or(Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    fn submit(&self, job: JobId, work: Work) {
+        self.with(|storage| storage.submit(job, work));
+    }
+
+    fn cancel(&self, job: JobId) {
+        self.with(|storage| storage.cancel(job));
+    }
+
+    fn stop(&self) {
+        let storage = self.0.write().unwrap_or_else(PoisonError::into_inner).take();
+        if storage.is_some_and(|storage| !storage.stop()) {
+            tracing::warn!("the disk hangs; what it was given last may not be written");
+        }
+    }
 }
 
 impl HttpService for HttpClient {
@@ -62,7 +99,7 @@ impl HttpService for HttpClient {
 /// Who does the work of an engine.
 pub struct Services {
     /// Files.
-    pub disk: Box<dyn DiskService>,
+    pub disk: Arc<dyn DiskService>,
     /// Where the disk's answers come.
     pub answers: Receiver<Answer>,
     /// HTTP.
@@ -78,7 +115,7 @@ impl fmt::Debug for Services {
 /// The jobs of one engine.
 pub(crate) struct Jobs {
     host: Rc<Host>,
-    disk: RefCell<Option<Box<dyn DiskService>>>,
+    disk: Arc<dyn DiskService>,
     http: Box<dyn HttpService>,
     resolver: Resolver,
     running: RefCell<BTreeMap<JobId, Running>>,
@@ -93,11 +130,11 @@ enum Running {
 impl Jobs {
     pub(crate) fn new(
         host: Rc<Host>,
-        disk: Box<dyn DiskService>,
+        disk: Arc<dyn DiskService>,
         http: Box<dyn HttpService>,
         resolver: Resolver,
     ) -> Rc<Jobs> {
-        Rc::new(Jobs { host, disk: RefCell::new(Some(disk)), http, resolver, running: RefCell::default() })
+        Rc::new(Jobs { host, disk, http, resolver, running: RefCell::default() })
     }
 
     /// Begins a job. Two of one name are the core's mistake; the second is not begun, so that there is one answer.
@@ -117,9 +154,7 @@ impl Jobs {
             }
             work => {
                 self.running.borrow_mut().insert(job, Running::OnDisk);
-                if let Some(disk) = self.disk.borrow().as_ref() {
-                    disk.submit(job, work);
-                }
+                self.disk.submit(job, work);
             }
         }
     }
@@ -130,23 +165,13 @@ impl Jobs {
         match running.get(&job) {
             None => {}
             Some(Running::OnDisk) => {
-                if let Some(disk) = self.disk.borrow().as_ref() {
-                    disk.cancel(job);
-                }
+                self.disk.cancel(job);
             }
             Some(Running::Task(_)) => {
                 running.remove(&job);
                 drop(running);
                 self.host.tell(Event::JobDone { job, result: Err(IoFault::Cancelled) });
             }
-        }
-    }
-
-    /// Opens a folder. This is one `mkdir` and one `open`, once for each download folder: not worth a thread.
-    pub(crate) fn add_root(&self, root: RootId, path: &Path) -> io::Result<()> {
-        match self.disk.borrow().as_ref() {
-            Some(disk) => disk.add_root(root, path),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
 
@@ -174,10 +199,10 @@ impl Jobs {
         }
     }
 
-    /// Takes the disk out, to be stopped. Jobs that are begun from now on are never answered.
-    pub(crate) fn take_disk(&self) -> Option<Box<dyn DiskService>> {
+    /// Stops the disk. What was running is never answered.
+    pub(crate) fn stop(&self) {
         self.running.borrow_mut().clear();
-        self.disk.borrow_mut().take()
+        self.disk.stop();
     }
 
     fn spawn(self: &Rc<Self>, job: JobId, work: impl Future<Output = Result<JobResult, IoFault>> + 'static) {

@@ -37,7 +37,7 @@ use futures_lite::Stream as _;
 use host::Sink;
 use jobs::Jobs;
 use notices::{End, Hub};
-use parcacik_core::border::{Action, Actions, Command, CommandId, Event, Notice, RootId, TorrentId};
+use parcacik_core::border::{Action, Actions, Command, CommandId, Event, Notice, TorrentId};
 use parcacik_core::time::Time;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -173,11 +173,6 @@ impl<M: Machine> Engine<M> {
     /// Looks at the machine.
     pub(crate) fn with_machine(&self, look: impl FnOnce(&M)) {
         look(&self.core.borrow().machine);
-    }
-
-    /// Opens a folder for torrents.
-    pub(crate) fn add_root(&self, root: RootId, path: &std::path::Path) -> std::io::Result<()> {
-        self.jobs.add_root(root, path)
     }
 
     /// Tells the machine the date.

@@ -77,7 +77,7 @@ impl DiskService for ToyDisk {
         self.0.try_send((job, Err(IoFault::Cancelled))).unwrap();
     }
 
-    fn stop(self: Box<Self>) {}
+    fn stop(&self) {}
 }
 
 /// Answers with what it was asked for; `/never` it leaves unanswered.
@@ -107,7 +107,7 @@ pub(crate) fn parts(
     recorder: Option<Box<dyn Recorder>>,
 ) -> (Parts<Toy>, Arc<Mutex<Orders>>, Receiver<(Time, Event)>) {
     let (results, answers) = async_channel::unbounded();
-    let services = Services { disk: Box::new(ToyDisk(results)), answers, http: Box::new(ToyHttp) };
+    let services = Services { disk: Arc::new(ToyDisk(results)), answers, http: Box::new(ToyHttp) };
     let orders = Arc::new(Mutex::new(Orders::default()));
     let (sender, events) = async_channel::unbounded();
     let machine = Toy { reflex, orders: Arc::clone(&orders), events: sender, deadline: None };

@@ -12,9 +12,8 @@ use async_channel::{Receiver, Sender};
 use async_executor::LocalExecutor;
 use async_io::Timer;
 use futures_lite::FutureExt;
-use parcacik_core::border::{Command, Notice, RootId};
+use parcacik_core::border::{Command, Notice};
 use std::io;
-use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -36,8 +35,6 @@ pub(crate) type Reply = Sender<Notice>;
 pub(crate) enum Control<M> {
     /// A command for the machine; its answers, up to so many, go to the channel.
     Command(Command, Option<(Reply, usize)>),
-    /// A folder for torrents.
-    AddRoot(RootId, PathBuf, Sender<io::Result<()>>),
     /// Something to be read from the machine.
     Look(Box<dyn FnOnce(&M) + Send>),
 }
@@ -122,9 +119,7 @@ fn run<M: Machine>(parts: Parts<M>, orders: Receiver<Control<M>>, hub: &Arc<Hub>
     async_io::block_on(executor.run(farewells(&net)));
     drop(executor);
     engine.finish_recording();
-    if let Some(disk) = jobs.take_disk() {
-        disk.stop();
-    }
+    jobs.stop();
     hub.close(end);
 }
 
@@ -147,9 +142,6 @@ async fn obey<M: Machine>(engine: Weak<Engine<M>>, orders: Receiver<Control<M>>)
         let Some(engine) = engine.upgrade() else { return };
         match order {
             Control::Command(command, reply) => engine.command(command, reply),
-            Control::AddRoot(root, path, reply) => {
-                let _ = reply.try_send(engine.add_root(root, &path));
-            }
             Control::Look(look) => engine.with_machine(look),
         }
     }

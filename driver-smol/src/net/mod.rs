@@ -3,7 +3,6 @@
 //! [`Net`] holds a table each of sockets, dials and streams, and does the core's actions on them. What happens on them is told
 //! to the core from the task that sees it: there is no lock and no channel in between, all of this lives on one thread.
 
-pub(crate) mod fault;
 pub(crate) mod pool;
 pub(crate) mod resolve;
 pub(crate) mod socket;
@@ -14,9 +13,9 @@ pub(crate) mod udp;
 mod tests;
 
 use crate::engine::host::Host;
+use crate::fault::io_fault;
 use async_executor::Task;
 use async_io::{Async, Timer};
-use fault::socket_fault;
 use futures_lite::FutureExt;
 use futures_lite::future::yield_now;
 use parcacik_core::border::{Action, DialId, Event, IoFault, Route, SocketId, SocketKind, Target, TcpId};
@@ -139,7 +138,7 @@ impl Net {
         addr: SocketAddr,
         device: Option<String>,
     ) -> Result<SocketAddr, IoFault> {
-        let fault = |error: std::io::Error| socket_fault(&error);
+        let fault = |error: std::io::Error| io_fault(&error);
         let (local, udp, task) = match kind {
             SocketKind::TcpListener => {
                 let listener = socket::listen(addr, device.as_deref()).map_err(fault)?;
@@ -256,5 +255,5 @@ async fn connect_to(resolver: &Resolver, to: Target, source: Option<Source>) -> 
 
 fn ends(stream: &Async<TcpStream>) -> Result<(SocketAddr, SocketAddr), IoFault> {
     let ends = || Ok((stream.get_ref().local_addr()?, stream.get_ref().peer_addr()?));
-    ends().map_err(|error: std::io::Error| socket_fault(&error))
+    ends().map_err(|error: std::io::Error| io_fault(&error))
 }

@@ -7,7 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
-use super::fault::socket_fault;
+use crate::fault::io_fault;
 
 /// How many connections may wait to be accepted. A swarm finds a new peer within seconds of an announce.
 const BACKLOG: i32 = 256;
@@ -45,18 +45,18 @@ pub(crate) struct Source {
 /// Connects. Takes as long as the operating system tries: the caller limits it.
 pub(crate) async fn connect(to: SocketAddr, from: Option<&Source>) -> Result<Async<TcpStream>, IoFault> {
     let stream = start_connect(to, from)?;
-    stream.writable().await.map_err(|e| socket_fault(&e))?;
+    stream.writable().await.map_err(|e| io_fault(&e))?;
     match stream.get_ref().take_error() {
         Ok(None) => {}
-        Ok(Some(error)) | Err(error) => return Err(socket_fault(&error)),
+        Ok(Some(error)) | Err(error) => return Err(io_fault(&error)),
     }
     // Whole messages are handed over at once: waiting for more only delays requests.
-    stream.get_ref().set_nodelay(true).map_err(|e| socket_fault(&e))?;
+    stream.get_ref().set_nodelay(true).map_err(|e| io_fault(&e))?;
     Ok(stream)
 }
 
 fn start_connect(to: SocketAddr, from: Option<&Source>) -> Result<Async<TcpStream>, IoFault> {
-    let fault = |error: io::Error| socket_fault(&error);
+    let fault = |error: io::Error| io_fault(&error);
     let socket = open(Domain::for_address(to), Type::STREAM, Protocol::TCP, from.and_then(|f| f.device.as_deref()))
         .map_err(fault)?;
     if let Some(source) = from {

@@ -21,8 +21,8 @@
 //! was just sent. All that for at most [`LINGER`].
 
 use super::Net;
-use super::fault::socket_fault;
 use super::pool::{LARGE, SMALL};
+use crate::fault::io_fault;
 use async_executor::Task;
 use async_io::{Async, Timer};
 use bytes::{Buf, Bytes};
@@ -156,7 +156,7 @@ async fn loop_read(net: &Net, link: &Link) -> Option<IoFault> {
     loop {
         let credit = link.reader.until(|| Some(link.credit.get()).filter(|&credit| credit > 0)).await;
         if dry && let Err(error) = link.socket.readable().await {
-            return Some(socket_fault(&error));
+            return Some(io_fault(&error));
         }
         let mut chunk = net.pool.take(size);
         let space = chunk.space();
@@ -174,7 +174,7 @@ async fn loop_read(net: &Net, link: &Link) -> Option<IoFault> {
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => dry = true,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Some(socket_fault(&error)),
+            Err(error) => return Some(io_fault(&error)),
         }
         turn += 1;
         if turn % TURN == 0 {
@@ -185,7 +185,7 @@ async fn loop_read(net: &Net, link: &Link) -> Option<IoFault> {
 
 async fn write(net: Rc<Net>, link: Rc<Link>) {
     if let Err(error) = loop_write(&net, &link).await {
-        net.stream_ended(link.tcp, Some(socket_fault(&error)));
+        net.stream_ended(link.tcp, Some(io_fault(&error)));
     }
 }
 
