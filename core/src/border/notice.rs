@@ -126,6 +126,23 @@ pub enum Notice {
         /// How long until it is tried again; `None`: not in this session.
         retry: Option<Duration>,
     },
+    /// A file that was there before holds nothing of the torrent, and overwriting was not allowed. The torrent stops
+    /// with [`IoFault::Exists`].
+    ForeignFile {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Its place in the torrent's layout.
+        file: u32,
+    },
+    /// A piece that was there already has been looked at, at the start.
+    Checked {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Pieces that have been hashed so far.
+        done: u32,
+        /// Pieces to be hashed in all.
+        total: u32,
+    },
     /// The storage failed. The torrent goes on as far as it can, and tries again.
     StorageFailed {
         /// The torrent.
@@ -158,6 +175,8 @@ pub enum TorrentState {
     Failed(IoFault),
     /// Stopping: telling trackers, saving.
     Stopping,
+    /// Stopped; everything is saved and closed.
+    Stopped,
 }
 
 /// Why a command was not done.
