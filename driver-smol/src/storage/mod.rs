@@ -209,8 +209,8 @@ impl Storage {
                 self.to_control(control::Task::CreateEmpty { job, files: self.files(torrent)? })
             }
             Work::Sync { torrent } => self.to_control(control::Task::Sync { job, files: self.files(torrent)? }),
-            Work::Save { key, bytes } => self.to_control(control::Task::Save { job, key, bytes }),
-            Work::Load { key } => self.to_control(control::Task::Load { job, key }),
+            Work::Save { key, bytes, .. } => self.to_control(control::Task::Save { job, key, bytes }),
+            Work::Load { key, .. } => self.to_control(control::Task::Load { job, key }),
             _ => Err(IoFault::Unsupported),
         }
     }
