@@ -337,6 +337,38 @@ fn bytes_behind_the_end_are_reported() {
 }
 
 #[test]
+fn an_info_dictionary_alone_is_no_torrent_and_is_read_as_what_it_is() {
+    for (id, bytes, expected) in table::CASES {
+        let Ok(torrent) = parse(bytes) else { continue };
+        let info = &bytes[torrent.info_span()];
+        assert!(parse(info).unwrap_err().to_string().starts_with("field \"info\""), "{id}");
+        let alone = Metainfo::parse_info(info, &MetainfoLimits::default()).unwrap();
+        check_invariants(&alone, info);
+        assert_eq!((alone.hashes(), alone.layout()), (torrent.hashes(), torrent.layout()), "{id}");
+        assert!(expected.is_ok());
+    }
+    let trailing = Metainfo::parse_info(b"de\n", &MetainfoLimits::default()).unwrap_err();
+    assert_eq!(trailing.to_string(), "not a torrent file: byte 2: there are bytes behind the end of the value");
+}
+
+#[test]
+fn a_million_addresses_take_no_time() {
+    let bytes = encode_dict(|top| {
+        top.raw("info", b"d6:lengthi1e4:name1:t12:piece lengthi1e6:pieces20:aaaaaaaaaaaaaaaaaaaae");
+        top.list("announce-list", |list| {
+            list.list(|tier| {
+                for number in 0..500_000 {
+                    tier.bytes(format!("http://{}", number % 999));
+                }
+            });
+        });
+    });
+    let torrent = parse(&bytes).unwrap();
+    assert_eq!(torrent.trackers()[0].len(), 999);
+    assert_eq!(torrent.warnings().len(), 100, "warnings are limited, too");
+}
+
+#[test]
 fn a_newer_version_is_said_to_be_one() {
     let bytes = torrent(|info| {
         info.int("meta version", 3);
