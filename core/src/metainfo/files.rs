@@ -32,7 +32,7 @@ pub struct FileEntry {
     pub layout: Option<usize>,
 }
 
-/// The letters of BEP 47's `attr`; "Unknown letters are ignored."
+/// The letters of BEP 47's `attr`; ones that are not known are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub pad: bool,
@@ -112,7 +112,7 @@ fn key(path: &SafePath) -> String {
     key
 }
 
-/// Links point to files of the torrent or to themselves (BEP 47: "The target should be a file of the torrent").
+/// Links point to files of the torrent or to themselves (BEP 47 says the first; the second is harmless).
 pub(super) fn check_links(files: &mut [FileEntry], warnings: &mut Vec<String>) {
     if files.iter().all(|file| file.symlink.is_none()) {
         return;

@@ -103,7 +103,7 @@ fn v1_file(file: &Dict<'_, '_>, name: &str, limits: &MetainfoLimits) -> Result<F
     let length = if attributes.symlink { 0 } else { length(file)? };
     let elements = match elements {
         Some(elements) => elements,
-        // BEP 47: a pad file's path should be `.pad` and its length; "readers must not require a path".
+        // BEP 47: a pad file's path should be `.pad` and its length, but readers must not require one.
         None if attributes.pad => {
             let number = alloc::format!("{length}");
             let path = SafePath::sanitize([name.as_bytes(), b".pad", number.as_bytes()]);

@@ -405,6 +405,38 @@ fn gaps_of_version_2_are_pad_files() {
 }
 
 #[test]
+fn a_piece_layer_that_is_wrong_anywhere_is_refused() {
+    let (_, good, _) = table::CASES.iter().find(|(id, ..)| *id == "v2-ok").unwrap();
+    let torrent = parse(good).unwrap();
+    let root = torrent.files()[0].pieces_root.unwrap();
+    let layer = torrent.piece_layer(&root).unwrap();
+    assert_eq!((layer.len(), torrent.piece_layer(&[0; 32])), (64, None));
+    let start = good.windows(64).position(|window| window == layer).unwrap();
+    for at in start..start + 64 {
+        let mut wrong = good.to_vec();
+        wrong[at] ^= 1;
+        assert_eq!(parse(&wrong), Err(MetainfoError::PieceLayer("a.bin".to_string())), "byte {at}");
+    }
+}
+
+#[test]
+fn version_2_must_be_canonical_and_keep_its_piece_length() {
+    let (_, good, _) = table::CASES.iter().find(|(id, ..)| *id == "v2-ok").unwrap();
+    let replaced = |from: &str, to: &str| {
+        let at = good.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        parse(&[&good[..at], to.as_bytes(), &good[at + from.len()..]].concat()).unwrap_err().to_string()
+    };
+    let zero = replaced("i20000e", "i020000e");
+    assert!(zero.contains("must be canonical") && zero.ends_with("a number has a leading zero"), "{zero}");
+    for length in ["i8192e", "i16385e", "i49152e"] {
+        let text = replaced("i16384e", length);
+        assert!(text.ends_with("not a power of two of at least 16 KiB"), "{text}");
+    }
+    let pad = replaced("d6:lengthi20000e", "d4:attr1:p6:lengthi20000e");
+    assert!(pad.ends_with("version 2 has no pad files"), "{pad}");
+}
+
+#[test]
 fn merkle_roots_are_as_known() {
     // Data of SHA-256(seed || counter), counter in 64 bits from 0; roots as libtorrent computes them.
     let leaves = |seed: &str, size: usize| -> Vec<merkle::Node> {

@@ -65,9 +65,8 @@ pub(super) fn text(dict: &Dict<'_, '_>, keys: &[&str], limits: &MetainfoLimits) 
     Some(path::cut(&String::from_utf8_lossy(bytes), limits.text_bytes).to_owned())
 }
 
-/// BEP 12: "If the client is compatible with the multitracker specification, and if the `announce-list` key is present,
-/// the client will ignore the `announce` key and only use the URLs in `announce-list`." One without any URL counts as
-/// not there. A URL stands once in a tier.
+/// BEP 12: a client that knows `announce-list`, a list of tiers, ignores `announce` where it is there. One without any
+/// URL counts as not there. A URL stands once in a tier.
 fn trackers(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<String>) -> Vec<Vec<String>> {
     const KEY: &str = "announce-list";
     let mut left = limits.addresses;
@@ -100,7 +99,7 @@ fn trackers(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<Str
     tiers
 }
 
-/// BEP 19: "`url-list` [...] can be a list of strings or a single string".
+/// The URLs of `url-list` (BEP 19) or `httpseeds` (BEP 17): a list of strings, or a string alone.
 fn urls(dict: &Dict<'_, '_>, key: &str, limits: &MetainfoLimits, warnings: &mut Vec<String>) -> Vec<String> {
     let mut urls = Vec::new();
     let mut left = limits.addresses;
@@ -145,8 +144,7 @@ fn add_url(urls: &mut Vec<String>, value: Value<'_, '_>, key: &str, left: &mut u
     }
 }
 
-/// BEP 5: "a `nodes` key [...] should be set to the K closest nodes [...] a list of lists, each of a host and a port". A
-/// string `host:port` is taken as well.
+/// BEP 5: `nodes = [["<host>", <port>], ["<host>", <port>], ...]`. A string `host:port` is taken as well.
 fn nodes(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<String>) -> Vec<(String, u16)> {
     let mut nodes: Vec<(String, u16)> = Vec::new();
     let Some(value) = dict.get("nodes") else { return nodes };
