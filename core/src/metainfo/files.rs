@@ -1,6 +1,6 @@
 //! The files of a torrent, as they will lie under the download folder.
 
-use super::{MetainfoError, MetainfoLimits};
+use super::{MetainfoError, MetainfoLimits, top};
 use crate::border::StorageLayout;
 use crate::path::SafePath;
 use alloc::borrow::ToOwned;
@@ -123,7 +123,7 @@ pub(super) fn check_links(files: &mut [FileEntry], warnings: &mut Vec<String>) {
         if let Some(target) = &file.symlink
             && !targets.contains(target)
         {
-            warnings.push(alloc::format!("the link {} does not lead to a file of the torrent", file.path));
+            top::warn(warnings, || alloc::format!("the link {} does not lead to a file of the torrent", file.path));
             file.symlink = Some(file.path.clone());
         }
     }
