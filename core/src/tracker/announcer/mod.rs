@@ -429,30 +429,33 @@ impl Announcer {
 
     /// The tracker whose turn it is. Begins a round when one is due; ends it when nobody is left.
     fn next_of_round(&mut self, now: Time) -> Option<(usize, Option<AnnounceEvent>)> {
-        if self.round.is_none() {
-            if now < self.next_round {
-                return None;
+        loop {
+            if self.round.is_none() {
+                if now < self.next_round {
+                    return None;
+                }
+                self.round = Some(self.tiers.iter().flatten().copied().collect());
             }
-            self.round = Some(self.tiers.iter().flatten().copied().collect());
-        }
-        while let Some(at) = self.round.as_mut().and_then(VecDeque::pop_front) {
-            let event = self.event_for(at);
-            let Some(tracker) = self.trackers.get(at).filter(|tracker| !tracker.gone && tracker.retry_at <= now) else {
-                continue;
-            };
-            if event.is_none() && tracker.not_before > now {
-                // It works, and does not want to be asked yet: to ask another one instead would be against its tier.
-                self.next_round = tracker.not_before;
-                self.round = None;
-                return None;
+            while let Some(at) = self.round.as_mut().and_then(VecDeque::pop_front) {
+                let event = self.event_for(at);
+                let Some(tracker) = self.trackers.get(at).filter(|tracker| !tracker.gone && tracker.retry_at <= now)
+                else {
+                    continue;
+                };
+                if event.is_none() && tracker.not_before > now {
+                    // It works, and does not want to be asked yet: to ask another one instead would be against its tier.
+                    self.next_round = tracker.not_before;
+                    self.round = None;
+                    return None;
+                }
+                return Some((at, event));
             }
-            return Some((at, event));
+            self.round = None;
+            // All failed. A delay may be over already, where the others took long to fail: then the next round begins now, and
+            // this loop ends as it has somebody to ask.
+            let delays = self.trackers.iter().filter(|tracker| !tracker.gone).map(|tracker| tracker.retry_at);
+            self.next_round = delays.min().unwrap_or(Time::NEVER);
         }
-        self.round = None;
-        // All failed: each has a delay that ends in the future.
-        let delays = self.trackers.iter().filter(|tracker| !tracker.gone).map(|tracker| tracker.retry_at);
-        self.next_round = delays.min().unwrap_or(Time::NEVER);
-        None
     }
 
     /// The event that an announce to this tracker would carry now.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::border::{InfoHash, PeerId, Target};
-use crate::tracker::{AnnounceEvent, AnnounceRequest, AnnounceResponse, Ledger, Reply, RetryIn, ScrapeCounts, TrackerUrl};
+use crate::tracker::{
+    AnnounceEvent, AnnounceRequest, AnnounceResponse, Ledger, Reply, RetryIn, ScrapeCounts, TrackerUrl,
+};
 use core::net::{IpAddr, SocketAddr};
 use proptest::prelude::*;
 use std::string::{String, ToString};
@@ -142,8 +144,7 @@ fn no_more_than_the_limit_is_taken() {
 #[test]
 fn scrapes() {
     let counts = |complete, downloaded, incomplete| ScrapeCounts { complete, downloaded, incomplete };
-    let torrents =
-        [(InfoHash([b'x'; 20]), counts(11, 13772, 19)), (InfoHash([b'y'; 20]), counts(21, 206, 20))];
+    let torrents = [(InfoHash([b'x'; 20]), counts(11, 13772, 19)), (InfoHash([b'y'; 20]), counts(21, 206, 20))];
     let body = b"d5:filesd20:xxxxxxxxxxxxxxxxxxxxd8:completei11e10:downloadedi13772e10:incompletei19ee\
         20:yyyyyyyyyyyyyyyyyyyyd8:completei21e10:downloadedi206e10:incompletei20eeee";
     assert_eq!(parse_scrape_response(body, &LIMITS), Ok(Reply::Answer((torrents.to_vec(), None))));
