@@ -1,10 +1,10 @@
 use super::*;
-use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, Work};
+use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, InfoHash, PeerId, SocketId, Work};
 use crate::cx::IdSource;
 use crate::rng::{Seeds, Stream};
-use crate::tracker::RedirectError;
 use crate::tracker::http::{encode_failure, parse_announce};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
+use crate::tracker::{Ledger, RedirectError};
 use crate::tracker::{RetryIn, http::HttpAnnounce};
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -214,12 +214,12 @@ fn an_announce_that_is_not_answered_asks_for_a_new_id_when_the_old_one_expired()
 #[test]
 fn an_id_is_used_for_sixty_seconds() {
     let mut bench = Bench::new();
-    let known = Some(UdpConnection { from: bench.to, id: CONNECTION, since: Time::from_secs(1) });
+    let known = UdpConnection { from: bench.to, id: CONNECTION, since: Time::from_secs(1) };
     for (when, expect) in [(2, "announce"), (60, "announce"), (61, "announce"), (62, "connect")] {
-        let (_, first) = bench.begin(Time::from_secs(when), known, true);
+        let (_, first) = bench.begin(Time::from_secs(when), Some(known), true);
         assert_eq!(kind(&first.encode()), expect, "at {when} s");
     }
-    let elsewhere = Some(UdpConnection { from: "192.0.2.2:6969".parse().unwrap(), ..known.unwrap() });
+    let elsewhere = Some(UdpConnection { from: "192.0.2.2:6969".parse().unwrap(), ..known });
     assert_eq!(kind(&bench.begin(Time::from_secs(2), elsewhere, true).1.encode()), "connect");
 }
 
