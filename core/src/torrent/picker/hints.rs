@@ -65,6 +65,11 @@ impl Hints {
         self.lists.remove(&who);
     }
 
+    #[cfg(test)]
+    pub fn log_len(&self) -> usize {
+        self.log.len()
+    }
+
     /// The best closed piece that the peer has, by what its list knows.
     pub fn best(&mut self, who: PeerKey, pieces: &Bitfield, table: &Table, rng: &mut Rng) -> Option<u32> {
         let end = self.dropped + self.log.len() as u64;

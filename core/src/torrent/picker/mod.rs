@@ -377,7 +377,7 @@ impl Picker {
             suspects.sort_unstable();
             suspects.dedup();
             if !suspects.is_empty() {
-                open.free_received();
+                open.free_received(None);
                 open.parole = Some(Parole { suspects, until: None });
                 failed = true;
             }
