@@ -191,7 +191,7 @@ impl Choker {
         let before: BTreeSet<PeerKey> = self.served.keys().copied().collect();
         let ranking = self.rank(seeding, &peers);
 
-        self.shrink(config, &ranking);
+        self.shrink(now, config, &ranking);
         if now >= self.next_round {
             self.next_round = now + config.round;
             if seeding {
@@ -262,12 +262,12 @@ impl Choker {
     }
 
     /// Chokes the last in rank when there are more than slots (the configuration has changed, or the torrent unchoked one).
-    fn shrink(&mut self, config: &ChokeConfig, ranking: &[PeerKey]) {
+    fn shrink(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
         while self.served.len() > config.slots as usize {
             let idle = self.served.iter().find(|(_, served)| !served.wants).map(|(&key, _)| key);
             let last = || ranking.iter().rev().copied().find(|key| self.served.contains_key(key));
             let Some(victim) = idle.or_else(last) else { return };
-            self.dismiss(victim);
+            self.dismiss(now, victim);
         }
     }
 
@@ -294,9 +294,8 @@ impl Choker {
                 continue;
             }
             let Some(better) = challengers.pop() else { break };
-            self.dismiss(holder);
+            self.dismiss(now, holder);
             self.serve(now, better);
-            self.waiting.insert(holder, now);
             changes -= 1;
         }
         self.rotate(now, config, ranking, &best);
@@ -313,12 +312,15 @@ impl Choker {
         }
         let Some(place) = self.rotation.iter().position(|key| self.waiting.contains_key(key)) else { return };
         // Who gives way: the last optimistic one, or else the worst that is served and is not among the best.
-        let worst = || ranking.iter().rev().copied().find(|key| self.served.contains_key(key) && !best.contains(key));
+        let may_leave = |key: &PeerKey| {
+            !best.contains(key)
+                && self.served.get(key).is_some_and(|served| now.since(served.since) >= config.min_served)
+        };
+        let worst = || ranking.iter().rev().copied().find(may_leave);
         let Some(leaves) = self.optimistic.map(|(key, _)| key).or_else(worst) else { return };
         let comes = self.rotation.remove(place);
         self.rotation.push(comes);
-        self.dismiss(leaves);
-        self.waiting.insert(leaves, now);
+        self.dismiss(now, leaves);
         self.serve(now, comes);
         self.optimistic = Some((comes, now));
     }
@@ -343,9 +345,8 @@ impl Choker {
                 break;
             }
             let Some((_, leaves)) = over.next() else { break };
-            self.dismiss(leaves);
+            self.dismiss(now, leaves);
             self.serve(now, comes);
-            self.waiting.insert(leaves, now);
             changes -= 1;
         }
     }
@@ -357,7 +358,7 @@ impl Choker {
         let comers: Vec<PeerKey> =
             ranking.iter().copied().filter(|key| self.waiting.contains_key(key)).skip(free).take(idle.len()).collect();
         for (leaves, comes) in idle.into_iter().zip(comers) {
-            self.dismiss(leaves);
+            self.dismiss(now, leaves);
             self.serve(now, comes);
         }
     }
@@ -379,8 +380,10 @@ impl Choker {
         self.served.insert(key, Served { since: now, wants: true });
     }
 
-    fn dismiss(&mut self, key: PeerKey) {
-        self.served.remove(&key);
+    fn dismiss(&mut self, now: Time, key: PeerKey) {
+        if self.served.remove(&key).is_some_and(|served| served.wants) {
+            self.waiting.insert(key, now);
+        }
         if self.optimistic.is_some_and(|(holder, _)| holder == key) {
             self.optimistic = None;
         }
