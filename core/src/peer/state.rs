@@ -161,7 +161,7 @@ impl PeerConn {
             },
             phase: Phase::Handshake { bytes: Vec::with_capacity(HANDSHAKE_LENGTH) },
             framer: Framer::new(config.max_message_length.max(bitfield_length)),
-            outbox: Outbox::new(cx.now),
+            outbox: Outbox::new(cx.now, config),
             credit: Credit::default(),
             said: VecDeque::new(),
             last_received_at: cx.now,
@@ -275,14 +275,6 @@ impl PeerConn {
         if self.is_closed() {
             return;
         }
-        // Rejects and the like grow with what the peer sends, and must not without bound.
-        // Content stops at the watermark, but what was asked from the disk below it may end above.
-        let config = &cx.config.peer;
-        let limit = 2 * u64::from(config.send_watermark_max) + u64::from(config.max_control_queue);
-        if self.outbox.queued() > limit {
-            self.close(cx, CloseReason::NotReading);
-            return;
-        }
         self.outbox.emit(cx, self.link, self.torrent);
         let now = cx.now;
         if self.credit.take_release() {
@@ -307,6 +299,8 @@ impl PeerConn {
             }
             match self.phase {
                 Phase::Closed => return None,
+                // Answers grow with what the peer says, and must not without bound.
+                Phase::Open if self.outbox.is_overfull() => self.close(cx, CloseReason::NotReading),
                 Phase::Handshake { .. } => {
                     if !self.read_handshake(cx, facts) {
                         return None;
@@ -781,14 +775,13 @@ impl PeerConn {
         if self.is_closed() {
             return;
         }
-        // Who has done nothing wrong gets to read our last words.
+        // What was queued before goes out first: whether it was in an earlier event must make no difference. Only who has
+        // done nothing wrong is waited for to read it.
+        self.outbox.emit(cx, self.link, self.torrent);
         let flush = matches!(
             reason,
             CloseReason::Stopped | CloseReason::BothSeeds | CloseReason::Useless | CloseReason::LimitReached
         );
-        if flush {
-            self.outbox.emit(cx, self.link, self.torrent);
-        }
         let Link::Tcp(tcp) = self.link;
         cx.act(Action::Close { tcp, flush });
         self.end(reason);
