@@ -52,8 +52,11 @@ fn bytes(length: core::ops::Range<usize>) -> impl Strategy<Value = Bytes> {
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
-    let block = (any::<u32>(), any::<u32>(), any::<u32>())
-        .prop_map(|(piece, begin, length)| BlockRange { piece, begin, length });
+    let block = (any::<u32>(), any::<u32>(), any::<u32>()).prop_map(|(piece, begin, length)| BlockRange {
+        piece,
+        begin,
+        length,
+    });
     prop_oneof![
         Just(Message::KeepAlive),
         Just(Message::Choke),
@@ -63,7 +66,11 @@ fn any_message() -> impl Strategy<Value = Message> {
         any::<u32>().prop_map(Message::Have),
         bytes(0..200).prop_map(Message::Bitfield),
         block.clone().prop_map(Message::Request),
-        (any::<u32>(), any::<u32>(), bytes(0..5000)).prop_map(|(piece, begin, data)| Message::Piece { piece, begin, data }),
+        (any::<u32>(), any::<u32>(), bytes(0..5000)).prop_map(|(piece, begin, data)| Message::Piece {
+            piece,
+            begin,
+            data
+        }),
         block.clone().prop_map(Message::Cancel),
         any::<u16>().prop_map(Message::Port),
         any::<u32>().prop_map(Message::Suggest),
@@ -217,7 +224,7 @@ fn a_whole_message_is_a_slice_of_its_chunk_and_a_split_one_is_not() {
         }
         panic!("no message");
     };
-    assert!(data_at(&[chunk.clone()]));
+    assert!(data_at(core::slice::from_ref(&chunk)));
     assert!(data_at(&[chunk.slice(..9), chunk.slice(9..)]), "split in its head only");
     assert!(!data_at(&[chunk.slice(..100), chunk.slice(100..)]));
 }
@@ -263,10 +270,7 @@ fn allowed_fast_sets_are_those_of_the_bep() {
     assert_eq!(set(a, "80.4.4.1", 1313, 9), set(a, "80.4.4.200", 1313, 9), "the same network, the same set");
     assert_eq!(set(a, "::ffff:80.4.4.200", 1313, 9), set(a, "80.4.4.200", 1313, 9));
     assert_eq!(set(rising, "1.2.3.4", 5, 10), [1, 3, 0, 2, 4], "no more than there are");
-    assert_eq!(
-        set(rising, "255.255.255.255", 4096, 10),
-        [2270, 2444, 682, 2202, 789, 894, 2958, 2326, 3021, 2960]
-    );
+    assert_eq!(set(rising, "255.255.255.255", 4096, 10), [2270, 2444, 682, 2202, 789, 894, 2958, 2326, 3021, 2960]);
     assert_eq!(set("395df8f7c51f007019cb30201c49e884b46b92fa", "198.51.100.1", 10, 10), [6, 7, 1, 0, 5, 8, 3, 2, 4, 9]);
     assert_eq!(set(a, "2001:db8::1", 1313, 10), []);
 }
@@ -300,7 +304,8 @@ fn wrong_values_are_left_out_one_by_one() {
 
 #[test]
 fn extension_numbers_add_up_and_zero_turns_off() {
-    let say = |extensions: &[(Extension, u8)]| ExtendedHandshake { extensions: extensions.to_vec(), ..Default::default() };
+    let say =
+        |extensions: &[(Extension, u8)]| ExtendedHandshake { extensions: extensions.to_vec(), ..Default::default() };
     let mut ids = ExtensionIds::default();
     assert_eq!(ids.get(Extension::Pex), None);
     ids.update(&say(&[(Extension::Pex, 9), (Extension::Metadata, 2)]));

@@ -99,9 +99,8 @@ impl Held {
     pub fn dial(world: World) -> Held {
         let (mut out, mut ids, now) = (Actions::new(), IdSource::default(), Time::from_secs(1));
         let remote: SocketAddr = "80.4.4.200:6881".parse().unwrap();
-        let conn = lend(&world, now, &mut out, &mut ids, |cx, facts| {
-            PeerConn::dialled(cx, PeerKey(7), TCP, remote, facts)
-        });
+        let conn =
+            lend(&world, now, &mut out, &mut ids, |cx, facts| PeerConn::dialled(cx, PeerKey(7), TCP, remote, facts));
         Held::hold(world, conn, now, out, ids)
     }
 

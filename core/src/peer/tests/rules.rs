@@ -136,13 +136,9 @@ fn piece_numbers_out_of_range_end_it() {
 #[test]
 fn fast_messages_need_the_fast_extension() {
     let block = range(0, 0, 16_384);
-    for message in [
-        Message::Suggest(0),
-        Message::HaveAll,
-        Message::HaveNone,
-        Message::Reject(block),
-        Message::AllowedFast(0),
-    ] {
+    for message in
+        [Message::Suggest(0), Message::HaveAll, Message::HaveNone, Message::Reject(block), Message::AllowedFast(0)]
+    {
         let mut held = open(World::new(1), false);
         let said = held.hears_one(message);
         assert_fault(&mut held, &said, PeerFault::FastNotAgreed);
@@ -165,9 +161,8 @@ fn too_long_a_message_ends_it_before_it_has_come() {
 fn the_extended_handshake_is_read_cleaned_and_added_to() {
     let mut held = open(World::new(1), true);
     let say = |text: &'static [u8]| Message::Extended { id: 0, payload: Bytes::from_static(text) };
-    let said = held.hears_one(say(
-        "d1:md11:upload_onlyi7ee1:pi6999e4:reqqi9e1:v16:X\u{202e} 1.0\u{7}\u{200b}wxyze".as_bytes(),
-    ));
+    let said = held
+        .hears_one(say("d1:md11:upload_onlyi7ee1:pi6999e4:reqqi9e1:v16:X\u{202e} 1.0\u{7}\u{200b}wxyze".as_bytes()));
     assert_eq!(said, [PeerSaid::Introduced]);
     assert_eq!(held.conn.client(), Some("X 1.0wxyz"));
     assert_eq!(held.conn.introduction().port, Some(6999));
@@ -419,6 +414,18 @@ fn a_request_that_was_passed_over_is_given_back_alone() {
 }
 
 #[test]
+fn choking_and_unchoking_does_not_hold_a_request_for_ever() {
+    let mut held = open_unchoked(true);
+    let block = held.request(0, 0);
+    for _ in 0..5 {
+        held.hears(&[Message::Choke, Message::Unchoke]);
+        assert_eq!(held.wait(10), []);
+    }
+    held.hears(&[Message::Choke, Message::Unchoke]);
+    assert_eq!(held.wait(10), [PeerSaid::Rejected(block)]);
+}
+
+#[test]
 fn a_silent_peer_is_dropped_and_one_that_keeps_alive_is_not() {
     let mut held = open(World::new(1), true);
     held.wait(120);
@@ -550,8 +557,8 @@ fn what_the_data_of_a_piece_are_is_told_whole_or_not() {
     let block = held.request(0, 0);
     let bytes = emitted(&[Message::Have(1), piece(block, 7), Message::KeepAlive]);
     assert_eq!(held.bytes(&bytes[..100]), []);
-    assert_eq!(held.out.opaque, [9 + 13..100]);
+    assert_eq!(held.out.opaque, vec![Range { start: 9 + 13, end: 100 }]);
     held.bytes(&bytes[100..]);
-    assert_eq!(held.out.opaque, [0..(16_384 - 78)]);
+    assert_eq!(held.out.opaque, vec![Range { start: 0, end: 16_384 - 78 }]);
     assert_eq!(opaque_bytes(&held.out.opaque), BLOCK_LENGTH - 78);
 }

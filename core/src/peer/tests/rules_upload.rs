@@ -50,8 +50,10 @@ fn neighbouring_requests_are_read_in_one_run_and_sent_in_their_order() {
     let kinds: Vec<bool> = held.out.list.iter().map(|action| matches!(action, Action::SendContent { .. })).collect();
     assert_eq!(kinds[kinds.len() - 4..], [false, true, false, true]);
     let sent = held.sent();
-    assert!(matches!(&sent[..], [Message::Piece { begin: 0, data: a, .. }, Message::Piece { begin: BLOCK_LENGTH, data: b, .. }]
-        if a[0] == 0 && b[0] == 64));
+    assert!(
+        matches!(&sent[..], [Message::Piece { begin: 0, data: a, .. }, Message::Piece { begin: BLOCK_LENGTH, data: b, .. }]
+        if a[0] == 0 && b[0] == 64)
+    );
     assert_eq!(held.conn.next_read(1 << 20).unwrap().begin, BLOCK_LENGTH, "5/1 alone: 5/0 does not follow it");
     assert_eq!(held.conn.next_read(1 << 20).unwrap().begin, 0);
     assert_eq!(held.conn.next_read(1 << 20), None);
@@ -77,13 +79,8 @@ fn nothing_is_read_while_enough_is_on_its_way() {
 
 #[test]
 fn senseless_requests_are_rejected_and_end_it_in_time() {
-    let senseless = [
-        range(0, 0, 0),
-        range(0, 32_767, 2),
-        range(0, u32::MAX, 2),
-        range(40, 0, 1),
-        range(0, 0, (128 << 10) + 1),
-    ];
+    let senseless =
+        [range(0, 0, 0), range(0, 32_767, 2), range(0, u32::MAX, 2), range(40, 0, 1), range(0, 0, (128 << 10) + 1)];
     for block in senseless {
         let mut held = leech(true, true);
         assert_eq!(held.hears_one(Message::Request(block)), []);
@@ -153,7 +150,10 @@ fn a_starting_peer_is_told_its_allowed_fast_set_and_served_from_it_once() {
     assert_eq!(answers(&mut held).0.len(), 2);
     held.hears(&whole);
     held.serve(1);
-    assert_eq!(answers(&mut held), (vec![], vec![range(fast, 0, BLOCK_LENGTH), range(fast, BLOCK_LENGTH, BLOCK_LENGTH)]));
+    assert_eq!(
+        answers(&mut held),
+        (vec![], vec![range(fast, 0, BLOCK_LENGTH), range(fast, BLOCK_LENGTH, BLOCK_LENGTH)])
+    );
     // Once it has more than ten pieces it is no starting peer any more.
     held.hears(&(0..11).map(Message::Have).collect::<Vec<_>>());
     held.hears_one(ask(set[1].get(), 0));
