@@ -372,7 +372,7 @@ impl PeerConn {
         ExtendedHandshake {
             extensions: known.filter(|&e| offered(e, facts)).map(|e| (e, e.our_id())).collect(),
             client: Some(cx.config.session.client.clone()),
-            // "there is no need for the receiving side of the connection to send this", but a peer behind us may.
+            // BEP 10 sees no need for it where the peer dialled us, as it knows the port; it need not be the same one.
             port: facts.listen_port.filter(|&port| port > 0),
             reqq: Some(cx.config.peer.reqq),
             your_ip: Some(self.remote.ip().to_canonical()),
