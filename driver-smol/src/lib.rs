@@ -8,6 +8,7 @@ pub mod fault;
 pub mod http;
 mod net;
 pub mod storage;
+pub mod tracker_server;
 
 pub use client::{
     AddError, AddOptions, Client, ClientConfig, ClientError, Listening, NoticeReceiver, StartError, TorrentStats,
