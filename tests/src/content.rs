@@ -1,7 +1,7 @@
 //! Torrents whose bytes can be made again at any place.
 
 use bytes::Bytes;
-use parcacik_core::bencode::Encoder;
+use parcacik_core::bencode::encode_dict;
 use sha1::{Digest, Sha1};
 
 /// A torrent made up for a test: content by a formula, and the metainfo for it.
@@ -40,41 +40,34 @@ impl Content {
         bytes.truncate(length);
         let pieces: Vec<u8> = bytes.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
 
-        let mut info = Encoder::new();
-        info.begin_dict();
-        if let [(_, only)] = files {
-            info.bytes(b"length").int(*only as i64);
-        } else {
-            info.bytes(b"files").begin_list();
-            for (path, length) in files {
-                info.begin_dict().bytes(b"length").int(*length as i64).bytes(b"path").begin_list();
-                for element in path.split('/') {
-                    info.bytes(element.as_bytes());
-                }
-                info.end().end();
+        let info = encode_dict(|info| {
+            if let [(_, only)] = files {
+                info.int("length", *only as i64);
+            } else {
+                info.list("files", |list| {
+                    for (path, length) in files {
+                        list.dict(|file| {
+                            file.int("length", *length as i64).list("path", |elements| {
+                                for element in path.split('/') {
+                                    elements.bytes(element);
+                                }
+                            });
+                        });
+                    }
+                });
             }
-            info.end();
-        }
-        info.bytes(b"name").bytes(name.as_bytes());
-        info.bytes(b"piece length").int(i64::from(piece_length));
-        info.bytes(b"pieces").bytes(&pieces);
-        info.end();
-        let info = info.finish();
-
-        let mut file = Vec::from(&b"d"[..]);
-        if let [first, ..] = trackers {
-            let mut list = Encoder::new();
-            list.begin_list();
-            for tracker in trackers {
-                list.begin_list().bytes(tracker.as_bytes()).end();
+            info.bytes("name", name).int("piece length", i64::from(piece_length)).bytes("pieces", &pieces);
+        });
+        let file = encode_dict(|file| {
+            if let [first, ..] = trackers {
+                file.bytes("announce", first).list("announce-list", |tiers| {
+                    for tracker in trackers {
+                        tiers.list(|tier| _ = tier.bytes(tracker));
+                    }
+                });
             }
-            list.end();
-            file.extend(format!("8:announce{}:{first}13:announce-list", first.len()).bytes());
-            file.extend(list.finish());
-        }
-        file.extend(b"4:info");
-        file.extend(&info);
-        file.push(b'e');
+            file.raw("info", &info);
+        });
         Content {
             name: name.to_owned(),
             bytes,

@@ -160,13 +160,14 @@ pub struct World {
     config: Config,
     tracker: TrackerServer,
     tracker_up: bool,
+    keep_logs: bool,
     /// Calls made to sessions so far.
     pub events: u64,
     actions: Actions,
 }
 
 /// Where the tracker of the world is, for HTTP and UDP.
-pub const TRACKER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 6969);
+pub const TRACKER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(45, 10, 0, 1)), 6969);
 
 const PORT: u16 = 6881;
 
@@ -190,6 +191,7 @@ impl World {
             config,
             tracker: TrackerServer::new(Default::default(), &seeds),
             tracker_up: true,
+            keep_logs: false,
             events: 0,
             actions: Actions::new(),
         }
@@ -203,7 +205,7 @@ impl World {
     /// A new session that listens.
     pub fn add_node(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len());
-        let ip = Ipv4Addr::new(203, 0, 113, 1 + id.0 as u8);
+        let ip = Ipv4Addr::new(45, 10, 1, 1 + id.0 as u8);
         let mut seeds = Seeds::for_tests(self.seed);
         seeds.decision[1] = id.0 as u8;
         seeds.secret[1] = id.0 as u8;
@@ -220,7 +222,7 @@ impl World {
             next_command: 0,
             tick: None,
             uplink_free: Time::ZERO,
-            log: None,
+            log: self.keep_logs.then(Vec::new),
             alive: true,
         });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
@@ -228,9 +230,9 @@ impl World {
         id
     }
 
-    /// Notes every call to a session from now on.
-    pub fn keep_log(&mut self, node: NodeId) {
-        self.nodes[node.0].log = Some(Vec::new());
+    /// Notes every call to the sessions that are made from now on.
+    pub fn keep_logs(&mut self) {
+        self.keep_logs = true;
     }
 
     /// What was noted.

@@ -22,10 +22,13 @@ use super::geometry::BLOCK_LENGTH;
 use super::{Geometry, GeometryError, MetainfoLimits, PieceIndex};
 use crate::bencode::{DictEncoder, encode_dict};
 use crate::border::{FileRange, StorageLayout};
-use crate::path::{self, SafePath};
+use crate::path::SafePath;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
+#[cfg(test)]
+mod tests;
 
 /// A file that is to be in the torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +69,7 @@ pub struct BuildOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The torrent or a file has no usable name: empty, `.` or `..`, with a `/` or NUL, or too deep.
+    /// The torrent or a file has no usable name: empty, `.` or `..`, with a `/` or NUL, too deep, or too long.
     BadName(String),
     /// Two files have the same path, or one lies in another as in a folder.
     SamePath(String),
@@ -164,8 +167,14 @@ impl Builder {
             return Err(BuildError::PieceLength(piece_length));
         }
         let geometry = Geometry::new(total, piece_length).map_err(BuildError::Geometry)?;
-        let paths = files.iter().map(|file| (stored_path(&options.name, file), file.length, false, file.executable));
-        let layout = StorageLayout::new(paths, piece_length);
+        let mut stored = Vec::with_capacity(files.len());
+        for file in &files {
+            let path = stored_path(&options.name, file);
+            super::info::check_path(&path, file.path.len(), &limits)
+                .map_err(|_| BuildError::BadName(file.path.join("/")))?;
+            stored.push((path, file.length, false, file.executable));
+        }
+        let layout = StorageLayout::new(stored, piece_length);
         Ok(Builder {
             layout,
             next: 0,
@@ -327,9 +336,6 @@ fn check_paths(files: &[SourceFile]) -> Result<(), BuildError> {
         return if files.len() == 1 { Ok(()) } else { Err(BuildError::NotAlone) };
     }
     for file in files {
-        if file.path.len() >= path::MAX_DEPTH {
-            return Err(BuildError::BadName(file.path.join("/")));
-        }
         file.path.iter().try_for_each(|element| check_name(element))?;
     }
     let mut paths: Vec<&[String]> = files.iter().map(|file| file.path.as_slice()).collect();

@@ -297,7 +297,7 @@ impl Picker {
     /// A block is no longer asked of a peer: it was rejected or took too long, or the peer choked us.
     pub fn returned(&mut self, who: PeerKey, block: Block) {
         let number = block.piece().get();
-        if !self.geometry.is_standard(block) {
+        if !self.is_ours(block) {
             return;
         }
         self.unindex_for(block);
@@ -330,7 +330,7 @@ impl Picker {
     /// One that is no longer asked of that peer (it took too long, say) is taken all the same while it is missing, but not for
     /// a piece on parole.
     pub fn received(&mut self, who: PeerKey, block: Block) -> Received {
-        if !self.geometry.is_standard(block) {
+        if !self.is_ours(block) {
             return Received::Unwanted;
         }
         let piece = block.piece().get();
@@ -390,7 +390,7 @@ impl Picker {
     /// A received block could not be written: it is free again.
     pub fn write_failed(&mut self, block: Block) {
         let piece = block.piece().get();
-        if !self.geometry.is_standard(block) {
+        if !self.is_ours(block) {
             return;
         }
         self.unindex_for(block);
@@ -419,6 +419,11 @@ impl Picker {
     /// Who sent which block of an open piece; nothing for blocks that were not received. Rising by block.
     pub fn senders(&self, piece: PieceIndex) -> Vec<(u32, PeerKey)> {
         self.open(piece.get()).map(|open| open.senders().collect()).unwrap_or_default()
+    }
+
+    /// Whether a block is one that we ask for. A [`Block`] of another torrent may lie behind our last piece.
+    fn is_ours(&self, block: Block) -> bool {
+        self.geometry.piece(block.piece().get()).is_some() && self.geometry.is_standard(block)
     }
 
     fn open(&self, piece: u32) -> Option<&Open> {
