@@ -247,7 +247,7 @@ async fn accept(executor: Weak<LocalExecutor<'static>>, tracker: Rc<Tracker>, li
             }
         }
         turn = turn.wrapping_add(1);
-        if turn % TURN == 0 {
+        if turn.is_multiple_of(TURN) {
             yield_now().await;
         }
     }
