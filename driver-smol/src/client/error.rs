@@ -30,7 +30,7 @@ impl From<End> for ClientError {
     }
 }
 
-/// A client could not be started.
+/// A client or a tracker could not be started.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -60,6 +60,15 @@ pub enum StartError {
         /// Why not.
         #[source]
         error: CommandError,
+    },
+    /// A socket could not be opened.
+    #[error("cannot listen on {addr}: {error}")]
+    Socket {
+        /// The address.
+        addr: SocketAddr,
+        /// Why not.
+        #[source]
+        error: io::Error,
     },
     /// The client ended while it was starting.
     #[error(transparent)]

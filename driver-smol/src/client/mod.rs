@@ -10,6 +10,7 @@ pub use crate::engine::notices::NoticeReceiver;
 pub use error::{AddError, ClientError, StartError};
 pub use options::{AddOptions, ClientConfig};
 pub use session::TorrentStats;
+pub(crate) use session::draw_seeds;
 
 use crate::engine::jobs::DiskService;
 use crate::engine::notices::{End, Hub};

@@ -80,7 +80,8 @@ fn make_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-fn draw_seeds() -> Result<Seeds, getrandom::Error> {
+/// Seeds out of the operating system's randomness.
+pub(crate) fn draw_seeds() -> Result<Seeds, getrandom::Error> {
     let mut seeds = Seeds { decision: [0; 32], secret: [0; 32] };
     getrandom::fill(&mut seeds.decision)?;
     getrandom::fill(&mut seeds.secret)?;

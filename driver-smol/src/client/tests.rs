@@ -151,9 +151,10 @@ fn dropping_a_client_stops_it_and_does_not_wait() {
 
 #[test]
 fn a_client_that_broke_says_so_to_everybody() {
-    let reflex: Reflex = Box::new(|_, event, _| match event {
-        Event::Command { command: Command::Add(_), .. } => panic!("broken on purpose"),
-        _ => {}
+    let reflex: Reflex = Box::new(|_, event, _| {
+        if let Event::Command { command: Command::Add(_), .. } = event {
+            panic!("broken on purpose")
+        }
     });
     let client = Client::start_parts(parts(reflex, None).0, &[], None, Duration::ZERO).unwrap();
     let broken = ClientError::Broken("broken on purpose".into());

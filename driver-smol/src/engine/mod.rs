@@ -238,12 +238,12 @@ impl<M: Machine> Engine<M> {
 
     fn perform(&self, action: Action) {
         match self.net.perform(action) {
-            Ok(()) => {}
-            Err(Action::Start { job, work }) => self.jobs.start(job, work),
-            Err(Action::Cancel { job }) => self.jobs.cancel(job),
+            None => {}
+            Some(Action::Start { job, work }) => self.jobs.start(job, work),
+            Some(Action::Cancel { job }) => self.jobs.cancel(job),
             // No work streams its result yet, so there is nothing that waits for this.
-            Err(Action::GrantJob { .. }) => {}
-            Err(other) => tracing::error!(?other, "an action that this driver does not know"),
+            Some(Action::GrantJob { .. }) => {}
+            Some(other) => tracing::error!(?other, "an action that this driver does not know"),
         }
     }
 

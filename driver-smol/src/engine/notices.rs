@@ -202,3 +202,6 @@ impl NoticeReceiver {
         lock(&self.queue.state).dropped
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,9 @@ impl HttpService for ToyHttp {
     }
 }
 
+/// The ends that a test holds: what it wants, and what it sees.
+pub(crate) type Ends = (Arc<Mutex<Orders>>, Receiver<(Time, Event)>);
+
 /// An engine with a toy machine.
 pub(crate) struct Rig {
     pub(crate) engine: EngineThread<Toy>,
@@ -102,17 +105,14 @@ pub(crate) struct Rig {
     events: Receiver<(Time, Event)>,
 }
 
-pub(crate) fn parts(
-    reflex: Reflex,
-    recorder: Option<Box<dyn Recorder>>,
-) -> (Parts<Toy>, Arc<Mutex<Orders>>, Receiver<(Time, Event)>) {
+pub(crate) fn parts(reflex: Reflex, recorder: Option<Box<dyn Recorder>>) -> (Parts<Toy>, Ends) {
     let (results, answers) = async_channel::unbounded();
     let services = Services { disk: Arc::new(ToyDisk(results)), answers, http: Box::new(ToyHttp) };
     let orders = Arc::new(Mutex::new(Orders::default()));
     let (sender, events) = async_channel::unbounded();
     let machine = Toy { reflex, orders: Arc::clone(&orders), events: sender, deadline: None };
     let parts = Parts { machine, recorder, services, max_pinned: 1 << 20, max_notices: 16 };
-    (parts, orders, events)
+    (parts, (orders, events))
 }
 
 impl Rig {
@@ -130,7 +130,7 @@ impl Rig {
         reflex: impl FnMut(Time, &Event, &mut Actions) + Send + 'static,
         recorder: Option<Box<dyn Recorder>>,
     ) -> Rig {
-        let (parts, orders, events) = parts(Box::new(reflex), recorder);
+        let (parts, (orders, events)) = parts(Box::new(reflex), recorder);
         Rig { engine: EngineThread::start(parts).unwrap(), orders, events }
     }
 

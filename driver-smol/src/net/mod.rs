@@ -75,7 +75,7 @@ impl Net {
     }
 
     /// Does an action on the network; gives back one that is none.
-    pub(crate) fn perform(self: &Rc<Self>, action: Action) -> Result<(), Action> {
+    pub(crate) fn perform(self: &Rc<Self>, action: Action) -> Option<Action> {
         match action {
             Action::Send { tcp, bytes } | Action::SendContent { tcp, bytes, .. } => {
                 if let Some(stream) = self.streams.borrow().get(&tcp) {
@@ -106,9 +106,9 @@ impl Net {
             Action::Unbind { sock } => {
                 self.sockets.borrow_mut().remove(&sock);
             }
-            other => return Err(other),
+            other => return Some(other),
         }
-        Ok(())
+        None
     }
 
     /// A stream ended by itself: tells the core, unless it has closed it already.
@@ -232,7 +232,7 @@ async fn accept(net: Rc<Net>, sock: SocketId, listener: Async<TcpListener>) {
             }
         }
         turn = turn.wrapping_add(1);
-        if turn % ACCEPT_TURN == 0 {
+        if turn.is_multiple_of(ACCEPT_TURN) {
             yield_now().await;
         }
     }

@@ -152,7 +152,7 @@ async fn read(net: Rc<Net>, link: Rc<Link>) {
 async fn loop_read(net: &Net, link: &Link) -> Option<IoFault> {
     let mut dry = true;
     let mut size = SMALL;
-    let mut turn = 0;
+    let mut turn = 0u32;
     loop {
         let credit = link.reader.until(|| Some(link.credit.get()).filter(|&credit| credit > 0)).await;
         if dry && let Err(error) = link.socket.readable().await {
@@ -176,8 +176,8 @@ async fn loop_read(net: &Net, link: &Link) -> Option<IoFault> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Some(io_fault(&error)),
         }
-        turn += 1;
-        if turn % TURN == 0 {
+        turn = turn.wrapping_add(1);
+        if turn.is_multiple_of(TURN) {
             yield_now().await;
         }
     }
@@ -216,7 +216,7 @@ async fn loop_write(net: &Net, link: &Link) -> io::Result<()> {
             Err(error) => return Err(error),
         }
         turn = turn.wrapping_add(1);
-        if turn % TURN == 0 {
+        if turn.is_multiple_of(TURN) {
             yield_now().await;
         }
     }
