@@ -11,6 +11,7 @@ use bytes::Bytes;
 use cap_std::fs::Dir;
 use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Something for the control thread to do.
@@ -60,9 +61,8 @@ impl States {
     pub(super) fn locked(&self, key: InfoHash) -> Result<Option<Arc<Dir>>, StateLockError> {
         let mut inner = self.lock();
         let Some(dir) = inner.dir.clone() else { return Ok(None) };
-        if !inner.locks.contains_key(&key) {
-            let lock = lock_in(&dir, key)?;
-            inner.locks.insert(key, lock);
+        if let Entry::Vacant(place) = inner.locks.entry(key) {
+            place.insert(lock_in(&dir, key)?);
         }
         Ok(Some(dir))
     }

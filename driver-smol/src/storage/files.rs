@@ -240,7 +240,7 @@ impl Files {
         };
         let file = match opened {
             Err(Errno::NOENT) if write => return self.create(index, &path),
-            other => Arc::new(other.map_err(|errno| open_fault(errno))?),
+            other => Arc::new(other.map_err(open_fault)?),
         };
         regular(&file)?;
         Ok(self.handles.put(key, file, write))

@@ -1,6 +1,6 @@
 //! A disk that fills up.
 //!
-//! The test needs a file system of 64 KiB, which only a mount namespace of its own can give it: it runs itself again in one. Where the
+//! The test needs a file system of 60 KiB, which only a mount namespace of its own can give it: it runs itself again in one. Where the
 //! system does not allow that, it says so.
 
 use super::*;
@@ -14,7 +14,7 @@ fn a_full_disk_is_told_and_what_was_written_stays_good() {
     }
     let folder = tempfile::tempdir().unwrap();
     let name = "storage::tests::full_disk::a_full_disk_is_told_and_what_was_written_stays_good";
-    let script = "mount -t tmpfs -o size=64k none \"$0\" || exit 77; exec \"$1\" --exact \"$2\" --nocapture";
+    let script = "mount -t tmpfs -o size=60k none \"$0\" || exit 77; exec \"$1\" --exact \"$2\" --nocapture";
     let namespace = std::process::Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .arg(folder.path())
