@@ -248,8 +248,9 @@ impl<M: Machine> Engine<M> {
     }
 
     fn notice(&self, notice: Notice) {
+        // In this order, so that who was answered and asks for notices then gets none of before.
+        self.hub.tell(notice.clone());
         self.replies.borrow_mut().answer(&notice);
-        self.hub.tell(notice);
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<End> {
