@@ -139,8 +139,9 @@ fn split_extension(name: &str) -> (&str, &str) {
 }
 
 /// The longest start of at most `most` bytes that ends between characters.
-fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    // A character has at most four bytes, and the empty start ends between characters.
+    (0..=most.min(text.len())).rev().find_map(|end| text.get(..end)).unwrap_or("")
 }
 
 /// Characters that have no width or steer others: with them, a name can look like another one, or like one with another

@@ -20,7 +20,7 @@
 //! let document = Document::decode(&text, Mode::Strict, &Limits::default()).unwrap();
 //! let dict = document.root().dict().unwrap();
 //! assert_eq!(dict.require_int("interval").unwrap(), 1800);
-//! assert_eq!(dict.int("peers").unwrap_err().to_string(), "field \"peers\" (byte 26): not an integer");
+//! assert_eq!(dict.int("peers").unwrap_err().to_string(), "field \"peers\" (byte 24): not an integer");
 //! ```
 //!
 //! Two modes. **Strict** takes canonical text only: keys sorted and unique, no leading zeros, no `-0`. **Lenient** takes

@@ -245,7 +245,7 @@ impl Builder {
             if let Some(first) = urls().next() {
                 top.bytes("announce", first);
             }
-            // BEP 12: `announce-list` is "a list of lists of URLs".
+            // BEP 12: a list of tiers, each a list of URLs. A reader that does not know it uses `announce`.
             if urls().nth(1).is_some() {
                 top.list("announce-list", |tiers| {
                     for tier in options.trackers.iter().filter(|tier| !tier.is_empty()) {

@@ -1,3 +1,5 @@
+//! Why a `.torrent` file is refused.
+
 use super::GeometryError;
 use crate::bencode::{DecodeError, FieldError};
 use alloc::string::String;

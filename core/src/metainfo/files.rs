@@ -1,6 +1,6 @@
 //! The files of a torrent, as they will lie under the download folder.
 
-use super::{MetainfoError, MetainfoLimits};
+use super::{MetainfoError, MetainfoLimits, top};
 use crate::border::StorageLayout;
 use crate::path::SafePath;
 use alloc::borrow::ToOwned;
@@ -32,7 +32,7 @@ pub struct FileEntry {
     pub layout: Option<usize>,
 }
 
-/// The letters of BEP 47's `attr`; "Unknown letters are ignored."
+/// The letters of BEP 47's `attr`; ones that are not known are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub pad: bool,
@@ -112,7 +112,7 @@ fn key(path: &SafePath) -> String {
     key
 }
 
-/// Links point to files of the torrent or to themselves (BEP 47: "The target should be a file of the torrent").
+/// Links point to files of the torrent or to themselves (BEP 47 says the first; the second is harmless).
 pub(super) fn check_links(files: &mut [FileEntry], warnings: &mut Vec<String>) {
     if files.iter().all(|file| file.symlink.is_none()) {
         return;
@@ -123,7 +123,7 @@ pub(super) fn check_links(files: &mut [FileEntry], warnings: &mut Vec<String>) {
         if let Some(target) = &file.symlink
             && !targets.contains(target)
         {
-            warnings.push(alloc::format!("the link {} does not lead to a file of the torrent", file.path));
+            top::warn(warnings, || alloc::format!("the link {} does not lead to a file of the torrent", file.path));
             file.symlink = Some(file.path.clone());
         }
     }

@@ -94,17 +94,16 @@ pub(super) fn v1_files(
 
 fn v1_file(file: &Dict<'_, '_>, name: &str, limits: &MetainfoLimits) -> Result<FileEntry, FieldError> {
     let mut attributes = attributes(file);
+    let elements = elements(file)?;
     // What BitComet wrote before BEP 47 gave pad files an attribute.
-    if let Ok(Some(elements)) = elements(file)
-        && elements.last().is_some_and(|name| name.starts_with(b"_____padding_file_"))
-    {
-        attributes.pad = true;
-    }
+    let name_of_pad =
+        |elements: &Vec<&[u8]>| elements.last().is_some_and(|name| name.starts_with(b"_____padding_file_"));
+    attributes.pad |= elements.as_ref().is_some_and(name_of_pad);
     // BEP 47: writers should put length 0 to a link, readers must not require it.
     let length = if attributes.symlink { 0 } else { length(file)? };
-    let elements = match elements(file)? {
+    let elements = match elements {
         Some(elements) => elements,
-        // BEP 47: a pad file's path should be `.pad` and its length; "readers must not require a path".
+        // BEP 47: a pad file's path should be `.pad` and its length, but readers must not require one.
         None if attributes.pad => {
             let number = alloc::format!("{length}");
             let path = SafePath::sanitize([name.as_bytes(), b".pad", number.as_bytes()]);

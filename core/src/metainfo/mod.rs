@@ -106,12 +106,24 @@ impl Metainfo {
         }
         let info = root.require_dict("info").within(String::new)?;
         let top = Top::read(&root, limits, &mut warnings);
-        Metainfo::read_info(&info, &root, top, limits, warnings)
+        Metainfo::read_info(&info, Some(&root), top, limits, warnings)
     }
 
+    /// Reads an info dictionary alone, as peers send it (BEP 9). Whoever asked for it by its hash must compare that with
+    /// [`hashes`](Metainfo::hashes). Trackers and the like are then known from elsewhere.
+    ///
+    /// # Errors
+    /// The first fault that makes the torrent unusable.
+    pub fn parse_info(bytes: &[u8], limits: &MetainfoLimits) -> Result<Metainfo, MetainfoError> {
+        let document = Document::decode(bytes, Mode::Lenient, &limits.bencode())?;
+        let info = document.root().dict().ok_or(MetainfoError::NotADictionary)?;
+        Metainfo::read_info(&info, None, Top::default(), limits, Vec::new())
+    }
+
+    /// `root` is the dictionary around `info`, where there is one.
     fn read_info(
         info: &Dict<'_, '_>,
-        root: &Dict<'_, '_>,
+        root: Option<&Dict<'_, '_>>,
         mut top: Top,
         limits: &MetainfoLimits,
         mut warnings: Vec<String>,

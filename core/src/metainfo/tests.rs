@@ -337,6 +337,38 @@ fn bytes_behind_the_end_are_reported() {
 }
 
 #[test]
+fn an_info_dictionary_alone_is_no_torrent_and_is_read_as_what_it_is() {
+    for (id, bytes, expected) in table::CASES {
+        let Ok(torrent) = parse(bytes) else { continue };
+        let info = &bytes[torrent.info_span()];
+        assert!(parse(info).unwrap_err().to_string().starts_with("field \"info\""), "{id}");
+        let alone = Metainfo::parse_info(info, &MetainfoLimits::default()).unwrap();
+        check_invariants(&alone, info);
+        assert_eq!((alone.hashes(), alone.layout()), (torrent.hashes(), torrent.layout()), "{id}");
+        assert!(expected.is_ok());
+    }
+    let trailing = Metainfo::parse_info(b"de\n", &MetainfoLimits::default()).unwrap_err();
+    assert_eq!(trailing.to_string(), "not a torrent file: byte 2: there are bytes behind the end of the value");
+}
+
+#[test]
+fn a_million_addresses_take_no_time() {
+    let bytes = encode_dict(|top| {
+        top.raw("info", b"d6:lengthi1e4:name1:t12:piece lengthi1e6:pieces20:aaaaaaaaaaaaaaaaaaaae");
+        top.list("announce-list", |list| {
+            list.list(|tier| {
+                for number in 0..500_000 {
+                    tier.bytes(format!("http://{}", number % 999));
+                }
+            });
+        });
+    });
+    let torrent = parse(&bytes).unwrap();
+    assert_eq!(torrent.trackers()[0].len(), 999);
+    assert_eq!(torrent.warnings().len(), 100, "warnings are limited, too");
+}
+
+#[test]
 fn a_newer_version_is_said_to_be_one() {
     let bytes = torrent(|info| {
         info.int("meta version", 3);
@@ -370,6 +402,38 @@ fn gaps_of_version_2_are_pad_files() {
     assert_eq!(torrent.geometry().pieces(), 3);
     assert_eq!(torrent.content_length(), 16_485);
     check_invariants(&torrent, &bytes);
+}
+
+#[test]
+fn a_piece_layer_that_is_wrong_anywhere_is_refused() {
+    let (_, good, _) = table::CASES.iter().find(|(id, ..)| *id == "v2-ok").unwrap();
+    let torrent = parse(good).unwrap();
+    let root = torrent.files()[0].pieces_root.unwrap();
+    let layer = torrent.piece_layer(&root).unwrap();
+    assert_eq!((layer.len(), torrent.piece_layer(&[0; 32])), (64, None));
+    let start = good.windows(64).position(|window| window == layer).unwrap();
+    for at in start..start + 64 {
+        let mut wrong = good.to_vec();
+        wrong[at] ^= 1;
+        assert_eq!(parse(&wrong), Err(MetainfoError::PieceLayer("a.bin".to_string())), "byte {at}");
+    }
+}
+
+#[test]
+fn version_2_must_be_canonical_and_keep_its_piece_length() {
+    let (_, good, _) = table::CASES.iter().find(|(id, ..)| *id == "v2-ok").unwrap();
+    let replaced = |from: &str, to: &str| {
+        let at = good.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        parse(&[&good[..at], to.as_bytes(), &good[at + from.len()..]].concat()).unwrap_err().to_string()
+    };
+    let zero = replaced("i20000e", "i020000e");
+    assert!(zero.contains("must be canonical") && zero.ends_with("a number has a leading zero"), "{zero}");
+    for length in ["i8192e", "i16385e", "i49152e"] {
+        let text = replaced("i16384e", length);
+        assert!(text.ends_with("not a power of two of at least 16 KiB"), "{text}");
+    }
+    let pad = replaced("d6:lengthi20000e", "d4:attr1:p6:lengthi20000e");
+    assert!(pad.ends_with("version 2 has no pad files"), "{pad}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use super::MetainfoLimits;
 use crate::bencode::{Dict, Kind, Value};
+use crate::path;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -61,14 +62,11 @@ impl Top {
 /// A text for people: the first of the keys that is a string with something in it. Bad UTF-8 becomes U+FFFD.
 pub(super) fn text(dict: &Dict<'_, '_>, keys: &[&str], limits: &MetainfoLimits) -> Option<String> {
     let bytes = keys.iter().find_map(|key| dict.bytes(key).ok().flatten().filter(|text| !text.is_empty()))?;
-    let mut text = String::from_utf8_lossy(bytes).into_owned();
-    text.truncate(text.floor_char_boundary(limits.text_bytes));
-    Some(text)
+    Some(path::cut(&String::from_utf8_lossy(bytes), limits.text_bytes).to_owned())
 }
 
-/// BEP 12: "If the client is compatible with the multitracker specification, and if the `announce-list` key is present,
-/// the client will ignore the `announce` key and only use the URLs in `announce-list`." One without any URL counts as
-/// not there. A URL stands once in a tier.
+/// BEP 12: a client that knows `announce-list`, a list of tiers, ignores `announce` where it is there. One without any
+/// URL counts as not there. A URL stands once in a tier.
 fn trackers(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<String>) -> Vec<Vec<String>> {
     const KEY: &str = "announce-list";
     let mut left = limits.addresses;
@@ -101,7 +99,7 @@ fn trackers(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<Str
     tiers
 }
 
-/// BEP 19: "`url-list` [...] can be a list of strings or a single string".
+/// The URLs of `url-list` (BEP 19) or `httpseeds` (BEP 17): a list of strings, or a string alone.
 fn urls(dict: &Dict<'_, '_>, key: &str, limits: &MetainfoLimits, warnings: &mut Vec<String>) -> Vec<String> {
     let mut urls = Vec::new();
     let mut left = limits.addresses;
@@ -131,37 +129,33 @@ fn add_tracker(tier: &mut Vec<String>, value: Value<'_, '_>, key: &str, left: &m
 /// Adds a URL without white space around it, if there is one and it is new.
 fn add_url(urls: &mut Vec<String>, value: Value<'_, '_>, key: &str, left: &mut usize, warnings: &mut Vec<String>) {
     let offset = value.span().start;
+    // What is looked at is counted, and not only what is taken: each is compared with all before it.
+    let Some(rest) = left.checked_sub(1) else {
+        warn(warnings, || alloc::format!("\"{key}\": byte {offset}: more addresses than are used, ignored"));
+        return;
+    };
+    *left = rest;
     let Some(url) = value.text().map(str::trim) else {
         warn(warnings, || alloc::format!("\"{key}\": byte {offset}: not a URL, ignored"));
         return;
     };
-    if url.is_empty() || urls.iter().any(|known| known == url) {
-        return;
+    if !url.is_empty() && !urls.iter().any(|known| known == url) {
+        urls.push(url.to_owned());
     }
-    if *left == 0 {
-        warn(warnings, || alloc::format!("\"{key}\": byte {offset}: more addresses than are used, ignored"));
-        return;
-    }
-    *left -= 1;
-    urls.push(url.to_owned());
 }
 
-/// BEP 5: "a `nodes` key [...] should be set to the K closest nodes [...] a list of lists, each of a host and a port". A
-/// string `host:port` is taken as well.
+/// BEP 5: `nodes = [["<host>", <port>], ["<host>", <port>], ...]`. A string `host:port` is taken as well.
 fn nodes(dict: &Dict<'_, '_>, limits: &MetainfoLimits, warnings: &mut Vec<String>) -> Vec<(String, u16)> {
     let mut nodes: Vec<(String, u16)> = Vec::new();
     let Some(value) = dict.get("nodes") else { return nodes };
     if value.kind() != Kind::List {
         warnings.push("\"nodes\" is not a list, ignored".to_owned());
     }
-    for entry in value.list().into_iter().flatten() {
+    for entry in value.list().into_iter().flatten().take(limits.addresses) {
         match node(entry) {
-            Some(node) if nodes.len() < limits.addresses => {
-                if !nodes.contains(&node) {
-                    nodes.push(node);
-                }
-            }
-            _ => {
+            Some(node) if nodes.contains(&node) => {}
+            Some(node) => nodes.push(node),
+            None => {
                 let offset = entry.span().start;
                 warn(warnings, || alloc::format!("\"nodes\": byte {offset}: not a node, ignored"));
             }

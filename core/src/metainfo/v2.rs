@@ -8,6 +8,7 @@ use crate::bencode::{Dict, DictIter, FieldError, FieldFault, Kind};
 use crate::path::SafePath;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -64,7 +65,8 @@ pub(super) fn files(
             continue;
         };
         let Some(child) = value.dict() else {
-            let field = String::from_utf8_lossy(key).into_owned();
+            // Made safe, for it goes into a message.
+            let field = crate::path::sanitize_element(key).unwrap_or_default();
             let error = FieldError { field, offset: value.span().start, fault: FieldFault::Not(Kind::Dict) };
             return Err(error).within(place);
         };
@@ -157,7 +159,7 @@ pub(super) fn agree(v1: &mut [FileEntry], v2: &[FileEntry], piece_length: u32) -
     for file in v1.iter_mut() {
         if !file.pad {
             let twin = tree.next().ok_or(MetainfoError::HybridMismatch(count))?;
-            let aligned = file.length == 0 || offset % u64::from(piece_length) == 0;
+            let aligned = file.length == 0 || offset.is_multiple_of(u64::from(piece_length));
             let same = file.path == twin.path
                 && file.length == twin.length
                 && file.symlink.is_some() == twin.symlink.is_some();
@@ -180,13 +182,14 @@ pub(super) type PieceLayers = BTreeMap<merkle::Node, Bytes>;
 /// "When verifying an infohash implementations must also check that the `piece layers` hashes outside the info
 /// dictionary match the `pieces root` fields." A layer that is not there can be had from peers, so that is a warning.
 pub(super) fn piece_layers(
-    root: &Dict<'_, '_>,
+    root: Option<&Dict<'_, '_>>,
     files: &[FileEntry],
     piece_length: u32,
     warnings: &mut Vec<String>,
 ) -> Result<PieceLayers, MetainfoError> {
     const KEY: &str = "piece layers";
-    let given: BTreeMap<&[u8], &[u8]> = match root.dict(KEY).within(String::new)? {
+    let given: BTreeMap<&[u8], &[u8]> = match root.map(|root| root.dict(KEY)).transpose().within(String::new)?.flatten()
+    {
         // What is not a string has the wrong length, too.
         Some(layers) => layers.iter().map(|(key, value)| (key, value.bytes().unwrap_or(&[]))).collect(),
         None => BTreeMap::new(),
@@ -206,11 +209,11 @@ pub(super) fn piece_layers(
             return Err(wrong());
         }
         // Files of equal content share a root, and are checked once.
-        if !layers.contains_key(&pieces_root) {
+        if let Entry::Vacant(place) = layers.entry(pieces_root) {
             if merkle::root(merkle::nodes(layer), level) != Some(pieces_root) {
                 return Err(wrong());
             }
-            layers.insert(pieces_root, Bytes::copy_from_slice(layer));
+            place.insert(Bytes::copy_from_slice(layer));
         }
     }
     Ok(layers)

@@ -22,7 +22,8 @@
 //!     '-------wrong bytes, too late, ourselves, end of stream------------------^
 //! ```
 //!
-//! All transitions are in `state.rs`. What is orthogonal has its own file and knows nothing of the rest: our requests
+//! All transitions are in `state.rs`, with what each message of the peer means; what the torrent orders is in `orders.rs`,
+//! what the peer asks for in `serve.rs`. What is orthogonal has its own file and knows nothing of the rest: our requests
 //! (`requests.rs`), the peer's (`upload.rs`), what waits to be sent (`outbox.rs`), read credit (`credit.rs`).
 //!
 //! # Limits
@@ -33,8 +34,10 @@
 //! [`PeerFault`](crate::border::PeerFault) that names it. The machine never looks at the bytes of a block.
 
 mod credit;
+mod orders;
 mod outbox;
 mod requests;
+mod serve;
 mod state;
 #[cfg(test)]
 mod tests;

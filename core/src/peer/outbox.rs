@@ -4,7 +4,7 @@
 //! out and has not left yet is counted, so that the rest of the connection can tell whether the peer reads.
 
 use super::Link;
-use crate::border::{Action, TorrentId};
+use crate::border::{Action, PeerConfig, TorrentId};
 use crate::cx::Cx;
 use crate::metainfo::Block;
 use crate::time::Time;
@@ -24,6 +24,8 @@ pub(super) struct Outbox {
     last_sent_at: Time,
     /// When something last left, or the queue began to fill.
     progress_at: Time,
+    /// More waiting than this ends the connection.
+    limit: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -33,8 +35,10 @@ enum Part {
 }
 
 impl Outbox {
-    pub fn new(now: Time) -> Outbox {
-        Outbox { parts: Vec::new(), tail: BytesMut::new(), queued: 0, last_sent_at: now, progress_at: now }
+    pub fn new(now: Time, config: &PeerConfig) -> Outbox {
+        // Content stops at the watermark, but what was asked from the disk below it may end above.
+        let limit = 2 * u64::from(config.send_watermark_max) + u64::from(config.max_control_queue);
+        Outbox { parts: Vec::new(), tail: BytesMut::new(), queued: 0, last_sent_at: now, progress_at: now, limit }
     }
 
     pub fn raw(&mut self, now: Time, bytes: &[u8]) {
@@ -102,9 +106,18 @@ impl Outbox {
         self.last_sent_at + silence
     }
 
+    /// Whether more waits than a peer that reads lets come together.
+    pub fn is_overfull(&self) -> bool {
+        self.queued > self.limit
+    }
+
     /// When the peer counts as not reading, if nothing leaves until then.
     pub fn stalled_at(&self, patience: Duration) -> Time {
-        if self.queued == 0 { Time::NEVER } else { self.progress_at + patience }
+        match self.queued {
+            0 => Time::NEVER,
+            _ if self.is_overfull() => self.progress_at,
+            _ => self.progress_at + patience,
+        }
     }
 
     fn count(&mut self, now: Time, bytes: usize) {

@@ -183,9 +183,10 @@ impl Requests {
         returned
     }
 
-    /// The peer serves us again: it has its full time to answer, and shows its rate anew.
+    /// The peer serves us again, and shows its rate anew. Requests from before the choke that it has not answered keep
+    /// their time: a peer that chokes and unchokes could hold them for ever.
     pub fn unchoked(&mut self, now: Time) {
-        self.restart_clocks(now);
+        self.progress_at = now;
         self.slow_start = true;
         self.round = Round { since: now, bytes: 0, before: 0 };
     }

@@ -3,12 +3,12 @@
 use super::credit::Credit;
 use super::outbox::Outbox;
 use super::requests::{Arrival, Overdue, Rejection, Requests};
-use super::upload::{ReadRun, Upload};
-use super::{Link, PeerFacts, PeerOrder, PeerSaid};
+use super::upload::Upload;
+use super::{Link, PeerFacts, PeerSaid};
 use crate::bitfield::Bitfield;
 use crate::border::{Action, CloseReason, IoFault, PeerFault, PeerId, PeerKey, TcpId, TorrentId};
 use crate::cx::Cx;
-use crate::metainfo::{Block, PieceIndex};
+use crate::metainfo::PieceIndex;
 use crate::rate::Rate;
 use crate::time::Time;
 use crate::wire::{
@@ -29,21 +29,21 @@ pub struct PeerConn {
     pub(super) remote: SocketAddr,
     pub(super) incoming: bool,
     pub(super) connected_at: Time,
-    torrent: TorrentId,
-    timers: Timers,
-    phase: Phase,
+    pub(super) torrent: TorrentId,
+    pub(super) timers: Timers,
+    pub(super) phase: Phase,
 
-    framer: Framer,
-    outbox: Outbox,
-    credit: Credit,
-    said: VecDeque<PeerSaid>,
-    last_received_at: Time,
+    pub(super) framer: Framer,
+    pub(super) outbox: Outbox,
+    pub(super) credit: Credit,
+    pub(super) said: VecDeque<PeerSaid>,
+    pub(super) last_received_at: Time,
 
     pub(super) peer_id: Option<PeerId>,
     pub(super) fast: bool,
-    extended: bool,
+    pub(super) extended: bool,
     pub(super) introduction: ExtendedHandshake,
-    extension_ids: ExtensionIds,
+    pub(super) extension_ids: ExtensionIds,
 
     /// Which pieces the peer has; empty until `pieces_known`.
     pub(super) pieces: Bitfield,
@@ -55,10 +55,10 @@ pub struct PeerConn {
     pub(super) am_interested: bool,
 
     pub(super) requests: Requests,
-    refill_batch: u32,
-    depth_min: u32,
-    depth_max: u32,
-    peer_reqq: u32,
+    pub(super) refill_batch: u32,
+    pub(super) depth_min: u32,
+    pub(super) depth_max: u32,
+    pub(super) peer_reqq: u32,
     /// What the peer serves us even while it chokes us.
     pub(super) allowed_fast: Vec<PieceIndex>,
     pub(super) suggested: Vec<PieceIndex>,
@@ -66,15 +66,15 @@ pub struct PeerConn {
     pub(super) upload: Upload,
     pub(super) uploaded: Rate,
     /// Content is read for the peer while less than this is on its way to it, in bytes.
-    watermark: u64,
+    pub(super) watermark: u64,
     /// What we serve the peer even while we choke it, and how many bytes of each piece are left to give.
-    our_fast: Vec<(PieceIndex, u32)>,
-    patience: Patience,
+    pub(super) our_fast: Vec<(PieceIndex, u32)>,
+    pub(super) patience: Patience,
 }
 
 /// Where the connection is in its life.
 #[derive(Clone, Debug)]
-enum Phase {
+pub(super) enum Phase {
     /// The peer's handshake is not complete.
     Handshake {
         /// What has come of it.
@@ -88,7 +88,7 @@ enum Phase {
 
 /// The time limits of the configuration, kept so that the deadline can be told without it.
 #[derive(Clone, Copy, Debug)]
-struct Timers {
+pub(super) struct Timers {
     handshake: Duration,
     keep_alive: Duration,
     idle: Duration,
@@ -98,13 +98,13 @@ struct Timers {
 
 /// How often the peer has done what makes no sense.
 #[derive(Clone, Copy, Debug, Default)]
-struct Patience {
-    bad_requests: u32,
+pub(super) struct Patience {
+    pub(super) bad_requests: u32,
     /// Requests since we choked the peer that were refused for that.
-    choked_requests: u32,
-    unrequested: u32,
-    useless: u32,
-    useless_since: Time,
+    pub(super) choked_requests: u32,
+    pub(super) unrequested: u32,
+    pub(super) useless: u32,
+    pub(super) useless_since: Time,
 }
 
 impl PeerConn {
@@ -161,7 +161,7 @@ impl PeerConn {
             },
             phase: Phase::Handshake { bytes: Vec::with_capacity(HANDSHAKE_LENGTH) },
             framer: Framer::new(config.max_message_length.max(bitfield_length)),
-            outbox: Outbox::new(cx.now),
+            outbox: Outbox::new(cx.now, config),
             credit: Credit::default(),
             said: VecDeque::new(),
             last_received_at: cx.now,
@@ -275,14 +275,6 @@ impl PeerConn {
         if self.is_closed() {
             return;
         }
-        // Rejects and the like grow with what the peer sends, and must not without bound.
-        // Content stops at the watermark, but what was asked from the disk below it may end above.
-        let config = &cx.config.peer;
-        let limit = 2 * u64::from(config.send_watermark_max) + u64::from(config.max_control_queue);
-        if self.outbox.queued() > limit {
-            self.close(cx, CloseReason::NotReading);
-            return;
-        }
         self.outbox.emit(cx, self.link, self.torrent);
         let now = cx.now;
         if self.credit.take_release() {
@@ -307,6 +299,8 @@ impl PeerConn {
             }
             match self.phase {
                 Phase::Closed => return None,
+                // Answers grow with what the peer says, and must not without bound.
+                Phase::Open if self.outbox.is_overfull() => self.close(cx, CloseReason::NotReading),
                 Phase::Handshake { .. } => {
                     if !self.read_handshake(cx, facts) {
                         return None;
@@ -378,7 +372,7 @@ impl PeerConn {
         ExtendedHandshake {
             extensions: known.filter(|&e| offered(e, facts)).map(|e| (e, e.our_id())).collect(),
             client: Some(cx.config.session.client.clone()),
-            // "there is no need for the receiving side of the connection to send this", but a peer behind us may.
+            // BEP 10 sees no need for it where the peer dialled us, as it knows the port; it need not be the same one.
             port: facts.listen_port.filter(|&port| port > 0),
             reqq: Some(cx.config.peer.reqq),
             your_ip: Some(self.remote.ip().to_canonical()),
@@ -542,39 +536,6 @@ impl PeerConn {
         }
     }
 
-    fn on_request(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, range: BlockRange) {
-        let config = &cx.config.peer;
-        let block = facts
-            .geometry
-            .block(range.piece, range.begin, range.length)
-            .filter(|block| block.length() <= config.max_request_length && facts.have.get(block.piece().get()));
-        let Some(block) = block else { return self.bad_request(cx, range) };
-        if self.upload.len() >= config.reqq {
-            return self.bad_request(cx, range);
-        }
-        if self.am_choking && !self.spend_fast(cx, block) {
-            // BEP 6: "SHOULD send a reject unless the piece is in the allowed fast set." A peer that has not seen the choke
-            // yet may have as many on the way as it may queue.
-            self.refuse(cx.now, range);
-            self.patience.choked_requests += 1;
-            if self.patience.choked_requests > cx.config.peer.reqq {
-                self.fault(cx, PeerFault::BadRequests);
-            }
-            return;
-        }
-        self.upload.push(block);
-    }
-
-    fn on_cancel(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, range: BlockRange) {
-        let block = facts.geometry.block(range.piece, range.begin, range.length);
-        // BEP 6: "Even when a request is cancelled, the peer receiving the cancel should respond with either the
-        // corresponding reject or the corresponding piece".
-        if block.is_some_and(|block| self.upload.cancel(block)) {
-            self.refuse(cx.now, range);
-        }
-        self.useless(cx);
-    }
-
     fn on_extended(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, id: u8, payload: Bytes) {
         if !self.extended {
             return self.fault(cx, PeerFault::ExtensionNotAgreed);
@@ -616,150 +577,16 @@ impl PeerConn {
         self.said.push_back(PeerSaid::Introduced);
     }
 
-    // Orders.
-
-    /// Does what the torrent wants.
-    pub fn order(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, order: PeerOrder) {
-        let now = cx.now;
-        match order {
-            PeerOrder::Close(reason) if !self.is_closed() => self.close(cx, reason),
-            _ if !self.is_ready() => {}
-            PeerOrder::Close(_) => {}
-            PeerOrder::Request(block) => {
-                if self.may_request(block.piece()) && !self.requests.contains(block) {
-                    self.requests.sent(now, block);
-                    self.outbox.message(now, &Message::Request(block.into()));
-                }
-            }
-            PeerOrder::Cancel(block) => {
-                if self.requests.cancel(block) {
-                    self.outbox.message(now, &Message::Cancel(block.into()));
-                }
-            }
-            PeerOrder::Have(piece) => self.outbox.message(now, &Message::Have(piece.get())),
-            PeerOrder::Choke => self.choke(cx),
-            PeerOrder::Unchoke => {
-                if self.am_choking {
-                    self.am_choking = false;
-                    self.patience.choked_requests = 0;
-                    self.outbox.message(now, &Message::Unchoke);
-                }
-            }
-            PeerOrder::Interested(interested) => {
-                if self.am_interested != interested {
-                    self.am_interested = interested;
-                    let message = if interested { Message::Interested } else { Message::NotInterested };
-                    self.outbox.message(now, &message);
-                }
-            }
-            PeerOrder::Suggest(piece) => {
-                if self.fast && facts.have.get(piece.get()) {
-                    self.outbox.message(now, &Message::Suggest(piece.get()));
-                }
-            }
-            PeerOrder::Extended { extension, payload } => {
-                if let Some(id) = self.extension_ids.get(extension) {
-                    self.outbox.message(now, &Message::Extended { id, payload });
-                }
-            }
-        }
-    }
-
-    fn choke(&mut self, cx: &mut Cx<'_>) {
-        if self.am_choking {
-            return;
-        }
-        self.am_choking = true;
-        self.patience.choked_requests = 0;
-        // BEP 6: "A peer SHOULD choke first and then reject requests so that the peer receiving the choke does not
-        // re-request the pieces." And: "it SHOULD NOT reject requests for pieces that are in the allowed fast set."
-        self.outbox.message(cx.now, &Message::Choke);
-        let our_fast = &self.our_fast;
-        let dropped = self.upload.drop_all_but(|piece| our_fast.iter().any(|&(fast, _)| fast == piece));
-        for block in dropped {
-            self.refuse(cx.now, block.into());
-        }
-    }
-
-    // The peer's requests.
-
-    /// The next run of content to read for the peer, at most `max` bytes (one request alone may be longer); `None` when it
-    /// wants nothing, or enough is on its way to it. Each run is to be answered by [`loaded`](PeerConn::loaded).
-    pub fn next_read(&mut self, max: u32) -> Option<ReadRun> {
-        let under_way = self.outbox.queued().saturating_add(self.upload.bytes_reading());
-        if !self.is_ready() || under_way >= self.watermark {
-            return None;
-        }
-        self.upload.next_read(max)
-    }
-
-    /// A run has been read, or could not be. Sends what is still wanted of it, or rejects it.
-    pub fn loaded(&mut self, cx: &mut Cx<'_>, _facts: &PeerFacts<'_>, run: ReadRun, data: Result<Bytes, IoFault>) {
-        let blocks = self.upload.loaded(run);
-        if !self.is_ready() {
-            return;
-        }
-        for block in blocks {
-            let start = (block.begin() - run.begin) as usize;
-            let end = start + block.length() as usize;
-            match &data {
-                // Shorter than asked for is as good as a fault.
-                Ok(bytes) if bytes.len() >= end => {
-                    self.uploaded.add(cx.now, u64::from(block.length()));
-                    self.outbox.piece(cx.now, block, bytes.slice(start..end));
-                }
-                _ => self.refuse(cx.now, block.into()),
-            }
-        }
-        let config = &cx.config.peer;
-        let half_a_second = self.uploaded.per_second(cx.now) / 2;
-        self.watermark = half_a_second.clamp(config.send_watermark_min.into(), config.send_watermark_max.into());
-    }
-
-    /// Whether a request of a choked peer is served, out of what it may have for nothing.
-    ///
-    /// BEP 6: "A peer MAY reject requests for already Allowed Fast pieces [...] if the requested piece has already been
-    /// sent to the requesting peer, or if the requesting peer is not a starting peer. Our current implementation rejects
-    /// requests for Allowed Fast messages whenever the requesting peer has more than k pieces."
-    fn spend_fast(&mut self, cx: &Cx<'_>, block: Block) -> bool {
-        if self.pieces.count() > cx.config.peer.allowed_fast {
-            return false;
-        }
-        let Some((_, left)) = self.our_fast.iter_mut().find(|(piece, _)| *piece == block.piece()) else { return false };
-        match left.checked_sub(block.length()) {
-            Some(rest) => {
-                *left = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Rejects a request of a fast peer; without the extension there is no way to.
-    fn refuse(&mut self, now: Time, range: BlockRange) {
-        if self.fast {
-            self.outbox.message(now, &Message::Reject(range));
-        }
-    }
-
     // Patience.
 
-    fn bad_request(&mut self, cx: &mut Cx<'_>, range: BlockRange) {
-        self.refuse(cx.now, range);
-        self.patience.bad_requests += 1;
-        if self.patience.bad_requests > cx.config.peer.max_bad_requests {
-            self.fault(cx, PeerFault::BadRequests);
-        }
-    }
-
-    fn unrequested(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn unrequested(&mut self, cx: &mut Cx<'_>) {
         self.patience.unrequested += 1;
         if self.patience.unrequested > cx.config.peer.max_unrequested {
             self.fault(cx, PeerFault::UnrequestedBlocks);
         }
     }
 
-    fn useless(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn useless(&mut self, cx: &mut Cx<'_>) {
         if cx.now.since(self.patience.useless_since) >= Duration::from_secs(60) {
             self.patience.useless_since = cx.now;
             self.patience.useless = 0;
@@ -772,23 +599,22 @@ impl PeerConn {
 
     // The end.
 
-    fn fault(&mut self, cx: &mut Cx<'_>, fault: PeerFault) {
+    pub(super) fn fault(&mut self, cx: &mut Cx<'_>, fault: PeerFault) {
         self.close(cx, CloseReason::Fault(fault));
     }
 
     /// Ends the connection from our side.
-    fn close(&mut self, cx: &mut Cx<'_>, reason: CloseReason) {
+    pub(super) fn close(&mut self, cx: &mut Cx<'_>, reason: CloseReason) {
         if self.is_closed() {
             return;
         }
-        // Who has done nothing wrong gets to read our last words.
+        // What was queued before goes out first: whether it was in an earlier event must make no difference. Only who has
+        // done nothing wrong is waited for to read it.
+        self.outbox.emit(cx, self.link, self.torrent);
         let flush = matches!(
             reason,
             CloseReason::Stopped | CloseReason::BothSeeds | CloseReason::Useless | CloseReason::LimitReached
         );
-        if flush {
-            self.outbox.emit(cx, self.link, self.torrent);
-        }
         let Link::Tcp(tcp) = self.link;
         cx.act(Action::Close { tcp, flush });
         self.end(reason);
@@ -810,28 +636,6 @@ impl PeerConn {
     /// Whether the handshake is done and the connection is not over.
     pub fn is_ready(&self) -> bool {
         matches!(self.phase, Phase::Open)
-    }
-
-    /// Whether the peer may be asked for blocks of this piece: it has it, it serves us (or this piece at least), and not
-    /// as much is under way as it queues.
-    pub fn may_request(&self, piece: PieceIndex) -> bool {
-        let served = !self.choking_us || self.allowed_fast.contains(&piece);
-        let most = self.depth_max.min(self.peer_reqq);
-        self.is_ready() && served && self.pieces.get(piece.get()) && self.requests.len() < most
-    }
-
-    /// How many blocks more it should be asked for now; 0 while it chokes us, and in a deep queue until there is room for
-    /// a whole batch.
-    pub fn room(&self, _now: Time) -> u32 {
-        if !self.is_ready() || self.choking_us { 0 } else { self.requests.room(self.peer_reqq, self.refill_batch) }
-    }
-
-    /// How many blocks of [`allowed_fast`](PeerConn::allowed_fast) pieces it should be asked for while it chokes us.
-    pub fn fast_room(&self) -> u32 {
-        if !self.is_ready() || !self.choking_us || self.allowed_fast.is_empty() || self.requests.is_snubbed() {
-            return 0;
-        }
-        self.depth_min.min(self.peer_reqq).saturating_sub(self.requests.len())
     }
 
     /// Bytes that were queued for the peer and have not left yet.

@@ -11,13 +11,14 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub enum AddrClass {
     /// The open internet.
     Global,
-    /// A private network: RFC 1918, carrier NAT (RFC 6598), unique local IPv6 (RFC 4193).
+    /// A private network: RFC 1918, carrier NAT (RFC 6598), unique local IPv6 (RFC 4193); and the ranges for documentation and
+    /// benchmarks, which lead nowhere but in a laboratory.
     Private,
     /// This machine.
     Loopback,
     /// This link: RFC 3927 (where clouds keep their metadata service) and `fe80::/10`.
     LinkLocal,
-    /// Nobody's: unspecified, multicast, broadcast, reserved and documentation ranges. Nothing may be asked there.
+    /// Nobody's: unspecified, multicast, broadcast and reserved. Nothing may be asked there.
     Unusable,
 }
 
@@ -43,10 +44,10 @@ fn of_v4(ip: Ipv4Addr) -> AddrClass {
         (127, ..) => AddrClass::Loopback,
         (10, ..) | (172, 16..=31, _) | (192, 168, _) | (100, 64..=127, _) => AddrClass::Private,
         (169, 254, _) => AddrClass::LinkLocal,
-        // "This network", protocol assignments, documentation, benchmarks, multicast, reserved with broadcast.
-        (0, ..) | (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113) | (198, 18..=19, _) | (224..=255, ..) => {
-            AddrClass::Unusable
-        }
+        // Documentation (RFC 5737), benchmarks (RFC 2544).
+        (192, 0, 2) | (198, 51, 100) | (203, 0, 113) | (198, 18..=19, _) => AddrClass::Private,
+        // "This network", protocol assignments, multicast, reserved with broadcast.
+        (0, ..) | (192, 0, 0) | (224..=255, ..) => AddrClass::Unusable,
         _ => AddrClass::Global,
     }
 }
@@ -64,11 +65,10 @@ fn of_v6(ip: Ipv6Addr) -> AddrClass {
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => low_v4(high, low),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => low_v4(high, low),
-        [0xfc00..=0xfdff, ..] => AddrClass::Private,
+        [0xfc00..=0xfdff, ..] | [0x2001, 0xdb8, ..] => AddrClass::Private,
         [0xfe80..=0xfebf, ..] => AddrClass::LinkLocal,
         // Site-local (obsolete), multicast.
         [0xfec0..=0xfeff, ..] | [0xff00..=0xffff, ..] => AddrClass::Unusable,
-        [0x2001, 0xdb8, ..] => AddrClass::Unusable,
         _ => AddrClass::Global,
     }
 }

@@ -10,7 +10,7 @@
 //! - [`allowed_fast_set`], the canonical set of BEP 6.
 //!
 //! ```
-//! use bytes::{Bytes, BytesMut};
+//! use bytes::BytesMut;
 //! use parcacik_core::wire::{Framer, Message};
 //!
 //! let mut bytes = BytesMut::new();
@@ -23,7 +23,6 @@
 //! assert_eq!(framer.next(&mut opaque), Ok(Some(Message::Have(7))));
 //! assert_eq!(framer.next(&mut opaque), Ok(Some(Message::Unchoke)));
 //! assert_eq!(framer.next(&mut opaque), Ok(None));
-//! # let _: Option<Bytes> = None;
 //! ```
 
 mod extended;

@@ -55,6 +55,8 @@ impl Clock {
                 return Poll::Pending;
             }
             if Instant::now() >= due {
+                // One that has fired is never ready again.
+                self.timer = None;
                 return Poll::Ready(());
             }
             // It was set for an earlier step.

@@ -38,6 +38,8 @@ mod options;
 mod pool;
 mod request;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub use options::HttpOptions;

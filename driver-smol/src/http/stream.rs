@@ -15,8 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 /// Reads that may succeed one after another before the stream gives way. smol has no budget of its own: a socket that always has data
-/// would starve all other tasks of the thread. At 64 KiB a read this is 2 MiB, about a millisecond.
+/// would starve all other tasks of the thread. At [`READ_SIZE`] this is 2 MiB, about a millisecond.
 pub(super) const READ_TURNS: u32 = 32;
+
+/// The most bytes of one read, so that the turns mean something: hyper's buffer may have room for more.
+pub(super) const READ_SIZE: usize = 64 * 1024;
 
 /// What is known about a connection from outside of hyper. The stream is owned by hyper, so this is shared; but by one thread at a
 /// time, so the order of the atomics does not matter.
@@ -95,15 +98,13 @@ impl AsyncRead for Stream {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let buf = match this.meter.room() {
-            Some(0) => return Poll::Ready(Err(io::Error::other(HeadTooLarge))),
-            Some(room) => {
-                let take = room.min(buf.len());
-                // Cannot be out of range: `take` is at most the length.
-                &mut buf[..take]
-            }
-            None => buf,
-        };
+        let room = this.meter.room();
+        if room == Some(0) {
+            return Poll::Ready(Err(io::Error::other(HeadTooLarge)));
+        }
+        let take = buf.len().min(READ_SIZE).min(room.unwrap_or(READ_SIZE));
+        // Cannot be out of range: `take` is at most the length.
+        let buf = &mut buf[..take];
         let read = match &mut this.transport {
             Transport::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Transport::Tls(tls) => match Pin::new(tls).poll_read(cx, buf) {

@@ -57,6 +57,12 @@ impl Files {
         (end <= self.layout.total_length()).then_some(start)
     }
 
+    /// Whether bytes of a pad file are in a range.
+    pub(super) fn has_padding(&self, piece: u32, begin: u32, length: usize) -> bool {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.layout.ranges(piece, begin, length).any(|range| self.file(range).is_ok_and(|file| file.pad))
+    }
+
     /// Fills `buffer` from a piece, as far as there are bytes: says how many, counted to the first that is missing.
     pub(super) fn read(&self, piece: u32, begin: u32, buffer: &mut [u8]) -> Result<usize, IoFault> {
         let length = u32::try_from(buffer.len()).map_err(|_| IoFault::TooLarge)?;
@@ -174,6 +180,13 @@ impl Files {
     /// Closes the torrent's files.
     pub(super) fn close(&self) {
         self.handles.close(self.serial);
+    }
+
+    /// What the next sync will cover.
+    #[cfg(test)]
+    pub(super) fn unsynced(&self) -> (Vec<usize>, Vec<PathBuf>) {
+        let dirty = self.lock();
+        (dirty.files.iter().copied().collect(), dirty.dirs.iter().cloned().collect())
     }
 
     fn sync_file(&self, index: usize) -> Result<(), IoFault> {

@@ -79,6 +79,12 @@ impl Handles {
         drop(closed);
     }
 
+    /// How many are open.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().files.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

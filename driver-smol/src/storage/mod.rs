@@ -94,7 +94,9 @@ impl Storage {
         let control = Arc::new(Queue::new(batch, options.write_linger));
         for (number, queue) in workers.iter().enumerate() {
             let worker = Worker::new(Arc::clone(queue), answers.clone(), Arc::clone(&pool), &options);
-            running.spawn(format!("disk-{number}"), move || worker.run());
+            if !running.spawn(format!("disk-{number}"), move || worker.run()) {
+                queue.close();
+            }
         }
         let thread = Control {
             queue: Arc::clone(&control),
@@ -102,7 +104,9 @@ impl Storage {
             states: Arc::clone(&states),
             max_state: options.max_state,
         };
-        running.spawn("disk-control".into(), move || thread.run());
+        if !running.spawn("disk-control".into(), move || thread.run()) {
+            control.close();
+        }
         let storage = Storage {
             answers,
             table: Mutex::default(),
@@ -329,18 +333,19 @@ struct Running {
 }
 
 impl Running {
-    fn spawn(self: &Arc<Running>, name: String, work: impl FnOnce() + Send + 'static) {
+    /// Starts a thread; says whether there was room for it. What would be queued for one that was not started must be refused.
+    fn spawn(self: &Arc<Running>, name: String, work: impl FnOnce() + Send + 'static) -> bool {
         *self.threads.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        // Dropped with the closure when the thread cannot be started, so the count is right either way.
         let ending = Ending(Arc::clone(self));
         let spawned = std::thread::Builder::new().name(name).spawn(move || {
             let _ending = ending;
             work();
         });
-        if let Err(error) = spawned {
-            // The jobs that it would do stay queued and are never answered; a system without room for a thread at the start of
-            // a program leaves nothing better to do than to say so.
+        if let Err(error) = &spawned {
             tracing::error!(%error, "no thread for the disk could be started");
         }
+        spawned.is_ok()
     }
 
     fn wait(&self, limit: Duration) -> bool {

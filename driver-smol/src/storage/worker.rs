@@ -237,7 +237,11 @@ impl Worker {
                     self.answers.say(*job, Err(fault));
                 }
                 _ => {
-                    self.hashes.wrote(key, part.begin, &part.bytes);
+                    // For padding, zeros are hashed, whatever was sent: it is left to be read back.
+                    match files.has_padding(part.piece, part.begin, part.bytes.len()) {
+                        true => self.hashes.forget(key),
+                        false => self.hashes.wrote(key, part.begin, &part.bytes),
+                    }
                     self.answers.say(*job, Ok(JobResult::Done));
                 }
             }
@@ -265,14 +269,9 @@ impl Worker {
         };
         files.vouch(piece, length);
         let key: PieceKey = (files.serial, piece);
-        let mut running = match wants_blocks {
-            // The hashes of blocks need every byte; the running hash of the whole piece is no help.
-            true => {
-                self.hashes.forget(key);
-                Running::default()
-            }
-            false => self.hashes.take(key),
-        };
+        // Hashed further than is asked for means hashed with bytes that do not belong; and the hashes of blocks need every byte.
+        let known = self.hashes.take(key);
+        let mut running = if wants_blocks || known.done > length { Running::default() } else { known };
         let mut blocks = Vec::new();
         while running.done < length {
             let wanted = (length - running.done).min(WINDOW as u32);
@@ -288,12 +287,7 @@ impl Worker {
                 return Ok(JobResult::Verified(Verdict { matches: false, blocks }));
             }
         }
-        // `done` is more than `length` when the piece was written beyond the length that is asked for: then the running hash
-        // is one of other bytes.
-        let matches = match running.done == length {
-            true => <[u8; 20]>::from(running.hasher.finalize()) == expect,
-            false => return self.verify(files, check),
-        };
+        let matches = <[u8; 20]>::from(running.hasher.finalize()) == expect;
         Ok(JobResult::Verified(Verdict { matches, blocks }))
     }
 }

@@ -15,6 +15,34 @@ use std::time::{Duration, Instant};
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_that_swallows_packets_ends_with_the_connect_limit() {
+    use socket2::{Domain, Socket, Type};
+    for way in WAYS {
+        // A queue for no connection, which on Linux means one; more are not answered at all.
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let to = listener.local_addr().unwrap();
+        let fill: Vec<Socket> = (0..4)
+            .map(|_| {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                socket.set_nonblocking(true).unwrap();
+                let _ = socket.connect(&to);
+                socket
+            })
+            .collect();
+        let server = Server::answering(Vec::new(), Keep);
+        let options = HttpOptions { connect_limit: Duration::from_millis(150), ..HttpOptions::default() };
+        let start = Instant::now();
+        let request = HttpRequest { to: to.as_socket().unwrap(), ..get(&server, "/") };
+        assert_eq!(way.run(&HttpClient::new(options).unwrap(), request), Err(IoFault::TimedOut));
+        assert!(start.elapsed() < Duration::from_secs(10));
+        drop(fill);
+    }
+}
+
 /// Both ways against a server that does `serve` after the request.
 fn fault_of(
     options: &HttpOptions,

@@ -3,7 +3,7 @@
 use super::server::{Server, Then::Keep};
 use super::{WAYS, client, get};
 use parcacik_core::border::{HttpRequest, IoFault};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -32,7 +32,7 @@ fn path_and_query_are_not_touched() {
         "/".to_owned(),
         "/announce?info_hash=%12%ff%00%7e~A%2B%20+%a0%F0%0a&peer_id=-PC0010-%zz'".to_owned(),
         format!("/?info_hash={every_byte}"),
-        format!("/?info_hash={}", every_byte.to_uppercase().replace("%0", "%0")),
+        format!("/?info_hash={}", every_byte.to_uppercase()),
         "//a/./b/../c//?q=/../".to_owned(),
         "/a;b=c/passkey!$&'()*,=:@?a[]=1|2^{3}`\\".to_owned(),
         "/??&&==".to_owned(),
@@ -100,6 +100,25 @@ fn the_source_address_is_the_one_given() {
             let request = HttpRequest { from: Some(from.parse().unwrap()), ..request.clone() };
             assert_eq!(way.run(&client(), request), Err(IoFault::AddressUnavailable));
         }
+    }
+}
+
+#[test]
+fn ipv6() {
+    for way in WAYS {
+        let server = Server::start_at(Ipv6Addr::LOCALHOST.into(), |mut peer| {
+            while peer.request().is_some() {
+                let _ = peer.send(EMPTY);
+            }
+        });
+        let Ok(server) = server else {
+            println!("skipped: this machine has no IPv6");
+            return;
+        };
+        let from = Some(Ipv6Addr::LOCALHOST.into());
+        way.run(&client(), HttpRequest { host: "[::1]".into(), from, ..get(&server, "/") }).unwrap();
+        let head = String::from_utf8(server.heads().remove(0)).unwrap();
+        assert!(head.contains(&format!("\r\nHost: [::1]:{}\r\n", server.addr.port())), "{head}");
     }
 }
 

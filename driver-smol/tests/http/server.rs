@@ -1,7 +1,7 @@
 //! Servers made by hand: a thread for each connection, bytes as they are written down.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -40,7 +40,12 @@ pub struct Peer<S = TcpStream> {
 impl Server {
     /// Calls `serve` for each connection, in a thread of its own.
     pub fn start(serve: impl Fn(Peer) + Send + Sync + 'static) -> Server {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Server::start_at(Ipv4Addr::LOCALHOST.into(), serve).unwrap()
+    }
+
+    /// [`Server::start`] at an address that the machine may not have.
+    pub fn start_at(at: IpAddr, serve: impl Fn(Peer) + Send + Sync + 'static) -> std::io::Result<Server> {
+        let listener = TcpListener::bind((at, 0))?;
         let addr = listener.local_addr().unwrap();
         let (seen, serve) = (Arc::new(Seen::default()), Arc::new(serve));
         let shared = Arc::clone(&seen);
@@ -58,7 +63,7 @@ impl Server {
                 thread::spawn(move || serve(Peer { number, io, seen }));
             }
         });
-        Server { addr, seen }
+        Ok(Server { addr, seen })
     }
 
     /// Gives the same answer to each request.

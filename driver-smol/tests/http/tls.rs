@@ -152,7 +152,8 @@ fn roots_come_from_a_file_too() {
 #[test]
 fn an_end_without_close_notify_is_an_end_but_no_excuse() {
     let authority = Authority::new();
-    let cases: [(&[u8], Result<&[u8], IoFault>); 4] = [
+    type Case = (&'static [u8], Result<&'static [u8], IoFault>);
+    let cases: [Case; 4] = [
         (b"HTTP/1.0 200 OK\r\n\r\nd1:ae", Ok(b"d1:ae")),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nd1:ae", Ok(b"d1:ae")),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nd1:ae", Err(IoFault::Reset)),

@@ -288,9 +288,6 @@ impl Candidates {
         if key == addr && !self.entries.get(&key).is_some_and(|entry| entry.dialling || entry.dialled.is_some()) {
             return;
         }
-        if reason == CloseReason::ToSelf {
-            return self.is_self(key);
-        }
         let dialled_here = key == addr;
         self.change(key, |entry| {
             let lasted = entry.dialled.map(|since| now.since(since));
@@ -302,8 +299,10 @@ impl Candidates {
             entry.seed |= reason == CloseReason::BothSeeds;
             settle(now, config, entry, lasted.unwrap_or_default(), reason, was_ready);
         });
-        if self.is_banned(key.ip()) && !self.entries.get(&key).is_some_and(Entry::is_busy) {
-            self.remove(key);
+        if reason == CloseReason::ToSelf {
+            self.is_self(key);
+        } else if self.is_banned(key.ip()) || self.ours.contains(&key) {
+            self.remove_idle(key);
         }
     }
 
@@ -358,7 +357,7 @@ impl Candidates {
         let idle: Vec<SocketAddr> =
             self.entries.range(all_of).filter(|(_, entry)| !entry.is_busy()).map(|(&addr, _)| addr).collect();
         for addr in idle {
-            self.remove(addr);
+            self.remove_idle(addr);
         }
     }
 
@@ -370,7 +369,7 @@ impl Candidates {
     /// Learns that `addr` is ourselves: it is not dialled again.
     pub fn is_self(&mut self, addr: SocketAddr) {
         let addr = canonical(addr);
-        self.remove(addr);
+        self.remove_idle(addr);
         if self.ours.len() >= MAX_OURS {
             self.ours.pop_first();
         }
@@ -402,15 +401,18 @@ impl Candidates {
             if !sticky && self.worth(addr, &entry) <= least {
                 return false;
             }
-            self.remove(victim);
+            self.remove_idle(victim);
         }
         self.index(addr, &entry);
         self.entries.insert(addr, entry);
         true
     }
 
-    fn remove(&mut self, addr: SocketAddr) {
-        if let Some(entry) = self.entries.remove(&addr) {
+    /// Forgets an address. One with a dial or connection stays until that has ended.
+    fn remove_idle(&mut self, addr: SocketAddr) {
+        if self.entries.get(&addr).is_some_and(|entry| !entry.is_busy())
+            && let Some(entry) = self.entries.remove(&addr)
+        {
             self.unindex(addr, &entry);
         }
     }

@@ -48,13 +48,13 @@ pub struct ChokePeer {
     pub interested: bool,
     /// Whether we choke it, as it was told.
     pub choked: bool,
-    /// Bytes of content a second from it to us.
+    /// Bytes of content a second from it to us: what it is worth while we download.
     pub download_rate: u64,
-    /// Bytes of content a second from us to it.
+    /// Bytes of content a second from us to it: while we seed, of equals who takes least gives way first.
     pub upload_rate: u64,
     /// Whether it has let us wait for blocks for too long.
     pub snubbed: bool,
-    /// When the connection was made.
+    /// When the connection was made: of equals the older is served first.
     pub connected_at: Time,
     /// Whether it said that it downloads nothing more (BEP 21); it is not served.
     pub upload_only: bool,
@@ -191,12 +191,12 @@ impl Choker {
         let before: BTreeSet<PeerKey> = self.served.keys().copied().collect();
         let ranking = self.rank(seeding, &peers);
 
-        self.shrink(config, &ranking);
+        self.shrink(now, config, &ranking);
         if now >= self.next_round {
             self.next_round = now + config.round;
             if seeding {
                 self.optimistic = None;
-                self.take_turns(now, config, &ranking);
+                self.take_turns(now, config, &ranking, &peers);
             } else {
                 self.reciprocate(now, config, &ranking);
             }
@@ -237,8 +237,9 @@ impl Choker {
     /// Everybody who wants something, the one to be served first in front.
     fn rank(&self, seeding: bool, peers: &BTreeMap<PeerKey, &ChokePeer>) -> Vec<PeerKey> {
         // Worth: what it sends us, in steps; while we seed all are worth the same. Then who is served already, so that
-        // equals do not change places; then who has waited (or, when served, has been served) from earliest on.
-        type Rank = (Reverse<u64>, bool, Time, PeerKey);
+        // equals do not change places; then who has waited (or, when served, has been served) from earliest on; then
+        // the older connection.
+        type Rank = (Reverse<u64>, bool, Time, Time, PeerKey);
         let mut wanting: Vec<(Rank, IpAddr)> = Vec::new();
         for (&key, peer) in peers.iter().filter(|(_, peer)| peer.wants()) {
             let worth = if seeding || peer.snubbed { 0 } else { peer.download_rate / RATE_STEP };
@@ -246,28 +247,28 @@ impl Choker {
                 Some(served) => (false, served.since),
                 None => (true, self.waiting.get(&key).copied().unwrap_or(Time::NEVER)),
             };
-            wanting.push(((Reverse(worth), waits, since, key), network(peer.addr)));
+            wanting.push(((Reverse(worth), waits, since, peer.connected_at, key), network(peer.addr)));
         }
         wanting.sort_unstable();
         // Among equals the second of a network comes behind the first of every other.
         let mut seen: BTreeMap<(Reverse<u64>, IpAddr), u32> = BTreeMap::new();
-        let mut ranked: Vec<(Reverse<u64>, u32, bool, Time, PeerKey)> = Vec::with_capacity(wanting.len());
-        for ((worth, waits, since, key), network) in wanting {
-            let nth = seen.entry((worth, network)).or_insert(0);
-            ranked.push((worth, *nth, waits, since, key));
+        let mut ranked: Vec<(Reverse<u64>, u32, Rank)> = Vec::with_capacity(wanting.len());
+        for (rank, network) in wanting {
+            let nth = seen.entry((rank.0, network)).or_insert(0);
+            ranked.push((rank.0, *nth, rank));
             *nth += 1;
         }
         ranked.sort_unstable();
-        ranked.into_iter().map(|(.., key)| key).collect()
+        ranked.into_iter().map(|(.., (.., key))| key).collect()
     }
 
     /// Chokes the last in rank when there are more than slots (the configuration has changed, or the torrent unchoked one).
-    fn shrink(&mut self, config: &ChokeConfig, ranking: &[PeerKey]) {
+    fn shrink(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
         while self.served.len() > config.slots as usize {
             let idle = self.served.iter().find(|(_, served)| !served.wants).map(|(&key, _)| key);
             let last = || ranking.iter().rev().copied().find(|key| self.served.contains_key(key));
             let Some(victim) = idle.or_else(last) else { return };
-            self.dismiss(victim);
+            self.dismiss(now, victim);
         }
     }
 
@@ -294,9 +295,8 @@ impl Choker {
                 continue;
             }
             let Some(better) = challengers.pop() else { break };
-            self.dismiss(holder);
+            self.dismiss(now, holder);
             self.serve(now, better);
-            self.waiting.insert(holder, now);
             changes -= 1;
         }
         self.rotate(now, config, ranking, &best);
@@ -313,27 +313,37 @@ impl Choker {
         }
         let Some(place) = self.rotation.iter().position(|key| self.waiting.contains_key(key)) else { return };
         // Who gives way: the last optimistic one, or else the worst that is served and is not among the best.
-        let worst = || ranking.iter().rev().copied().find(|key| self.served.contains_key(key) && !best.contains(key));
+        let may_leave = |key: &PeerKey| {
+            !best.contains(key)
+                && self.served.get(key).is_some_and(|served| now.since(served.since) >= config.min_served)
+        };
+        let worst = || ranking.iter().rev().copied().find(may_leave);
         let Some(leaves) = self.optimistic.map(|(key, _)| key).or_else(worst) else { return };
         let comes = self.rotation.remove(place);
         self.rotation.push(comes);
-        self.dismiss(leaves);
-        self.waiting.insert(leaves, now);
+        self.dismiss(now, leaves);
         self.serve(now, comes);
         self.optimistic = Some((comes, now));
     }
 
     /// Seeding: whose turn is over gives way to who comes first in rank.
-    fn take_turns(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
+    fn take_turns(
+        &mut self,
+        now: Time,
+        config: &ChokeConfig,
+        ranking: &[PeerKey],
+        peers: &BTreeMap<PeerKey, &ChokePeer>,
+    ) {
         self.yield_idle(now, config, ranking);
         // So many in each round that all slots have changed hands after one turn; not all at once.
         let rounds = (config.seed_turn.as_micros() / config.round.as_micros().max(1)).max(1);
         let mut changes = u128::from(config.slots).div_ceil(rounds);
-        let mut over: Vec<(Time, PeerKey)> = self
+        // Of those who were served equally long, who takes least gives way first.
+        let mut over: Vec<(Time, u64, PeerKey)> = self
             .served
             .iter()
             .filter(|(_, served)| now.since(served.since) >= config.seed_turn)
-            .map(|(&key, served)| (served.since, key))
+            .map(|(&key, served)| (served.since, peers.get(&key).map_or(0, |peer| peer.upload_rate), key))
             .collect();
         over.sort_unstable();
         let mut over = over.into_iter();
@@ -342,10 +352,9 @@ impl Choker {
             if changes == 0 || self.served.len() < config.slots as usize {
                 break;
             }
-            let Some((_, leaves)) = over.next() else { break };
-            self.dismiss(leaves);
+            let Some((.., leaves)) = over.next() else { break };
+            self.dismiss(now, leaves);
             self.serve(now, comes);
-            self.waiting.insert(leaves, now);
             changes -= 1;
         }
     }
@@ -357,7 +366,7 @@ impl Choker {
         let comers: Vec<PeerKey> =
             ranking.iter().copied().filter(|key| self.waiting.contains_key(key)).skip(free).take(idle.len()).collect();
         for (leaves, comes) in idle.into_iter().zip(comers) {
-            self.dismiss(leaves);
+            self.dismiss(now, leaves);
             self.serve(now, comes);
         }
     }
@@ -379,8 +388,10 @@ impl Choker {
         self.served.insert(key, Served { since: now, wants: true });
     }
 
-    fn dismiss(&mut self, key: PeerKey) {
-        self.served.remove(&key);
+    fn dismiss(&mut self, now: Time, key: PeerKey) {
+        if self.served.remove(&key).is_some_and(|served| served.wants) {
+            self.waiting.insert(key, now);
+        }
         if self.optimistic.is_some_and(|(holder, _)| holder == key) {
             self.optimistic = None;
         }

@@ -251,7 +251,10 @@ impl Persist {
         match result {
             Ok(files) => {
                 self.failures = 0;
-                self.files = files;
+                // A list of another torrent's length is no use; with the old one, claims are doubted sooner, never later.
+                if files.len() == self.files.len() {
+                    self.files = files;
+                }
                 for piece in synced.iter() {
                     self.save_due |= self.claimable.insert(piece);
                 }

@@ -201,7 +201,7 @@ impl Picker {
             && parole.suspects.binary_search(&taker.who).is_ok()
         {
             // A suspect gets the whole of it: with all blocks from one sender both outcomes are evidence.
-            open.free_received();
+            open.free_received(Some(taker.who));
         }
         if alone && (on_parole || (taker.fast && !urgent)) {
             self.own(piece, taker.who, taker.now);
@@ -284,10 +284,7 @@ impl Picker {
             if open.requesters(number).any(|requester| requester == who) {
                 continue;
             }
-            open.extra.push((number, who));
-            if open.owner == Some(who) {
-                open.owner_asked += 1;
-            }
+            open.ask_again(number, who);
             if let Some(tail) = &mut self.tail {
                 tail.remove(&key);
                 tail.insert((on_parole, requesters + 1, piece, number));

@@ -5,8 +5,8 @@
 //! entries the walk is given up and the peer's hints are used: the best of the pieces that it has and that are closed, found
 //! by one pass over both bitmaps, 64 pieces at a time.
 //!
-//! A pass costs `pieces / 64` words and yields up to `pieces / 1024` hints (at least [`LEAST`]): each hint pays for at most a few
-//! dozen words. When the pass found fewer than that, the list is complete and no other pass is due until it changes; and what can
+//! A pass costs `pieces / 64` words and a look-up for each piece in both bitmaps, and yields up to `pieces / 1024` hints (at least
+//! [`LEAST`]): each hint pays for 16 words and at most 1,024 look-ups, whatever the size of the torrent. When the pass found fewer than that, the list is complete and no other pass is due until it changes; and what can
 //! change it (a piece comes back to the order, or some peer gains one) is on a shared log that each list reads on from
 //! where it stopped. So a peer with nothing for us costs nothing either.
 //!
@@ -63,6 +63,11 @@ impl Hints {
 
     pub fn peer_gone(&mut self, who: PeerKey) {
         self.lists.remove(&who);
+    }
+
+    #[cfg(test)]
+    pub fn log_len(&self) -> usize {
+        self.log.len()
     }
 
     /// The best closed piece that the peer has, by what its list knows.

@@ -32,7 +32,7 @@ pub(super) struct Parole {
 pub(super) struct Open {
     pub piece: u32,
     pub slots: Vec<Slot>,
-    /// Second and further requesters of a block.
+    /// Second and further requesters of a block, sorted.
     pub extra: Vec<(u32, PeerKey)>,
     /// How many slots are `Free`.
     pub free: u32,
@@ -115,7 +115,24 @@ impl Open {
             Some(Slot::Asked(who)) => Some(who),
             _ => None,
         };
-        first.into_iter().chain(self.extra.iter().filter(move |(block, _)| *block == number).map(|&(_, who)| who))
+        first.into_iter().chain(self.extra_of(number).iter().map(|&(_, who)| who))
+    }
+
+    fn extra_of(&self, number: u32) -> &[(u32, PeerKey)] {
+        let from = self.extra.partition_point(|&(block, _)| block < number);
+        let rest = self.extra.get(from..).unwrap_or_default();
+        let count = rest.partition_point(|&(block, _)| block == number);
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// Books a further requester of a block that is asked of another.
+    pub fn ask_again(&mut self, number: u32, who: PeerKey) {
+        if let Err(at) = self.extra.binary_search(&(number, who)) {
+            self.extra.insert(at, (number, who));
+            if self.owner == Some(who) {
+                self.owner_asked += 1;
+            }
+        }
     }
 
     /// How many of the blocks are asked of a peer.
@@ -127,13 +144,13 @@ impl Open {
 
     /// Takes a requester off a block; the block is free when nobody else was asked. False: it was not asked of that peer.
     pub fn unask(&mut self, number: u32, who: PeerKey) -> bool {
-        if let Some(at) = self.extra.iter().position(|&entry| entry == (number, who)) {
+        if let Ok(at) = self.extra.binary_search(&(number, who)) {
             self.extra.remove(at);
         } else if self.slot(number) == Some(Slot::Asked(who)) {
-            match self.extra.iter().position(|&(block, _)| block == number) {
-                Some(at) => {
-                    let (_, heir) = self.extra.remove(at);
-                    self.set(number, Slot::Asked(heir));
+            match self.extra_of(number).first().copied() {
+                Some(heir) => {
+                    self.extra.retain(|&entry| entry != heir);
+                    self.set(number, Slot::Asked(heir.1));
                 }
                 None => self.set(number, Slot::Free),
             }
@@ -175,10 +192,12 @@ impl Open {
         Received::New { piece_full: self.is_full(), also_asked }
     }
 
-    /// Every received block is free.
-    pub fn free_received(&mut self) {
+    /// Every received block is free, save those that `kept` sent.
+    pub fn free_received(&mut self, kept: Option<PeerKey>) {
         for number in 0..self.blocks() {
-            if let Some(Slot::Got(_)) = self.slot(number) {
+            if let Some(Slot::Got(sender)) = self.slot(number)
+                && Some(sender) != kept
+            {
                 self.set(number, Slot::Free);
             }
         }

@@ -82,6 +82,7 @@ impl Picker {
             assert_eq!(open.free, count(|slot| *slot == Slot::Free));
             assert_eq!(open.asked, count(|slot| matches!(slot, Slot::Asked(_))));
             assert!(open.slots[..open.first_free as usize].iter().all(|slot| *slot != Slot::Free));
+            assert!(open.extra.is_sorted());
             for &(number, who) in &open.extra {
                 assert!(matches!(open.slot(number), Some(Slot::Asked(first)) if first != who));
             }
@@ -108,6 +109,7 @@ impl Picker {
         assert_eq!(self.slab.blocks(), blocks);
         assert!(self.tail.as_ref().is_none_or(|kept| *kept == tail));
         assert_eq!(self.urgent.len(), self.deadlines.len());
+        assert!(self.hints.log_len() <= 1024);
     }
 }
 
@@ -363,8 +365,18 @@ fn a_suspect_is_asked_again_only_for_the_whole_piece_and_when_nobody_else_comes(
     picker.returned(C, of_c[2]);
     assert_eq!(picker.picked(A, &zero, asking(9)), vec![]);
     let later = Time::ZERO + PickConfig::default().parole_patience + Duration::from_secs(1);
-    assert_eq!(picker.picked_at(later, A, &zero, asking(9)).len(), 4);
+    let again = picker.picked_at(later, A, &zero, asking(9));
+    assert_eq!(again.len(), 4);
     assert_eq!(picker.picked_at(later, B, &zero, asking(9)), vec![]);
+    // What it sent of the new version stays, when it is interrupted.
+    picker.receive_all(A, &again[..1]);
+    for &block in &again[1..] {
+        picker.returned(A, block);
+    }
+    let later = picker.next_chance(later).unwrap_or(later) + PickConfig::default().parole_patience;
+    assert_eq!(picker.picked_at(later, A, &zero, asking(9)), vec![], "its patience starts again");
+    let later = picker.next_chance(later).unwrap();
+    assert_eq!(picker.picked_at(later, A, &zero, asking(9)), again[1..]);
 }
 
 #[test]
@@ -561,6 +573,25 @@ fn hints_are_the_rarest_of_what_the_peer_has() {
     assert_eq!(picked[0], 4_999);
     assert!(picked[1..1_001].iter().all(|piece| (2_000..3_000).contains(piece)));
     assert!(picked[1_001..].iter().all(|piece| (3_000..4_000).contains(piece)));
+}
+
+#[test]
+fn a_hint_that_became_common_goes_back_in_the_list() {
+    let geometry = geometry(1_000, 1);
+    let mut picker = empty(geometry, &PickConfig { scan: 1, ..rarest_first() });
+    let theirs = set(1_000, &(990..1_000).collect::<Vec<_>>());
+    for _ in 0..3 {
+        picker.peer_joined(&theirs);
+    }
+    let first = picker.picked(A, &theirs, asking(1));
+    let common = (990..999).map(|number| geometry.piece(number).unwrap());
+    for piece in common.filter(|piece| *piece != first[0].piece()) {
+        picker.peer_gained(piece);
+    }
+    let left = if first[0].piece().get() == 999 { vec![] } else { vec![999] };
+    let next = pieces_of(&picker.picked(A, &theirs, asking(left.len() as u32)));
+    assert_eq!(next, left, "the one that is as rare as before");
+    assert_eq!(picker.picked(A, &theirs, asking(99)).len(), 9 - left.len());
 }
 
 #[test]

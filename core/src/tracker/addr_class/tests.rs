@@ -24,7 +24,9 @@ fn classes_of_the_registries() {
         ("255.255.255.255", AddrClass::Unusable),
         ("::", AddrClass::Unusable),
         ("ff02::1", AddrClass::Unusable),
-        ("2001:db8::1", AddrClass::Unusable),
+        ("2001:db8::1", AddrClass::Private),
+        ("192.0.2.1", AddrClass::Private),
+        ("198.18.0.1", AddrClass::Private),
     ];
     for (text, class) in table {
         assert_eq!(AddrClass::of(text.parse().unwrap()), class, "{text}");

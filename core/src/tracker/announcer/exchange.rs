@@ -22,6 +22,7 @@ use crate::tracker::url::{Host, Scheme};
 use crate::tracker::{
     AddrClass, AnnounceRequest, AnnounceResponse, RedirectError, Reply, RetryIn, TrackerError, TrackerUrl,
 };
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -83,7 +84,7 @@ pub(super) struct Exchange {
 enum Step {
     Resolving { job: JobId, deadline: Time },
     Http { job: JobId, to: IpAddr, deadline: Time },
-    Udp { sock: SocketId, exchange: UdpExchange },
+    Udp { sock: SocketId, exchange: Box<UdpExchange> },
     Ended,
 }
 
@@ -301,7 +302,7 @@ impl Exchange {
         };
         let (exchange, packet) = UdpExchange::begin(cx.now, &cx.config.announce, what, env.secret);
         self.reached |= exchange.has_announced();
-        self.step = Step::Udp { sock, exchange };
+        self.step = Step::Udp { sock, exchange: Box::new(exchange) };
         send(cx, sock, to, packet);
         None
     }

@@ -29,10 +29,13 @@
 //! [`AnnounceConfig`](crate::border::AnnounceConfig), and [`MAX_TRACKERS`].
 
 mod exchange;
+mod words;
+
+pub use words::{AnnounceFacts, TrackerSaid, TrackerState, TrackerStatus};
 
 use super::url::MAX_URL;
-use super::{AnnounceEvent, AnnounceRequest, AnnounceResponse, Ledger, TrackerError, TrackerUrl, UrlError, clean_text};
-use crate::border::{InfoHash, IoFault, JobId, JobResult, PeerId, SocketId, Target};
+use super::{AnnounceEvent, AnnounceRequest, AnnounceResponse, TrackerError, TrackerUrl, UrlError, clean_text};
+use crate::border::{IoFault, JobId, JobResult};
 use crate::cx::Cx;
 use crate::rng::Rng;
 use crate::time::Time;
@@ -40,96 +43,12 @@ use crate::tracker::udp::UdpConnection;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use exchange::{Ended, Env, Exchange};
 
 /// The most trackers of one torrent. Lists of 100 exist; each costs about 300 bytes.
 pub const MAX_TRACKERS: usize = 200;
-
-/// What the announcer has to know of its torrent at each call.
-#[derive(Clone, Copy, Debug)]
-pub struct AnnounceFacts {
-    /// The torrent.
-    pub info_hash: InfoHash,
-    /// What we call ourselves.
-    pub peer_id: PeerId,
-    /// Where we listen; 0: nowhere.
-    pub port: u16,
-    /// What has been transferred.
-    pub ledger: Ledger,
-    /// Whether there are too few peers.
-    pub wants_peers: bool,
-    /// The UDP socket to use; without one UDP trackers fail.
-    pub udp: Option<SocketId>,
-    /// The address to announce from; trackers' addresses of the other family are then left out.
-    pub bind_ip: Option<IpAddr>,
-}
-
-/// What the announcer has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrackerSaid {
-    /// A tracker answered.
-    Answered {
-        /// The tracker's URL.
-        url: String,
-        /// Peers to try.
-        peers: Vec<Target>,
-        /// How long until it is asked again.
-        interval: Duration,
-        /// What it wants the user to know. Untrusted text, cut and cleaned.
-        warning: Option<String>,
-        /// The address that it sees us come from. Trust it as a vote.
-        external_ip: Option<IpAddr>,
-        /// How many seeds it knows.
-        complete: Option<u32>,
-        /// How many other peers it knows.
-        incomplete: Option<u32>,
-    },
-    /// A tracker failed.
-    Failed {
-        /// The tracker's URL.
-        url: String,
-        /// Why.
-        why: TrackerError,
-        /// How long until it may be tried again; `None`: not in this session.
-        retry: Option<Duration>,
-    },
-}
-
-/// How a tracker does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrackerState {
-    /// It has not been asked.
-    Untried,
-    /// It is being asked.
-    Asking,
-    /// Its last answer was good.
-    Working,
-    /// It failed the last time.
-    Failing,
-    /// It is not asked any more.
-    Gone,
-}
-
-/// A tracker at a glance, for views.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackerStatus<'a> {
-    /// Its URL.
-    pub url: &'a str,
-    /// Its tier, from 0.
-    pub tier: usize,
-    /// How it does.
-    pub state: TrackerState,
-    /// Why it failed the last time; a success clears it.
-    pub last_error: Option<&'a TrackerError>,
-    /// When it may be asked next, if that is known.
-    pub next_announce: Option<Time>,
-    /// How many seeds it knew at its last answer.
-    pub complete: Option<u32>,
-    /// How many other peers it knew.
-    pub incomplete: Option<u32>,
-}
 
 /// One torrent's announcer. See the [module](self).
 #[derive(Clone, Debug)]
@@ -429,30 +348,33 @@ impl Announcer {
 
     /// The tracker whose turn it is. Begins a round when one is due; ends it when nobody is left.
     fn next_of_round(&mut self, now: Time) -> Option<(usize, Option<AnnounceEvent>)> {
-        if self.round.is_none() {
-            if now < self.next_round {
-                return None;
+        loop {
+            if self.round.is_none() {
+                if now < self.next_round {
+                    return None;
+                }
+                self.round = Some(self.tiers.iter().flatten().copied().collect());
             }
-            self.round = Some(self.tiers.iter().flatten().copied().collect());
-        }
-        while let Some(at) = self.round.as_mut().and_then(VecDeque::pop_front) {
-            let event = self.event_for(at);
-            let Some(tracker) = self.trackers.get(at).filter(|tracker| !tracker.gone && tracker.retry_at <= now) else {
-                continue;
-            };
-            if event.is_none() && tracker.not_before > now {
-                // It works, and does not want to be asked yet: to ask another one instead would be against its tier.
-                self.next_round = tracker.not_before;
-                self.round = None;
-                return None;
+            while let Some(at) = self.round.as_mut().and_then(VecDeque::pop_front) {
+                let event = self.event_for(at);
+                let Some(tracker) = self.trackers.get(at).filter(|tracker| !tracker.gone && tracker.retry_at <= now)
+                else {
+                    continue;
+                };
+                if event.is_none() && tracker.not_before > now {
+                    // It works, and does not want to be asked yet: to ask another one instead would be against its tier.
+                    self.next_round = tracker.not_before;
+                    self.round = None;
+                    return None;
+                }
+                return Some((at, event));
             }
-            return Some((at, event));
+            self.round = None;
+            // All failed. A delay may be over already, where the others took long to fail: then the next round begins now, and
+            // this loop ends as it has somebody to ask.
+            let delays = self.trackers.iter().filter(|tracker| !tracker.gone).map(|tracker| tracker.retry_at);
+            self.next_round = delays.min().unwrap_or(Time::NEVER);
         }
-        self.round = None;
-        // All failed: each has a delay that ends in the future.
-        let delays = self.trackers.iter().filter(|tracker| !tracker.gone).map(|tracker| tracker.retry_at);
-        self.next_round = delays.min().unwrap_or(Time::NEVER);
-        None
     }
 
     /// The event that an announce to this tracker would carry now.

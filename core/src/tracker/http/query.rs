@@ -184,8 +184,10 @@ pub fn parse_scrape(query: &[u8], limit: usize) -> Result<Vec<InfoHash>, QueryEr
     if torrents.is_empty() { Err(QueryError::Missing("info_hash")) } else { Ok(torrents) }
 }
 
-/// Names as they stand, values decoded.
-fn parameters(query: &[u8]) -> Result<Vec<(&[u8], Vec<u8>)>, QueryError> {
+/// A name as it stands, and its value decoded.
+type Parameter<'q> = (&'q [u8], Vec<u8>);
+
+fn parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, QueryError> {
     let mut found = Vec::new();
     for part in query.split(|&b| b == b'&').filter(|part| !part.is_empty()) {
         if found.len() >= MAX_PARAMETERS {

@@ -132,7 +132,8 @@ impl TrackerServer {
             UdpRequest::Connect { transaction } => {
                 (transaction, UdpResponse::Connected { connection: self.ids.issue(now, remote.ip()) })
             }
-            UdpRequest::Announce { connection, transaction, .. } | UdpRequest::Scrape { connection, transaction, .. }
+            UdpRequest::Announce { connection, transaction, .. }
+            | UdpRequest::Scrape { connection, transaction, .. }
                 if !self.ids.accepts(now, remote.ip(), connection) =>
             {
                 (transaction, UdpResponse::Error(String::from("connection id expired")))

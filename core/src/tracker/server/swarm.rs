@@ -52,7 +52,8 @@ impl Swarm {
     }
 
     pub(super) fn counts(&self) -> ScrapeCounts {
-        let sum = |lists: &[Vec<SocketAddr>]| lists.iter().fold(0u32, |sum, list| sum.saturating_add(list.len() as u32));
+        let sum =
+            |lists: &[Vec<SocketAddr>]| lists.iter().fold(0u32, |sum, list| sum.saturating_add(list.len() as u32));
         let (others, seeds) = self.lists.split_at(2);
         ScrapeCounts { complete: sum(seeds), downloaded: self.downloaded, incomplete: sum(others) }
     }
@@ -96,8 +97,12 @@ impl Swarm {
             (wish.families.0 && !wish.seed, 2),
             (wish.families.1 && !wish.seed, 3),
         ];
-        let lists: Vec<&[SocketAddr]> =
-            kinds.iter().filter(|(wanted, _)| *wanted).filter_map(|(_, at)| self.lists.get(*at)).map(Vec::as_slice).collect();
+        let lists: Vec<&[SocketAddr]> = kinds
+            .iter()
+            .filter(|(wanted, _)| *wanted)
+            .filter_map(|(_, at)| self.lists.get(*at))
+            .map(Vec::as_slice)
+            .collect();
         let total: usize = lists.iter().map(|list| list.len()).sum();
         // One more, in case the asker is among them.
         let places = distinct(total, wish.count.saturating_add(1), rng);

@@ -394,7 +394,7 @@ fn finish(picker: &mut Picker, model: &mut Model, mut now: Time, all_picks: &mut
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_pick_is_one_that_the_naive_twin_allows(ops in ops()) {
