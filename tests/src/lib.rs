@@ -1,1 +1,26 @@
-//! Simulated networks and hostile peers for parcacik-core.
+//! A virtual world for sessions: time, network, disks and trackers in one thread, everything from one seed.
+//!
+//! ```
+//! use parcacik_testkit::{World, Content};
+//!
+//! let content = Content::new("doc", 40_000, 16_384, 7);
+//! let mut world = World::new(1);
+//! let seed = world.add_node();
+//! let leech = world.add_node();
+//! world.seed(seed, &content, &[]);
+//! world.download(leech, &content, &[world.address(seed)]);
+//! world.run_until(|world| world.is_finished(leech, &content)).expect("it downloads");
+//! assert!(world.has_all(leech, &content));
+//! ```
+//!
+//! [`World`] carries out what real [`Session`](parcacik_core::session::Session)s order: streams with latency, bandwidth and
+//! credit, jobs on an in-memory disk, names, HTTP and UDP trackers (the core's own server). What it does is a function of
+//! its seed and of the calls made to it.
+
+mod content;
+mod disk;
+mod world;
+
+pub use content::Content;
+pub use disk::MemoryDisk;
+pub use world::{Limits, LogEntry, NodeId, Split, Stuck, World};

@@ -83,13 +83,17 @@ pub enum Work {
     Save {
         /// Whose.
         key: InfoHash,
+        /// The folder that the torrent is stored under: the same torrent elsewhere has resume data of its own.
+        root: RootId,
         /// What.
         bytes: Bytes,
     },
-    /// Fetch resume data. Ends with [`JobResult::Loaded`].
+    /// Fetch resume data. Ends with [`JobResult::Loaded`], or `Denied` when another process runs the torrent.
     Load {
         /// Whose.
         key: InfoHash,
+        /// The folder that the torrent is stored under.
+        root: RootId,
     },
     /// Look up a host's addresses. Ends with [`JobResult::Resolved`].
     Resolve {

@@ -99,7 +99,9 @@ impl fmt::Display for GeometryError {
         match self {
             GeometryError::ZeroPieceLength => f.write_str("the piece length is 0"),
             GeometryError::Empty => f.write_str("the torrent holds no data"),
-            GeometryError::TooManyPieces(count) => write!(f, "{count} pieces, more than the {} that are handled", Geometry::MAX_PIECES),
+            GeometryError::TooManyPieces(count) => {
+                write!(f, "{count} pieces, more than the {} that are handled", Geometry::MAX_PIECES)
+            }
         }
     }
 }
@@ -216,7 +218,11 @@ mod tests {
         assert_eq!(geometry.blocks(last), 1);
         assert_eq!(geometry.nth_block(last, 0).unwrap().length(), 1_696);
         assert_eq!(geometry.piece(4), None);
-        let sum: u64 = geometry.iter().flat_map(|p| geometry.blocks_of(p).collect::<alloc::vec::Vec<_>>()).map(|b| u64::from(b.length())).sum();
+        let sum: u64 = geometry
+            .iter()
+            .flat_map(|p| geometry.blocks_of(p).collect::<alloc::vec::Vec<_>>())
+            .map(|b| u64::from(b.length()))
+            .sum();
         assert_eq!(sum, 100_000);
     }
 

@@ -1,1 +1,172 @@
-//! One peer connection.
+//! One peer connection, from the handshake to the end.
+//!
+//! [`PeerConn`] speaks BEP 3 with BEP 6 (fast) and BEP 10 (extended) over a [`Link`]. It decides what follows from the
+//! protocol alone: what may be said when, how many requests belong under way, which requests of the peer are served or
+//! rejected, when silence has lasted too long. What needs the rest of the torrent (which block to ask for, whom to unchoke,
+//! whether we are interested) is its parent's.
+//!
+//! # How to drive it
+//!
+//! 1. Make it with [`dialled`](PeerConn::dialled) or [`accepted`](PeerConn::accepted).
+//! 2. On bytes: [`feed`](PeerConn::feed), then [`step`](PeerConn::step) until it says `None`; act on each [`PeerSaid`]
+//!    before the next. On time: [`tick`](PeerConn::tick), then `step` likewise. Tell it [`flushed`](PeerConn::flushed),
+//!    and [`lost`](PeerConn::lost) when the stream is gone.
+//! 3. Give it [`order`](PeerConn::order)s; fetch what the peer wants with [`next_read`](PeerConn::next_read) and hand it
+//!    over with [`loaded`](PeerConn::loaded).
+//! 4. At the end of one event: [`finish`](PeerConn::finish). Only there do bytes and read credit go out.
+//!
+//! # States
+//!
+//! ```text
+//! Handshake --68 right bytes--> Open --fault, order, silence, end of stream--> Closed
+//!     '-------wrong bytes, too late, ourselves, end of stream------------------^
+//! ```
+//!
+//! All transitions are in `state.rs`, with what each message of the peer means; what the torrent orders is in `orders.rs`,
+//! what the peer asks for in `serve.rs`. What is orthogonal has its own file and knows nothing of the rest: our requests
+//! (`requests.rs`), the peer's (`upload.rs`), what waits to be sent (`outbox.rs`), read credit (`credit.rs`).
+//!
+//! # Limits
+//!
+//! Everything the peer can make grow has a limit in [`PeerConfig`](crate::border::PeerConfig): the message under way, its
+//! request queue, what waits in the send queue, the lists of what it allows and suggests. A request, a block or a message
+//! that makes no sense is counted, and a connection that has used up its patience is closed with the
+//! [`PeerFault`](crate::border::PeerFault) that names it. The machine never looks at the bytes of a block.
+
+mod credit;
+mod orders;
+mod outbox;
+mod requests;
+mod serve;
+mod state;
+#[cfg(test)]
+mod tests;
+mod upload;
+mod view;
+
+pub use state::PeerConn;
+pub use upload::ReadRun;
+
+use crate::bitfield::Bitfield;
+use crate::border::{CloseReason, InfoHash, PeerId, TcpId, TorrentId};
+use crate::metainfo::{Block, Geometry, PieceIndex};
+use crate::wire::Extension;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// What carries the bytes of a connection.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A TCP stream of the driver's.
+    Tcp(TcpId),
+}
+
+/// What a connection needs to know of its torrent, lent with each call.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerFacts<'a> {
+    /// The torrent.
+    pub torrent: TorrentId,
+    /// The name that it goes by on this connection.
+    pub info_hash: InfoHash,
+    /// What we call ourselves.
+    pub peer_id: PeerId,
+    /// How it is cut into pieces. The same in all calls.
+    pub geometry: &'a Geometry,
+    /// The pieces that we have and serve.
+    pub have: &'a Bitfield,
+    /// The port on which we listen, told to peers that we dial.
+    pub listen_port: Option<u16>,
+    /// The length of the info dictionary, when we serve it (BEP 9). With `None`, the extension is not offered.
+    pub metadata_size: Option<u32>,
+    /// Whether we do not download (BEP 21).
+    pub upload_only: bool,
+    /// Whether the torrent is private (BEP 27): nothing that tells of other peers is offered.
+    pub private: bool,
+}
+
+/// What a connection tells its torrent.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerSaid {
+    /// The handshake is done; orders are taken from now on.
+    Ready,
+    /// It is known which pieces the peer has: see [`PeerConn::pieces`]. Said once, before any `Have`.
+    Pieces,
+    /// The peer has got a piece that it did not have.
+    Have(PieceIndex),
+    /// The peer chokes us. Requests that it will not answer any more are given back; with the fast extension there are
+    /// none, as each is answered apart.
+    Choked {
+        /// Requests that are not under way any more.
+        returned: Vec<Block>,
+    },
+    /// The peer serves us from now on.
+    Unchoked,
+    /// The peer wants something of us.
+    Interested,
+    /// The peer wants nothing of us.
+    NotInterested,
+    /// A block that we asked for. Also one that was given up since.
+    Block {
+        /// Which.
+        block: Block,
+        /// Its bytes: as many as `block` says.
+        bytes: Bytes,
+    },
+    /// A request is not under way any more, this one alone: the peer rejected it, or answered later ones for a minute.
+    Rejected(Block),
+    /// The peer suggests a piece.
+    Suggested(PieceIndex),
+    /// The peer serves this piece even while it chokes us. It need not have it: BEP 6, "The receiver MUST NOT interpret
+    /// an Allowed Fast message as meaning that the message sender has the piece."
+    AllowedFast(PieceIndex),
+    /// An extended handshake has been read (the first, or a further one).
+    Introduced,
+    /// A message of an extension.
+    Extended {
+        /// The extension.
+        extension: Extension,
+        /// What it says.
+        payload: Bytes,
+    },
+    /// The port of the peer's DHT node, not 0.
+    DhtPort(u16),
+    /// The peer owes us blocks and has sent none for a minute. Its requests are given back; it is asked for one at a time
+    /// until it sends again.
+    Snubbed {
+        /// Requests that are not under way any more.
+        returned: Vec<Block>,
+    },
+    /// The connection is over. The last word; requests that were under way are in [`PeerConn::outstanding`].
+    Closing(CloseReason),
+}
+
+/// What a torrent tells a connection. Before [`PeerSaid::Ready`] and after the end only `Close` has any effect.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerOrder {
+    /// Ask for a block. Without effect when [`PeerConn::may_request`] is false, or it is under way already.
+    Request(Block),
+    /// Do not ask for a block any more. It may come all the same, and is then said like any other.
+    Cancel(Block),
+    /// We have got a piece ([`PeerFacts::have`] has it).
+    Have(PieceIndex),
+    /// Serve the peer no longer.
+    Choke,
+    /// Serve the peer.
+    Unchoke,
+    /// Whether we would ask it for something.
+    Interested(bool),
+    /// BEP 6: suggest a piece. Without effect when the peer has no fast extension.
+    Suggest(PieceIndex),
+    /// Send a message of an extension. Without effect when the peer does not take it.
+    Extended {
+        /// The extension.
+        extension: Extension,
+        /// What to say.
+        payload: Bytes,
+    },
+    /// Close the connection.
+    Close(CloseReason),
+}

@@ -1,1 +1,486 @@
-//! All torrents, sockets and limits.
+//! All torrents, sockets and limits: the machine that a driver runs.
+//!
+//! [`Session::handle`] is the only way in. It has one arm for each [`Event`]: the arm finds the owner of the thing that the
+//! event is about, calls it, and afterwards brings the session's indexes up to date with what the owner now waits for. An
+//! event for something that is gone finds no owner and ends there.
+//!
+//! | index | from | to |
+//! |---|---|---|
+//! | `names` | info-hash | torrent |
+//! | `streams` | [`TcpId`] | torrent and connection |
+//! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
+//! | `timers` | time | torrent |
+//! | `dialers` | time at which it may have somebody to dial | torrent |
+//!
+//! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
+//!
+//! # Limits
+//! Connections, dials under way and dials a second, bytes that wait for the disk, bytes read ahead, accepted streams without a
+//! torrent: see [`SessionConfig`](crate::border::SessionConfig).
+
+mod acceptor;
+mod sockets;
+#[cfg(test)]
+mod tests;
+
+pub use acceptor::{Acceptor, Routed};
+
+use crate::border::{
+    Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
+    Notice, PeerId, PeerKey, TcpId, TorrentId,
+};
+use crate::cx::{Cx, IdSource};
+use crate::metainfo::{Metainfo, MetainfoLimits};
+use crate::rng::{Seeds, Stream};
+use crate::time::Time;
+use crate::timers::Timers;
+use crate::torrent::{Shared, Torrent, TorrentView};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+use sockets::Sockets;
+
+/// A BitTorrent engine: a pure function of its config, its seeds and the list of `(time, event)`.
+#[derive(Clone, Debug)]
+pub struct Session {
+    config: Config,
+    seeds: Seeds,
+    now: Time,
+    ids: IdSource,
+    shared: Shared,
+    sockets: Sockets,
+    acceptor: Acceptor,
+    torrents: BTreeMap<TorrentId, Box<Torrent>>,
+    next_torrent: u32,
+    names: BTreeMap<InfoHash, TorrentId>,
+    streams: BTreeMap<TcpId, (TorrentId, PeerKey)>,
+    answers: BTreeMap<(SocketAddr, u32), TorrentId>,
+    timers: Timers<TorrentId>,
+    dialers: Timers<TorrentId>,
+    /// Torrents that read from nobody because the disk is behind.
+    held: BTreeSet<TorrentId>,
+    /// Torrents that were asked to go, and by whom.
+    removing: BTreeMap<TorrentId, CommandId>,
+    dial_window: (Time, u32),
+    stopping: Option<Stopping>,
+    unix_seconds: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stopping {
+    until: Time,
+    told: bool,
+}
+
+impl Session {
+    /// A session without sockets or torrents.
+    pub fn new(config: Config, seeds: Seeds) -> Result<Session, ConfigError> {
+        config.check()?;
+        Ok(Session {
+            config,
+            seeds,
+            now: Time::ZERO,
+            ids: IdSource::default(),
+            shared: Shared::default(),
+            sockets: Sockets::default(),
+            acceptor: Acceptor::default(),
+            torrents: BTreeMap::new(),
+            next_torrent: 0,
+            names: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            timers: Timers::default(),
+            dialers: Timers::default(),
+            held: BTreeSet::new(),
+            removing: BTreeMap::new(),
+            dial_window: (Time::ZERO, 0),
+            stopping: None,
+            unix_seconds: None,
+        })
+    }
+
+    /// Takes in what happened, and appends to `out` what is to be done and told. Total: no event makes it fail. An earlier
+    /// `now` than the last counts as the last.
+    pub fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
+        self.now = self.now.max(now);
+        match event {
+            Event::Tick => {}
+            Event::WallClock { unix_seconds } => self.unix_seconds = Some(unix_seconds),
+            Event::InterfacesChanged => {}
+            Event::Bound { sock, local } => {
+                self.with_cx(out, |this, cx| this.sockets.bound(cx, sock, local));
+                self.shared.sockets = self.sockets.open();
+            }
+            Event::BindFailed { sock, fault } => {
+                self.with_cx(out, |this, cx| this.sockets.failed(cx, sock, fault));
+                self.shared.sockets = self.sockets.open();
+            }
+            Event::Accepted { tcp, remote, .. } => self.accepted(out, tcp, remote),
+            Event::Connected { dial, tcp, .. } => self.connected(out, dial, tcp),
+            Event::DialFailed { dial, fault } => {
+                let owner = Self::torrent_of(dial.owner());
+                self.with_torrent(owner, out, |torrent, cx, shared| torrent.dial_failed(cx, shared, dial, fault));
+            }
+            Event::Received { tcp, bytes } => self.received(out, tcp, bytes),
+            Event::Flushed { tcp, bytes } => {
+                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                    self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.flushed(cx, shared, key, bytes));
+                }
+            }
+            Event::Closed { tcp, fault } => {
+                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                    self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.lost(cx, shared, key, fault));
+                } else {
+                    self.acceptor.lost(tcp);
+                }
+            }
+            Event::Datagrams { from, segment, bytes, .. } => self.datagrams(out, from, segment, &bytes),
+            Event::JobData { .. } => {}
+            Event::JobDone { job, result } => {
+                let owner = Self::torrent_of(job.owner());
+                self.with_torrent(owner, out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result));
+                self.release_held(out);
+            }
+            Event::Command { id, command } => self.command(out, id, command),
+        }
+        self.run_due(out);
+        self.dial_round(out);
+        self.stop_step(out);
+    }
+
+    /// When [`Event::Tick`] is due; `None`: not before something else happens.
+    pub fn deadline(&self) -> Option<Time> {
+        let dial = self.may_dial().then(|| self.dialers.first()).flatten().map(|due| due.max(self.next_dial_time()));
+        [self.timers.first(), self.acceptor.deadline(), dial, self.stopping.filter(|s| !s.told).map(|s| s.until)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// A torrent at a glance, as of the last event.
+    pub fn view(&self, torrent: TorrentId) -> Option<TorrentView> {
+        self.torrents.get(&torrent).map(|torrent| torrent.view(self.now))
+    }
+
+    /// A torrent, for everything that can be read of it.
+    pub fn torrent(&self, torrent: TorrentId) -> Option<&Torrent> {
+        self.torrents.get(&torrent).map(|torrent| &**torrent)
+    }
+
+    /// All torrents, in the order they were added.
+    pub fn torrents(&self) -> impl Iterator<Item = TorrentId> + '_ {
+        self.torrents.keys().copied()
+    }
+
+    /// The torrent of this info-hash.
+    pub fn find(&self, name: InfoHash) -> Option<TorrentId> {
+        self.names.get(&name).copied()
+    }
+
+    /// The time of the last event.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Counters over all torrents.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn torrent_of(owner: u32) -> Option<TorrentId> {
+        owner.checked_sub(1).map(TorrentId)
+    }
+
+    /// Calls one of the session's own machines.
+    fn with_cx<R>(&mut self, out: &mut Actions, call: impl FnOnce(&mut SessionParts, &mut Cx) -> R) -> R {
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
+        let mut parts = SessionParts { sockets: &mut self.sockets, acceptor: &mut self.acceptor };
+        call(&mut parts, &mut cx)
+    }
+
+    /// Calls a torrent, and notes afterwards what it waits for.
+    fn with_torrent<R>(
+        &mut self,
+        id: Option<TorrentId>,
+        out: &mut Actions,
+        call: impl FnOnce(&mut Torrent, &mut Cx, &mut Shared) -> R,
+    ) -> Option<R> {
+        let id = id?;
+        let torrent = self.torrents.get_mut(&id)?;
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
+        let result = call(torrent, &mut cx, &mut self.shared);
+        // The indexes follow.
+        let deadline = torrent.deadline(&cx);
+        self.timers.set(id, &mut torrent.timer, deadline);
+        let dial = torrent.dial_deadline(&cx);
+        self.dialers.set(id, &mut torrent.dial_timer, dial);
+        let awaited = torrent.awaits_datagram();
+        if torrent.udp_key != awaited {
+            if let Some(old) = core::mem::replace(&mut torrent.udp_key, awaited) {
+                self.answers.remove(&old);
+            }
+            if let Some(new) = awaited {
+                self.answers.insert(new, id);
+            }
+        }
+        if torrent.is_held() {
+            self.held.insert(id);
+        }
+        for tcp in self.shared.gone.drain(..) {
+            self.streams.remove(&tcp);
+        }
+        if torrent.is_stopped()
+            && let Some(command) = self.removing.remove(&id)
+        {
+            self.forget(out, id, command);
+        }
+        Some(result)
+    }
+
+    fn forget(&mut self, out: &mut Actions, id: TorrentId, _command: CommandId) {
+        let Some(mut torrent) = self.torrents.remove(&id) else { return };
+        self.timers.clear(id, &mut torrent.timer);
+        self.dialers.clear(id, &mut torrent.dial_timer);
+        if let Some(key) = torrent.udp_key {
+            self.answers.remove(&key);
+        }
+        self.held.remove(&id);
+        for name in torrent.hashes().names() {
+            self.names.remove(&name);
+        }
+        out.notices.push(Notice::Removed { torrent: id });
+    }
+
+    fn accepted(&mut self, out: &mut Actions, tcp: TcpId, remote: SocketAddr) {
+        if self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
+            out.list.push(Action::Close { tcp, flush: false });
+            return;
+        }
+        self.with_cx(out, |this, cx| this.acceptor.accepted(cx, tcp, remote));
+    }
+
+    fn connected(&mut self, out: &mut Actions, dial: DialId, tcp: TcpId) {
+        let owner = Self::torrent_of(dial.owner());
+        let made = self.with_torrent(owner, out, |torrent, cx, shared| torrent.dialled(cx, shared, dial, tcp));
+        match (made, owner) {
+            (Some(Some(key)), Some(id)) => self.own_stream(tcp, id, key),
+            (Some(None), _) => {}
+            // The torrent is gone.
+            _ => out.list.push(Action::Close { tcp, flush: false }),
+        }
+    }
+
+    /// Notes whose a new stream is, unless its connection has ended within the same call.
+    fn own_stream(&mut self, tcp: TcpId, id: TorrentId, key: PeerKey) {
+        if self.torrents.get(&id).is_some_and(|torrent| torrent.has_peer(key)) {
+            self.streams.insert(tcp, (id, key));
+        }
+    }
+
+    fn received(&mut self, out: &mut Actions, tcp: TcpId, bytes: Bytes) {
+        if let Some(&(id, key)) = self.streams.get(&tcp) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.received(cx, shared, key, bytes, 0));
+            return;
+        }
+        let routed = self.with_cx(out, |this, cx| this.acceptor.received(cx, tcp, &bytes));
+        let Some(Routed { remote, head, rest, consumed }) = routed else { return };
+        // A torrent that we do not have gets no answer: who asks must not learn what we have.
+        let Some(&id) = self.names.get(&head.info_hash) else {
+            out.list.push(Action::Close { tcp, flush: false });
+            return;
+        };
+        let made = self
+            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, &head))
+            .flatten();
+        let Some(key) = made else { return };
+        self.own_stream(tcp, id, key);
+        if !rest.is_empty() {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.received(cx, shared, key, rest, consumed));
+        }
+    }
+
+    /// Finds whom each datagram answers. So far only UDP trackers: an action and the transaction id come first (BEP 15).
+    fn datagrams(&mut self, out: &mut Actions, from: SocketAddr, segment: u16, bytes: &Bytes) {
+        if segment == 0 {
+            return;
+        }
+        for datagram in bytes.chunks(usize::from(segment)) {
+            let Some(id) = datagram.get(4..8) else { continue };
+            let transaction = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
+            let owner = self.answers.get(&(from, transaction)).copied();
+            self.with_torrent(owner, out, |torrent, cx, shared| torrent.datagram(cx, shared, from, datagram));
+        }
+    }
+
+    fn command(&mut self, out: &mut Actions, id: CommandId, command: Command) {
+        if self.stopping.is_some() && !matches!(command, Command::Shutdown) {
+            out.notices.push(Notice::CommandFailed { command: id, error: CommandError::Stopping });
+            return;
+        }
+        match command {
+            Command::Listen { tcp, udp, addr, device } => {
+                self.with_cx(out, |this, cx| this.sockets.listen(cx, id, tcp, udp, addr, device));
+            }
+            Command::Add(add) => {
+                if let Err(error) = self.add(out, id, &add) {
+                    out.notices.push(Notice::CommandFailed { command: id, error });
+                }
+            }
+            Command::AddPeers { torrent, peers } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, true));
+                if known.is_none() {
+                    out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
+                }
+            }
+            Command::Remove { torrent } => {
+                if !self.torrents.contains_key(&torrent) {
+                    out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
+                    return;
+                }
+                self.removing.insert(torrent, id);
+                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
+            }
+            Command::Shutdown => self.shutdown(out),
+        }
+    }
+
+    fn add(&mut self, out: &mut Actions, command: CommandId, add: &AddTorrent) -> Result<(), CommandError> {
+        if self.torrents.len() >= self.config.session.max_torrents as usize {
+            return Err(CommandError::Limit);
+        }
+        let meta = Metainfo::parse(&add.metainfo, &MetainfoLimits::default())
+            .map_err(|error| CommandError::BadMetainfo(error.to_string()))?;
+        let hashes = meta.hashes();
+        if hashes.v1.is_none() {
+            return Err(CommandError::V2Only);
+        }
+        if let Some(&twin) = hashes.names().find_map(|name| self.names.get(&name)) {
+            return Err(CommandError::Duplicate(twin));
+        }
+        let id = TorrentId(self.next_torrent);
+        self.next_torrent += 1;
+        // BEP 20 prefix, then chance: a fresh id for each torrent, so that torrents cannot be linked by it.
+        let mut peer_id = PeerId([0; 20]);
+        peer_id.0[..8].copy_from_slice(&self.config.session.peer_id_prefix);
+        self.seeds.secrets(Stream::Session, u64::from(id.0)).fill(&mut peer_id.0[8..]);
+        for name in hashes.names() {
+            self.names.insert(name, id);
+        }
+        out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
+        let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
+        self.torrents.insert(id, Box::new(torrent));
+        self.with_torrent(Some(id), out, |_, _, _| ());
+        Ok(())
+    }
+
+    /// Calls everybody whose time has come.
+    fn run_due(&mut self, out: &mut Actions) {
+        if self.acceptor.deadline().is_some_and(|due| due <= self.now) {
+            self.with_cx(out, |this, cx| this.acceptor.tick(cx));
+        }
+        while let Some(id) = self.timers.pop_due(self.now) {
+            if let Some(torrent) = self.torrents.get_mut(&id) {
+                torrent.timer = None;
+            }
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.tick(cx, shared));
+        }
+    }
+
+    fn release_held(&mut self, out: &mut Actions) {
+        if self.held.is_empty() || self.shared.disk_queue > self.config.session.max_disk_queue / 2 {
+            return;
+        }
+        for id in core::mem::take(&mut self.held) {
+            self.with_torrent(Some(id), out, |torrent, cx, _| torrent.release(cx));
+        }
+    }
+
+    fn may_dial(&self) -> bool {
+        self.stopping.is_none()
+            && self.shared.half_open < self.config.session.max_half_open
+            && self.shared.peers + self.shared.half_open < self.config.session.max_peers
+    }
+
+    /// When the next dial is allowed, by the limit of dials a second.
+    fn next_dial_time(&self) -> Time {
+        let (window, count) = self.dial_window;
+        if count >= self.config.session.dials_per_second { window + Duration::from_secs(1) } else { window }
+    }
+
+    /// Lets torrents dial in turn, as far as limits allow.
+    fn dial_round(&mut self, out: &mut Actions) {
+        while self.may_dial() && self.dialers.first().is_some_and(|due| due <= self.now) {
+            if self.now.since(self.dial_window.0) >= Duration::from_secs(1) {
+                self.dial_window = (self.now, 0);
+            }
+            if self.dial_window.1 >= self.config.session.dials_per_second {
+                return;
+            }
+            let Some(id) = self.dialers.pop_due(self.now) else { return };
+            if let Some(torrent) = self.torrents.get_mut(&id) {
+                torrent.dial_timer = None;
+            }
+            let dialled = self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.dial(cx, shared));
+            if dialled != Some(true) {
+                break;
+            }
+            self.dial_window.1 += 1;
+        }
+    }
+
+    fn shutdown(&mut self, out: &mut Actions) {
+        if self.stopping.is_some() {
+            return;
+        }
+        self.stopping = Some(Stopping { until: self.now + self.config.session.shutdown_limit, told: false });
+        self.with_cx(out, |this, cx| {
+            this.acceptor.close_all(cx);
+            this.sockets.close_listeners(cx);
+        });
+        let ids: alloc::vec::Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in ids {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.stop(cx, shared));
+        }
+    }
+
+    fn stop_step(&mut self, out: &mut Actions) {
+        let Some(Stopping { until, told: false }) = self.stopping else { return };
+        if self.now < until && self.torrents.values().any(|torrent| !torrent.is_stopped()) {
+            return;
+        }
+        self.stopping = Some(Stopping { until, told: true });
+        self.with_cx(out, |this, cx| this.sockets.close_all(cx));
+        out.notices.push(Notice::Stopped);
+    }
+}
+
+/// The session's own machines, apart from what a context borrows.
+struct SessionParts<'a> {
+    sockets: &'a mut Sockets,
+    acceptor: &'a mut Acceptor,
+}

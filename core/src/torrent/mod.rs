@@ -1,1 +1,414 @@
-//! One torrent.
+//! One torrent: the machine that owns its pieces, its peers and its claims on the disk.
+//!
+//! It decides nothing by itself that a part can decide. It passes on what it is told, and carries out what they say:
+//!
+//! | part | decides |
+//! |---|---|
+//! | [`picker`] | which block to ask of whom |
+//! | [`choker`] | who is served |
+//! | [`candidates`] | whom to dial |
+//! | [`blame`] | who sent bad data |
+//! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
+//! | [`Announcer`](crate::tracker::announcer::Announcer) | which tracker to ask, and when |
+//! | [`PeerConn`](crate::peer::PeerConn) | everything between the bytes of one connection and their meaning |
+//!
+//! # States
+//!
+//! ```text
+//! Opening ──> Looking ──> Checking ──> Running (downloading, then seeding) ──> Stopping ──> Stopped
+//!    └───────────┴────────────┴──────────> Failed ────────────────────────────────^
+//! ```
+//!
+//! *Opening*: the storage learns the layout and resume data are fetched. *Looking*: which files exist. *Checking*: pieces
+//! that may be there are hashed. *Running*: peers and trackers. *Stopping*: trackers are told, what is dirty is synced and
+//! saved, files are closed. Each phase has its code in a file of its own.
+//!
+//! # Invariants
+//!
+//! A block is `Write`n once per time it was accepted; a piece is `Verify`d when all its writes have ended well; only a piece that
+//! was verified is announced, served, or given to [`persist`]; only what was synced is claimed in resume data.
+
+pub mod blame;
+pub mod candidates;
+pub mod choker;
+mod disk;
+mod jobs;
+mod peers;
+pub mod persist;
+pub mod picker;
+pub mod resume;
+mod shared;
+mod startup;
+mod stop;
+mod swarm;
+mod trackers;
+mod view;
+
+use crate::border::{
+    AddTorrent, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, RootId, SeedGoal,
+    StorageLayout, TorrentId, TorrentState, Work,
+};
+use crate::bitfield::Bitfield;
+use crate::cx::Cx;
+use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::peer::{PeerConn, PeerFacts};
+use crate::rate::Rate;
+use crate::rng::Stream;
+use crate::time::Time;
+use crate::timers::Timers;
+use crate::tracker::announcer::Announcer;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use blame::Blame;
+use candidates::Candidates;
+use choker::Choker;
+use core::net::SocketAddr;
+use jobs::{Jobs, Purpose};
+use persist::Persist;
+use picker::Picker;
+pub use shared::{Listening, Shared};
+use startup::Startup;
+pub use view::TorrentView;
+
+/// What is fixed about a torrent.
+#[derive(Clone, Debug)]
+struct Facts {
+    hashes: InfoHashes,
+    name: String,
+    geometry: Geometry,
+    piece_hashes: PieceHashes,
+    layout: Arc<StorageLayout>,
+    private: bool,
+}
+
+/// Where a torrent stands.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// Finding out what is there.
+    Starting(Startup),
+    /// Exchanging pieces.
+    Running,
+    /// Stopped by a fault that does not heal by itself.
+    Failed(IoFault),
+    /// Finishing.
+    Stopping { until: Time },
+    /// Finished.
+    Stopped,
+}
+
+/// A peer, and what the torrent keeps beside its connection.
+#[derive(Clone, Debug)]
+struct Peer {
+    conn: PeerConn,
+    /// The time it is registered for in `Torrent::timers`.
+    timer: Option<Time>,
+    /// How many pieces it has that we still want.
+    interesting: u32,
+    /// Whether its pieces are counted in the picker's availability.
+    counted: bool,
+    /// Whether its handshake was completed.
+    ready: bool,
+}
+
+/// One torrent.
+#[derive(Clone, Debug)]
+pub struct Torrent {
+    id: TorrentId,
+    facts: Facts,
+    peer_id: PeerId,
+    root: RootId,
+    goal: SeedGoal,
+    overwrite: bool,
+    recheck: bool,
+    seed_only: bool,
+    phase: Phase,
+    told: Option<TorrentState>,
+
+    picker: Picker,
+    choker: Choker,
+    candidates: Candidates,
+    blame: Blame,
+    persist: Persist,
+    announcer: Announcer,
+
+    /// A peer is taken out (`None`) while it is being called.
+    peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
+    ready_peers: u32,
+    timers: Timers<PeerKey>,
+    dials: BTreeMap<crate::border::DialId, SocketAddr>,
+    /// Peers that could be asked for more than there was to ask.
+    hungry: BTreeSet<PeerKey>,
+    /// Something may have become free to ask for.
+    refill: bool,
+    /// Peers that are not read from because the disk is behind.
+    held: bool,
+    /// Peers that wait for room to read ahead for.
+    waiting_reads: BTreeSet<PeerKey>,
+
+    jobs: Jobs,
+    disk: disk::DiskState,
+
+    /// When the hungry may find something merely because time has gone by.
+    chance_at: Option<Time>,
+    started_at: Time,
+    finished_at: Option<Time>,
+    /// Whether trackers have been told of the completion, in this run or an earlier one.
+    completed_ever: bool,
+    goal_reached: bool,
+    downloaded: Rate,
+    uploaded: Rate,
+    uploaded_before: u64,
+    downloaded_before: u64,
+    /// Verified bytes that were downloaded in this session.
+    verified_here: u64,
+    wasted: u64,
+    scratch: Vec<crate::metainfo::Block>,
+    /// When the session is to call next, as registered there.
+    pub(crate) timer: Option<Time>,
+    /// When the session is to ask for somebody to dial, as registered there.
+    pub(crate) dial_timer: Option<Time>,
+    /// The UDP answer it waits for, as registered with the session.
+    pub(crate) udp_key: Option<(SocketAddr, u32)>,
+}
+
+impl Torrent {
+    /// Starts a torrent. Nothing is said to anybody before what is on the disk has been looked at.
+    pub(crate) fn new(cx: &mut Cx, id: TorrentId, peer_id: PeerId, meta: &Metainfo, add: &AddTorrent) -> Torrent {
+        let geometry = meta.geometry();
+        let number = u64::from(id.0);
+        let nothing = Bitfield::none(geometry.pieces());
+        let mut tiers: Vec<Vec<String>> = Vec::new();
+        if add.use_trackers {
+            tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
+            tiers.extend(meta.trackers().iter().cloned());
+        }
+        let (announcer, refused) =
+            Announcer::new(tiers, cx.seeds.decisions(Stream::Announcer, number), cx.seeds.secrets(Stream::Announcer, number));
+        for (url, why) in refused {
+            cx.out.notices.push(Notice::TrackerFailed { torrent: id, url, why: why.to_string(), retry: None });
+        }
+        let facts = Facts {
+            hashes: meta.hashes(),
+            name: String::from(meta.name()),
+            geometry,
+            piece_hashes: meta.piece_hashes().clone(),
+            layout: Arc::new(meta.layout().clone()),
+            private: meta.private(),
+        };
+        let mut torrent = Torrent {
+            id,
+            peer_id,
+            root: add.root,
+            goal: add.goal,
+            overwrite: add.overwrite,
+            recheck: add.recheck,
+            seed_only: add.seed_only,
+            phase: Phase::Starting(Startup::default()),
+            told: None,
+            picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
+            choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
+            candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number)),
+            blame: Blame::new(&cx.config.pick),
+            persist: Persist::fresh(geometry, meta.layout().files().len()),
+            announcer,
+            peers: BTreeMap::new(),
+            ready_peers: 0,
+            timers: Timers::default(),
+            dials: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            refill: false,
+            held: false,
+            waiting_reads: BTreeSet::new(),
+            jobs: Jobs::default(),
+            disk: disk::DiskState::default(),
+            chance_at: None,
+            started_at: cx.now,
+            finished_at: None,
+            completed_ever: false,
+            goal_reached: false,
+            downloaded: Rate::default(),
+            uploaded: Rate::default(),
+            uploaded_before: 0,
+            downloaded_before: 0,
+            verified_here: 0,
+            wasted: 0,
+            scratch: Vec::new(),
+            timer: None,
+            dial_timer: None,
+            udp_key: None,
+            facts,
+        };
+        let open = Work::Open { torrent: id, root: add.root, layout: torrent.facts.layout.clone() };
+        torrent.start(cx, open, Purpose::Open);
+        torrent.start(cx, Work::Load { key: torrent.info_hash(), root: add.root }, Purpose::Load);
+        torrent.tell_state(cx);
+        torrent.add_peers(cx, &add.peers, true);
+        torrent
+    }
+
+    /// The hash that the torrent goes by.
+    pub fn info_hash(&self) -> InfoHash {
+        self.facts.hashes.best()
+    }
+
+    /// All its hashes.
+    pub fn hashes(&self) -> InfoHashes {
+        self.facts.hashes
+    }
+
+    /// Its name, safe as a file name.
+    pub fn name(&self) -> &str {
+        &self.facts.name
+    }
+
+    /// When it wants to be called next.
+    pub(crate) fn deadline(&self, cx: &Cx) -> Option<Time> {
+        let running = matches!(self.phase, Phase::Running);
+        let stopping = match self.phase {
+            Phase::Stopping { until } => Some(until),
+            _ => None,
+        };
+        let active = running || stopping.is_some();
+        [
+            self.timers.first(),
+            self.announcer.deadline(),
+            stopping,
+            if active { self.persist.deadline(&cx.config.persist) } else { None },
+            if running { self.choker.deadline() } else { None },
+            if running { self.disk.retry_at } else { None },
+            if running { self.goal_deadline() } else { None },
+            if running { self.chance_at } else { None },
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Its time has come.
+    pub(crate) fn tick(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        while let Some(key) = self.timers.pop_due(cx.now) {
+            let Some(mut peer) = self.take(key) else { continue };
+            peer.timer = None;
+            if peer.conn.deadline().is_some_and(|due| due <= cx.now) {
+                let facts = self.peer_facts(shared);
+                peer.conn.tick(cx, &facts);
+            }
+            self.drive(cx, shared, key, peer);
+        }
+        self.announce_tick(cx, shared);
+        self.disk_retry(cx);
+        if self.chance_at.is_some_and(|due| due <= cx.now) {
+            self.refill = true;
+        }
+        self.settle(cx, shared);
+        if let Phase::Stopping { until } = self.phase
+            && until <= cx.now
+        {
+            self.stopped(cx);
+        }
+    }
+
+    /// A job of this torrent has ended.
+    pub(crate) fn job_done(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        job: JobId,
+        result: Result<JobResult, IoFault>,
+    ) {
+        match self.jobs.take(job) {
+            Some(purpose) => self.work_done(cx, shared, purpose, result),
+            None => self.announce_job(cx, shared, job, &result),
+        }
+        self.settle(cx, shared);
+    }
+
+    fn work_done(&mut self, cx: &mut Cx, shared: &mut Shared, purpose: Purpose, result: Result<JobResult, IoFault>) {
+        match purpose {
+            Purpose::Open | Purpose::Load | Purpose::Check | Purpose::CreateEmpty => {
+                self.startup_step(cx, shared, &purpose, result);
+            }
+            Purpose::Recheck(piece) => self.rechecked(cx, shared, piece, result),
+            Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
+            Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
+            Purpose::Write(block) => self.written(cx, block, shared, result),
+            Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
+            Purpose::Sync => self.synced(cx, result),
+            Purpose::Save { pieces } => self.saved(cx, pieces, result),
+            Purpose::Release => self.released(cx),
+            Purpose::Resolve { port, from_user } => self.resolved(cx, port, from_user, result),
+        }
+    }
+
+    /// What is due after every call: nothing in it may depend on how the call came about.
+    fn settle(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        if matches!(self.phase, Phase::Running) && self.choker.deadline().is_some_and(|due| due <= cx.now) {
+            self.choke_round(cx, shared);
+        }
+        if self.refill {
+            self.refill = false;
+            self.feed_hungry(cx, shared);
+            // Somebody may get more of a piece on parole by waiting alone.
+            self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
+        }
+        self.persist_orders(cx);
+        self.check_goal(cx, shared);
+        self.stop_step(cx);
+    }
+
+    fn start(&mut self, cx: &mut Cx, work: Work, purpose: Purpose) {
+        let job = cx.start(work);
+        self.jobs.add(job, purpose);
+    }
+
+    fn take(&mut self, key: PeerKey) -> Option<Box<Peer>> {
+        self.peers.get_mut(&key)?.take()
+    }
+
+    fn peer_facts(&self, shared: &Shared) -> PeerFacts<'_> {
+        PeerFacts {
+            torrent: self.id,
+            info_hash: self.info_hash(),
+            peer_id: self.peer_id,
+            geometry: &self.facts.geometry,
+            have: self.picker.have(),
+            listen_port: shared.listen_port(),
+            metadata_size: None,
+            upload_only: self.only_gives(),
+            private: self.facts.private,
+        }
+    }
+
+    fn state(&self) -> TorrentState {
+        match self.phase {
+            Phase::Starting(_) => TorrentState::Checking,
+            Phase::Running if self.only_gives() => TorrentState::Seeding,
+            Phase::Running => TorrentState::Downloading,
+            Phase::Failed(fault) => TorrentState::Failed(fault),
+            Phase::Stopping { .. } => TorrentState::Stopping,
+            Phase::Stopped => TorrentState::Stopped,
+        }
+    }
+
+    /// Whether nothing is to be downloaded (any more).
+    fn only_gives(&self) -> bool {
+        self.seed_only || self.picker.missing_bytes() == 0
+    }
+
+    /// Whether a connection is still there.
+    pub(crate) fn has_peer(&self, key: PeerKey) -> bool {
+        self.peers.contains_key(&key)
+    }
+
+    /// Tells the application of a new state, once.
+    fn tell_state(&mut self, cx: &mut Cx) {
+        let state = self.state();
+        if self.told != Some(state) {
+            self.told = Some(state);
+            cx.out.notices.push(Notice::State { torrent: self.id, state });
+        }
+    }
+}

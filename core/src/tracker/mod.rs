@@ -1,1 +1,246 @@
-//! Trackers, both sides.
+//! Trackers: asking them, and being one.
+//!
+//! Each part stands alone:
+//!
+//! - [`url`]: what a tracker's URL may be; [`AddrClass`]: which addresses may be asked on another's behalf.
+//! - [`http`] and [`udp`]: the two protocols, both sides, bytes to values and back ([`udp::UdpExchange`] is the client's one
+//!   conversation with its retransmissions).
+//! - [`announcer`]: the machine that each torrent has: tiers, intervals, events, back-off.
+//! - [`server`]: a tracker for both protocols.
+//!
+//! What both protocols say is the same: [`AnnounceRequest`] and [`AnnounceResponse`].
+
+mod addr_class;
+pub mod announcer;
+pub mod http;
+pub mod server;
+#[cfg(test)]
+mod testkit;
+pub mod udp;
+pub mod url;
+
+pub use addr_class::AddrClass;
+pub use announcer::{AnnounceFacts, Announcer, TrackerSaid, TrackerState, TrackerStatus};
+pub use url::{TrackerUrl, UrlError};
+
+use crate::border::{InfoHash, IoFault, PeerId, Target};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+
+/// What has been transferred, for a tracker's statistics: bytes of content, only what was verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Bytes sent to peers in this session.
+    pub uploaded: u64,
+    /// Bytes received in this session that passed their hash.
+    pub downloaded: u64,
+    /// Bytes that are still wanting; 0 makes us a seed. Where the size is not known yet: any other number.
+    pub left: u64,
+}
+
+/// Why an announce is made, when it is not just time for it (BEP 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnnounceEvent {
+    /// "sent when a download first begins".
+    Started,
+    /// "sent when the download is complete. No `completed` is sent if the file was complete when started."
+    Completed,
+    /// "sent when the downloader ceases downloading".
+    Stopped,
+}
+
+/// An announce, as both protocols can say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnounceRequest {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// Who asks.
+    pub peer_id: PeerId,
+    /// Where the asker listens; 0: nowhere.
+    pub port: u16,
+    /// What has been transferred.
+    pub ledger: Ledger,
+    /// Why, when it is not just time.
+    pub event: Option<AnnounceEvent>,
+    /// How many peers are wanted; `None`: as many as the tracker likes.
+    pub num_want: Option<u32>,
+    /// A secret of the asker by which the tracker knows it again when its address changes.
+    pub key: Option<u32>,
+    /// What the tracker asked to be told (HTTP only).
+    pub tracker_id: Option<Vec<u8>>,
+}
+
+/// A tracker's answer to an announce, as far as it may be used: what is malformed in it is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnnounceResponse {
+    /// Seconds to the next announce, as the tracker said.
+    pub interval: Option<u32>,
+    /// Seconds that must lie between two announces.
+    pub min_interval: Option<u32>,
+    /// To be sent back with the next announce.
+    pub tracker_id: Option<Vec<u8>>,
+    /// How many seeds there are.
+    pub complete: Option<u32>,
+    /// How many other peers there are.
+    pub incomplete: Option<u32>,
+    /// How often the torrent was downloaded whole.
+    pub downloaded: Option<u32>,
+    /// Peers to try. Port 0 and addresses that nobody can have are left out.
+    pub peers: Vec<Target>,
+    /// The address that the tracker sees us come from (BEP 24).
+    pub external_ip: Option<IpAddr>,
+    /// What the tracker wants the user to know, cut and cleaned.
+    pub warning: Option<String>,
+}
+
+/// What a tracker has to say to an announce or a scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply<T> {
+    /// The answer.
+    Answer(T),
+    /// It refuses.
+    Failure {
+        /// Why, cut and cleaned. Untrusted text.
+        reason: String,
+        /// When it may be asked again (BEP 31), when it says so.
+        retry: Option<RetryIn>,
+    },
+}
+
+/// When a tracker that refused may be asked again (BEP 31).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryIn {
+    /// After so many minutes.
+    Minutes(u32),
+    /// "the client should never send this query again".
+    Never,
+}
+
+/// The counts of one torrent in a scrape (BEP 48, BEP 15).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScrapeCounts {
+    /// Seeds now.
+    pub complete: u32,
+    /// How often it was downloaded whole.
+    pub downloaded: u32,
+    /// Other peers now.
+    pub incomplete: u32,
+}
+
+/// Why an announce failed.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrackerError {
+    /// The tracker refused, in its own words (untrusted, cut and cleaned).
+    Refused(String),
+    /// The tracker refused for good: `retry in: never` or status 410 (Gone).
+    Gone(String),
+    /// An HTTP status that is no answer, with the tracker's reason where the body has one.
+    Status(u16, Option<String>),
+    /// The host's addresses could not be found.
+    Resolve(IoFault),
+    /// The exchange failed at every address; this is the last failure.
+    Io(IoFault),
+    /// The answer cannot be read; the text says where it breaks.
+    BadAnswer(String),
+    /// None of the host's addresses may be asked, or none is of the family in use.
+    NoAddress,
+    /// A UDP tracker, and there is no UDP socket.
+    NoUdpSocket,
+    /// A redirect that is not followed.
+    Redirect(RedirectError),
+}
+
+/// Why a redirect is not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedirectError {
+    /// There were too many in one announce.
+    TooMany,
+    /// It does not say whereto.
+    NoLocation,
+    /// It leads to something that is not a tracker's URL.
+    BadLocation(UrlError),
+    /// It leads out of HTTP.
+    Scheme,
+    /// It leads from TLS to plain HTTP.
+    Downgrade,
+    /// It leads from the open internet to an address that only we can reach.
+    ToPrivate,
+}
+
+impl fmt::Display for TrackerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TrackerError::Refused(reason) => write!(f, "the tracker refuses: {reason}"),
+            TrackerError::Gone(reason) => write!(f, "the tracker refuses for good: {reason}"),
+            TrackerError::Status(status, None) => write!(f, "HTTP status {status}"),
+            TrackerError::Status(status, Some(reason)) => write!(f, "HTTP status {status}: {reason}"),
+            TrackerError::Resolve(fault) => write!(f, "looking up the host: {fault}"),
+            TrackerError::Io(fault) => write!(f, "{fault}"),
+            TrackerError::BadAnswer(problem) => write!(f, "the answer cannot be read: {problem}"),
+            TrackerError::NoAddress => f.write_str("the host has no address that may be asked"),
+            TrackerError::NoUdpSocket => f.write_str("there is no UDP socket"),
+            TrackerError::Redirect(error) => write!(f, "redirect: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for TrackerError {}
+
+impl fmt::Display for RedirectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RedirectError::TooMany => f.write_str("too many"),
+            RedirectError::NoLocation => f.write_str("without a location"),
+            RedirectError::BadLocation(error) => write!(f, "the location {error}"),
+            RedirectError::Scheme => f.write_str("out of HTTP"),
+            RedirectError::Downgrade => f.write_str("from TLS to plain HTTP"),
+            RedirectError::ToPrivate => f.write_str("from the internet into a private network"),
+        }
+    }
+}
+
+/// Text that somebody else wrote, fit to be shown: at most `limit` characters, none that controls a terminal or turns the
+/// direction of writing.
+pub(crate) fn clean_text(bytes: &[u8], limit: u32) -> String {
+    // A character has at most four bytes; what lies behind that many need not be looked at.
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let bytes = bytes.get(..limit.saturating_mul(4)).unwrap_or(bytes);
+    let shown = |c: &char| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    String::from_utf8_lossy(bytes).chars().filter(shown).take(limit).collect()
+}
+
+/// Whether a peer's address out of an answer can be an address at all. Loopback and private ones can: swarms in one network
+/// are normal, and who is dialled is decided elsewhere.
+pub(crate) fn is_dialable(addr: &SocketAddr) -> bool {
+    let ip = addr.ip().to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast() || v4.octets()[0] == 0);
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+/// The peers of a compact list (BEP 23: 6 bytes each, BEP 7: 18). A rest that is no whole entry is dropped.
+pub(crate) fn compact_peers(bytes: &[u8], v6: bool) -> impl Iterator<Item = SocketAddr> + '_ {
+    let split = |entry: &[u8]| -> Option<SocketAddr> {
+        let (ip, port) = entry.split_last_chunk::<2>()?;
+        let ip = match ip.len() {
+            4 => IpAddr::from(<[u8; 4]>::try_from(ip).ok()?),
+            _ => IpAddr::from(<[u8; 16]>::try_from(ip).ok()?),
+        };
+        Some(SocketAddr::new(ip, u16::from_be_bytes(*port)))
+    };
+    bytes.chunks_exact(if v6 { 18 } else { 6 }).filter_map(split).filter(is_dialable)
+}
+
+/// Writes an address as an entry of a compact list.
+pub(crate) fn put_compact(out: &mut Vec<u8>, addr: &SocketAddr) {
+    match addr.ip() {
+        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+    }
+    out.extend_from_slice(&addr.port().to_be_bytes());
+}

@@ -1,11 +1,46 @@
-use super::ConfigError;
+use super::{ConfigError, require};
+use core::time::Duration;
 
 /// Limits of serving.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ChokeConfig {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChokeConfig {
+    /// The most peers of one torrent that are served at once, the optimistic one counted. BEP 3 says four, from when
+    /// uplinks were narrow; eight is what today's clients do, and still leaves each a useful share.
+    pub slots: u32,
+    /// How often who is served may change. BEP 3: "only changing who's choked once every ten seconds".
+    pub round: Duration,
+    /// How long a peer keeps the optimistic slot. BEP 3: "rotates every 30 seconds", enough to show what it gives back.
+    pub optimistic_turn: Duration,
+    /// How long a peer keeps a slot while we seed and others wait: several round trips of slow start and a few pieces,
+    /// yet the last of 80 waiting ones is served within ten minutes.
+    pub seed_turn: Duration,
+    /// The shortest time that a peer is served before a better one may take its place: one round, so that its rate has
+    /// been measured at all.
+    pub min_served: Duration,
+    /// The most slots that go to a better peer in one round while we download. One keeps the set stable: what the round
+    /// before changed has shown its effect before the next change.
+    pub changes_per_round: u32,
+}
+
+impl Default for ChokeConfig {
+    fn default() -> ChokeConfig {
+        ChokeConfig {
+            slots: 8,
+            round: Duration::from_secs(10),
+            optimistic_turn: Duration::from_secs(30),
+            seed_turn: Duration::from_secs(60),
+            min_served: Duration::from_secs(10),
+            changes_per_round: 1,
+        }
+    }
+}
 
 impl ChokeConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        Ok(())
+        require(self.slots >= 2, "choke.slots", "is less than 2: one for the best peer, one to try others")?;
+        require(self.round >= Duration::from_secs(1), "choke.round", "is less than a second")?;
+        require(self.optimistic_turn >= self.round, "choke.optimistic_turn", "is shorter than a round")?;
+        require(self.seed_turn >= self.round, "choke.seed_turn", "is shorter than a round")?;
+        require(self.changes_per_round > 0, "choke.changes_per_round", "is 0: nobody's slot could go to a better peer")
     }
 }

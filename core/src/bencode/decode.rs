@@ -1,0 +1,397 @@
+//! The checker that lays the tape.
+
+use super::value::Value;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+use core::fmt;
+
+/// How much a text may ask of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most bytes of input. Offsets are kept in 32 bits, so at most `u32::MAX` counts.
+    pub bytes: usize,
+    /// The most lists and dictionaries inside each other. Real texts have under ten; libtorrent allows 100.
+    pub depth: usize,
+    /// The most values and keys together. Each costs 12 bytes of memory.
+    pub tokens: usize,
+}
+
+impl Default for Limits {
+    /// For messages of peers and trackers: 4 MiB (libtorrent's `tracker_maximum_response_length`), 100 levels, and a
+    /// token for each 16 bytes of that, 3 MiB of memory.
+    fn default() -> Limits {
+        Limits { bytes: 4 << 20, depth: 100, tokens: 1 << 18 }
+    }
+}
+
+/// Whether deviations from the canonical form are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Canonical text only.
+    Strict,
+    /// Unsorted and duplicate keys, leading zeros and `-0` are taken, and reported.
+    Lenient,
+}
+
+/// What a lenient reading let pass: the offset of the first case of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deviations {
+    /// A key that is smaller than the one before it.
+    pub unsorted_key: Option<usize>,
+    /// A key that equals the one before it. (Equal keys that lie apart are unsorted too, and reported as that.)
+    pub duplicate_key: Option<usize>,
+    /// An integer or a length with a leading zero, or `-0`.
+    pub leading_zero: Option<usize>,
+}
+
+impl Deviations {
+    /// Whether the text was canonical.
+    pub fn is_canonical(&self) -> bool {
+        *self == Deviations::default()
+    }
+}
+
+/// What is wrong with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The input ends inside a value.
+    UnexpectedEnd,
+    /// A string that is said to be longer than what is left of the input.
+    StringPastEnd,
+    /// More input than [`Limits::bytes`].
+    TooLong,
+    /// More levels than [`Limits::depth`].
+    TooDeep,
+    /// More values than [`Limits::tokens`].
+    TooManyTokens,
+    /// A byte that no value begins with.
+    NotAValue(u8),
+    /// A dictionary key that is not a string.
+    KeyNotString,
+    /// A dictionary that ends behind a key.
+    KeyWithoutValue,
+    /// A string's length that is not digits and a colon.
+    BadLength,
+    /// An integer that is not `i`, digits, `e`.
+    BadInteger,
+    /// An integer outside 64 bits, signed.
+    IntegerTooBig,
+    /// A leading zero or `-0`, in strict mode.
+    LeadingZero,
+    /// A key smaller than its predecessor, in strict mode.
+    UnsortedKey,
+    /// A key equal to its predecessor, in strict mode.
+    DuplicateKey,
+    /// Bytes behind the value, where there may be none.
+    TrailingBytes,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Fault::UnexpectedEnd => "the text ends inside a value",
+            Fault::StringPastEnd => "a string is longer than the rest of the text",
+            Fault::TooLong => "the text is longer than is allowed",
+            Fault::TooDeep => "more nested lists and dictionaries than are allowed",
+            Fault::TooManyTokens => "more values than are allowed",
+            Fault::NotAValue(byte) => return write!(f, "no value begins with the byte 0x{byte:02x}"),
+            Fault::KeyNotString => "a dictionary key is not a string",
+            Fault::KeyWithoutValue => "a dictionary key has no value",
+            Fault::BadLength => "a string's length is not digits and a colon",
+            Fault::BadInteger => "an integer is not digits and an \"e\"",
+            Fault::IntegerTooBig => "an integer does not fit into 64 bits",
+            Fault::LeadingZero => "a number has a leading zero",
+            Fault::UnsortedKey => "dictionary keys are not sorted",
+            Fault::DuplicateKey => "a dictionary key is there twice",
+            Fault::TrailingBytes => "there are bytes behind the end of the value",
+        })
+    }
+}
+
+/// A text that is not bencoding, or asks for too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    /// Where, in bytes from the start of the input.
+    pub offset: usize,
+    /// What.
+    pub fault: Fault,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "byte {}: {}", self.offset, self.fault)
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// One value or key on the tape. What it is, its first byte tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+    /// For a string, the offset of its content. For all else, the place on the tape behind this value and all in it.
+    pub link: u32,
+}
+
+/// A text that was checked, borrowed from its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document<'a> {
+    pub(super) input: &'a [u8],
+    pub(super) tape: Vec<Token>,
+    deviations: Deviations,
+}
+
+impl<'a> Document<'a> {
+    /// Reads `input` as one value with nothing behind it.
+    ///
+    /// # Errors
+    /// The first fault, with its offset.
+    pub fn decode(input: &'a [u8], mode: Mode, limits: &Limits) -> Result<Document<'a>, DecodeError> {
+        let document = Document::decode_prefix(input, mode, limits)?;
+        match document.length() {
+            length if length == input.len() => Ok(document),
+            length => Err(DecodeError { offset: length, fault: Fault::TrailingBytes }),
+        }
+    }
+
+    /// Reads the value that `input` begins with; [`length`](Document::length) tells where it ends. For messages that are
+    /// a dictionary followed by data, and for files that may have bytes behind them.
+    ///
+    /// # Errors
+    /// The first fault, with its offset.
+    pub fn decode_prefix(input: &'a [u8], mode: Mode, limits: &Limits) -> Result<Document<'a>, DecodeError> {
+        let most = limits.bytes.min(u32::MAX as usize);
+        if input.len() > most {
+            return Err(DecodeError { offset: most, fault: Fault::TooLong });
+        }
+        let strict = mode == Mode::Strict;
+        let mut reader =
+            Reader { input, at: 0, tape: Vec::new(), tokens: limits.tokens, strict, deviations: Deviations::default() };
+        reader.value(limits.depth)?;
+        Ok(Document { input, tape: reader.tape, deviations: reader.deviations })
+    }
+
+    /// The outermost value.
+    pub fn root(&self) -> Value<'a, '_> {
+        Value::new(self, 0)
+    }
+
+    /// How many bytes of the input the value has.
+    pub fn length(&self) -> usize {
+        self.tape.first().map_or(0, |root| root.end as usize)
+    }
+
+    /// What was let pass in lenient mode.
+    pub fn deviations(&self) -> Deviations {
+        self.deviations
+    }
+}
+
+struct Reader<'a> {
+    input: &'a [u8],
+    at: usize,
+    tape: Vec<Token>,
+    /// How many more tokens there may be.
+    tokens: usize,
+    strict: bool,
+    deviations: Deviations,
+}
+
+/// A list or dictionary whose end has not come.
+struct Open<'a> {
+    /// Its place on the tape.
+    token: usize,
+    inside: Inside<'a>,
+}
+
+enum Inside<'a> {
+    List,
+    /// Between entries; with the last key.
+    Dict(Option<&'a [u8]>),
+    /// Behind this key.
+    Entry(&'a [u8]),
+}
+
+impl<'a> Reader<'a> {
+    /// Reads one value, however deep it goes, with a stack of our own.
+    fn value(&mut self, depth: usize) -> Result<(), DecodeError> {
+        // Nothing is reserved by what the text declares: stack and tape grow with what was read.
+        let mut stack: Vec<Open<'a>> = Vec::new();
+        loop {
+            let byte = self.peek()?;
+            if let Some(open) = stack.last_mut() {
+                match open.inside {
+                    Inside::List | Inside::Dict(_) if byte == b'e' => {
+                        self.at += 1;
+                        let link = self.tape.len() as u32;
+                        if let Some(token) = self.tape.get_mut(open.token) {
+                            token.end = self.at as u32;
+                            token.link = link;
+                        }
+                        stack.pop();
+                        match stack.last_mut() {
+                            Some(parent) => parent.inside.value_done(),
+                            None => return Ok(()),
+                        }
+                        continue;
+                    }
+                    Inside::Entry(_) if byte == b'e' => return Err(self.fault(Fault::KeyWithoutValue)),
+                    Inside::Dict(before) => {
+                        if !byte.is_ascii_digit() {
+                            return Err(self.fault(Fault::KeyNotString));
+                        }
+                        let start = self.at;
+                        let key = self.string()?;
+                        if let Some(before) = before {
+                            self.check_order(before, key, start)?;
+                        }
+                        open.inside = Inside::Entry(key);
+                        continue;
+                    }
+                    Inside::List | Inside::Entry(_) => {}
+                }
+            }
+            match byte {
+                b'0'..=b'9' => {
+                    self.string()?;
+                }
+                b'i' => self.integer()?,
+                b'l' | b'd' => {
+                    if stack.len() >= depth {
+                        return Err(self.fault(Fault::TooDeep));
+                    }
+                    let token = self.tape.len();
+                    self.push(self.at, self.at, 0)?;
+                    self.at += 1;
+                    stack.push(Open { token, inside: if byte == b'l' { Inside::List } else { Inside::Dict(None) } });
+                    continue;
+                }
+                other => return Err(self.fault(Fault::NotAValue(other))),
+            }
+            match stack.last_mut() {
+                Some(parent) => parent.inside.value_done(),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn check_order(&mut self, before: &[u8], key: &[u8], offset: usize) -> Result<(), DecodeError> {
+        let (fault, seen) = match before.cmp(key) {
+            Ordering::Less => return Ok(()),
+            Ordering::Equal => (Fault::DuplicateKey, &mut self.deviations.duplicate_key),
+            Ordering::Greater => (Fault::UnsortedKey, &mut self.deviations.unsorted_key),
+        };
+        if self.strict {
+            return Err(DecodeError { offset, fault });
+        }
+        seen.get_or_insert(offset);
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<&'a [u8], DecodeError> {
+        let start = self.at;
+        let mut length = 0usize;
+        let mut at = start;
+        loop {
+            match self.input.get(at) {
+                Some(digit @ b'0'..=b'9') => {
+                    length = length
+                        .checked_mul(10)
+                        .and_then(|tens| tens.checked_add(usize::from(digit - b'0')))
+                        .filter(|&length| length <= self.input.len())
+                        .ok_or(DecodeError { offset: start, fault: Fault::StringPastEnd })?;
+                    at += 1;
+                }
+                Some(b':') => break,
+                Some(_) => return Err(DecodeError { offset: at, fault: Fault::BadLength }),
+                None => return Err(DecodeError { offset: at, fault: Fault::UnexpectedEnd }),
+            }
+        }
+        if at - start > 1 && self.input.get(start) == Some(&b'0') {
+            self.leading_zero(start)?;
+        }
+        let content = at + 1;
+        // Neither sum can overflow: both parts are at most the input's length, which is below 2^32.
+        let end = content + length;
+        let Some(string) = self.input.get(content..end) else {
+            return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
+        };
+        self.push(start, end, content)?;
+        self.at = end;
+        Ok(string)
+    }
+
+    fn integer(&mut self) -> Result<(), DecodeError> {
+        let start = self.at;
+        let body = self.input.get(start + 1..).unwrap_or(&[]);
+        let sign = usize::from(body.first() == Some(&b'-'));
+        let digits = body.iter().skip(sign).take_while(|byte| byte.is_ascii_digit()).count();
+        let end = start + 1 + sign + digits;
+        match self.input.get(end) {
+            Some(b'e') if digits > 0 => {}
+            Some(_) => return Err(DecodeError { offset: end, fault: Fault::BadInteger }),
+            None => return Err(DecodeError { offset: end, fault: Fault::UnexpectedEnd }),
+        }
+        if body.get(sign) == Some(&b'0') && (digits > 1 || sign == 1) {
+            self.leading_zero(start)?;
+        }
+        if parse_integer(body.get(..sign + digits).unwrap_or(&[])).is_none() {
+            return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
+        }
+        let link = self.tape.len() as u32 + 1;
+        self.push(start, end + 1, link as usize)?;
+        self.at = end + 1;
+        Ok(())
+    }
+
+    fn leading_zero(&mut self, offset: usize) -> Result<(), DecodeError> {
+        if self.strict {
+            return Err(DecodeError { offset, fault: Fault::LeadingZero });
+        }
+        self.deviations.leading_zero.get_or_insert(offset);
+        Ok(())
+    }
+
+    /// Puts a token on the tape. Every offset fits into 32 bits, because the input's length does.
+    fn push(&mut self, start: usize, end: usize, link: usize) -> Result<(), DecodeError> {
+        if self.tokens == 0 {
+            return Err(DecodeError { offset: start, fault: Fault::TooManyTokens });
+        }
+        self.tokens -= 1;
+        self.tape.push(Token { start: start as u32, end: end as u32, link: link as u32 });
+        Ok(())
+    }
+
+    fn peek(&self) -> Result<u8, DecodeError> {
+        self.input.get(self.at).copied().ok_or(self.fault(Fault::UnexpectedEnd))
+    }
+
+    fn fault(&self, fault: Fault) -> DecodeError {
+        DecodeError { offset: self.at, fault }
+    }
+}
+
+impl Inside<'_> {
+    fn value_done(&mut self) {
+        if let Inside::Entry(key) = *self {
+            *self = Inside::Dict(Some(key));
+        }
+    }
+}
+
+/// Reads an optional minus and digits; `None` when the number is outside 64 bits.
+pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', digits)) => (true, digits),
+        _ => (false, text),
+    };
+    // Counted downwards, because there is one more negative number than positive ones.
+    let mut value = 0i64;
+    for digit in digits {
+        value = value.checked_mul(10)?.checked_sub(i64::from(digit.wrapping_sub(b'0')))?;
+    }
+    if negative { Some(value) } else { value.checked_neg() }
+}

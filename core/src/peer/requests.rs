@@ -1,0 +1,292 @@
+//! Our requests: which are under way, and how many should be.
+//!
+//! Two sets. *Outstanding* requests await an answer, in the order in which they were sent. *Given up* are those we stopped
+//! waiting for (cancelled, returned by a choke or a snub): their blocks may still be on the way and are welcome, and with
+//! the fast extension each still gets its one answer. BEP 6: "every request is guaranteed to result in EXACTLY ONE
+//! response".
+//!
+//! Depth: enough requests are kept under way to cover the round trip and a margin at the rate that the peer has shown. Until
+//! its rate stops growing it is in a slow start: each block that arrives adds one, which doubles the depth each round trip.
+//! A snubbing peer is asked for one block at a time.
+
+use crate::border::PeerConfig;
+use crate::metainfo::{BLOCK_LENGTH, Block};
+use crate::rate::Rate;
+use crate::time::Time;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How long a rate is measured before it is compared with the one before, in the slow start.
+const ROUND: Duration = Duration::from_millis(500);
+
+/// Our requests to one peer.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    outstanding: VecDeque<Request>,
+    given_up: VecDeque<Block>,
+    max_given_up: usize,
+    /// How many requests should be under way.
+    target: u32,
+    slow_start: bool,
+    snubbed: bool,
+    round: Round,
+    /// The shortest time that a block took to come.
+    round_trip: Option<Duration>,
+    received: Rate,
+    /// When a block last came, or it was learnt otherwise that the peer works on our requests.
+    progress_at: Time,
+    last_block_at: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    block: Block,
+    sent_at: Time,
+}
+
+/// One measurement of the slow start.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    since: Time,
+    bytes: u64,
+    /// Bytes a second in the round before.
+    before: u64,
+}
+
+/// What became of a block that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It was under way, or given up.
+    Wanted,
+    /// Nobody asked for it.
+    Unrequested,
+}
+
+/// What became of a reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rejection {
+    /// The request was under way, and is not any more.
+    Rejected,
+    /// It had been given up already.
+    GivenUp,
+    /// Nobody asked for it.
+    Unrequested,
+}
+
+impl Requests {
+    pub fn new(now: Time, config: &PeerConfig) -> Requests {
+        Requests {
+            outstanding: VecDeque::new(),
+            given_up: VecDeque::new(),
+            max_given_up: config.max_given_up as usize,
+            target: config.depth_min,
+            slow_start: true,
+            snubbed: false,
+            round: Round { since: now, bytes: 0, before: 0 },
+            round_trip: None,
+            received: Rate::default(),
+            progress_at: now,
+            last_block_at: None,
+        }
+    }
+
+    pub fn outstanding(&self) -> impl ExactSizeIterator<Item = Block> + '_ {
+        self.outstanding.iter().map(|request| request.block)
+    }
+
+    pub fn len(&self) -> u32 {
+        self.outstanding.len() as u32
+    }
+
+    pub fn contains(&self, block: Block) -> bool {
+        self.outstanding.iter().any(|request| request.block == block)
+    }
+
+    pub fn is_snubbed(&self) -> bool {
+        self.snubbed
+    }
+
+    pub fn rate(&self) -> &Rate {
+        &self.received
+    }
+
+    pub fn last_block_at(&self) -> Option<Time> {
+        self.last_block_at
+    }
+
+    /// How many requests should be under way at most, for a peer that queues `reqq`.
+    pub fn depth(&self, reqq: u32) -> u32 {
+        if self.snubbed { 1 } else { self.target.min(reqq) }
+    }
+
+    /// How many requests more belong under way. A deep queue is refilled `batch` at a time.
+    pub fn room(&self, reqq: u32, batch: u32) -> u32 {
+        let depth = self.depth(reqq);
+        let room = depth.saturating_sub(self.len());
+        let is_deep = depth >= batch.saturating_mul(2);
+        // With less than a batch under way it would run dry before there is room for one.
+        if is_deep && room < batch && self.len() > batch { 0 } else { room }
+    }
+
+    pub fn sent(&mut self, now: Time, block: Block) {
+        if self.outstanding.is_empty() {
+            self.progress_at = now;
+        }
+        self.outstanding.push_back(Request { block, sent_at: now });
+    }
+
+    /// A block came.
+    pub fn arrived(&mut self, now: Time, block: Block, config: &PeerConfig) -> Arrival {
+        let Some(sent_at) = self.take(block) else {
+            return match self.forgive(block) {
+                true => {
+                    self.counted(now, block, config);
+                    Arrival::Wanted
+                }
+                false => Arrival::Unrequested,
+            };
+        };
+        let took = now.since(sent_at);
+        self.round_trip = Some(self.round_trip.map_or(took, |shortest| shortest.min(took)));
+        self.counted(now, block, config);
+        Arrival::Wanted
+    }
+
+    /// The peer rejected a request. The answers come in the order of the requests, so one that was given up goes first.
+    pub fn rejected(&mut self, now: Time, block: Block) -> Rejection {
+        if self.forgive(block) {
+            Rejection::GivenUp
+        } else if self.take(block).is_some() {
+            self.progress_at = now;
+            Rejection::Rejected
+        } else {
+            Rejection::Unrequested
+        }
+    }
+
+    /// Stops waiting for one request; false when it was not under way.
+    pub fn cancel(&mut self, block: Block) -> bool {
+        let was = self.take(block).is_some();
+        if was {
+            self.give_up(block);
+        }
+        was
+    }
+
+    /// Stops waiting for all requests.
+    pub fn return_all(&mut self) -> Vec<Block> {
+        let returned: Vec<Block> = self.outstanding.drain(..).map(|request| request.block).collect();
+        for &block in &returned {
+            self.give_up(block);
+        }
+        returned
+    }
+
+    /// The peer serves us again, and shows its rate anew. Requests from before the choke that it has not answered keep
+    /// their time: a peer that chokes and unchokes could hold them for ever.
+    pub fn unchoked(&mut self, now: Time) {
+        self.progress_at = now;
+        self.slow_start = true;
+        self.round = Round { since: now, bytes: 0, before: 0 };
+    }
+
+    /// Gives all requests their full time again, as after a time in which we did not read.
+    pub fn restart_clocks(&mut self, now: Time) {
+        self.progress_at = now;
+        for request in &mut self.outstanding {
+            request.sent_at = now;
+        }
+    }
+
+    /// When [`overdue`](Requests::overdue) is to be asked next.
+    pub fn deadline(&self, timeout: Duration) -> Time {
+        self.outstanding.front().map_or(Time::NEVER, |oldest| oldest.sent_at + timeout)
+    }
+
+    /// What has waited too long.
+    pub fn overdue(&mut self, now: Time, timeout: Duration, config: &PeerConfig) -> Overdue {
+        if now < self.deadline(timeout) {
+            return Overdue::Nothing;
+        }
+        if self.progress_at + timeout <= now {
+            self.snubbed = true;
+            self.slow_start = false;
+            self.target = config.depth_min;
+            return Overdue::All(self.return_all());
+        }
+        // Others were answered meanwhile, so this one was passed over.
+        match self.outstanding.pop_front() {
+            Some(oldest) => {
+                self.give_up(oldest.block);
+                Overdue::One(oldest.block)
+            }
+            None => Overdue::Nothing,
+        }
+    }
+
+    fn counted(&mut self, now: Time, block: Block, config: &PeerConfig) {
+        let bytes = u64::from(block.length());
+        self.snubbed = false;
+        self.progress_at = now;
+        self.last_block_at = Some(now);
+        self.received.add(now, bytes);
+        self.round.bytes += bytes;
+        if self.slow_start {
+            self.target = self.target.saturating_add(1).min(config.depth_max);
+        }
+        let span = now.since(self.round.since);
+        if span >= ROUND {
+            self.end_round(now, span, config);
+        }
+    }
+
+    fn end_round(&mut self, now: Time, span: Duration, config: &PeerConfig) {
+        let micros = span.as_micros().max(1);
+        let rate = u64::try_from(u128::from(self.round.bytes) * 1_000_000 / micros).unwrap_or(u64::MAX);
+        // A tenth more is growth; less is noise.
+        if self.round.before > 0 && rate <= self.round.before.saturating_add(self.round.before / 10) {
+            self.slow_start = false;
+        }
+        self.round = Round { since: now, bytes: 0, before: rate };
+        if !self.slow_start {
+            let covered = self.round_trip.unwrap_or_default().saturating_add(config.depth_margin);
+            let bytes = u128::from(self.received.per_second(now)) * covered.as_micros() / 1_000_000;
+            let blocks = u32::try_from(bytes / u128::from(BLOCK_LENGTH)).unwrap_or(u32::MAX);
+            self.target = blocks.clamp(config.depth_min, config.depth_max);
+        }
+    }
+
+    /// Takes a request out; when it was sent. Answers come mostly in order, so it is nearly always the first.
+    fn take(&mut self, block: Block) -> Option<Time> {
+        let at = self.outstanding.iter().position(|request| request.block == block)?;
+        self.outstanding.remove(at).map(|request| request.sent_at)
+    }
+
+    fn forgive(&mut self, block: Block) -> bool {
+        match self.given_up.iter().position(|&given_up| given_up == block) {
+            Some(at) => self.given_up.remove(at).is_some(),
+            None => false,
+        }
+    }
+
+    fn give_up(&mut self, block: Block) {
+        if self.given_up.len() >= self.max_given_up {
+            self.given_up.pop_front();
+        }
+        if self.max_given_up > 0 {
+            self.given_up.push_back(block);
+        }
+    }
+}
+
+/// Requests that have waited too long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// None.
+    Nothing,
+    /// One was passed over.
+    One(Block),
+    /// The peer has sent nothing at all.
+    All(Vec<Block>),
+}

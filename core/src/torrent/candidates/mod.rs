@@ -1,0 +1,554 @@
+//! Whom a torrent may connect to, and whom to dial next.
+//!
+//! **Told:** addresses with where they come from ([`Candidates::add`]), every connection's beginning and end
+//! ([`Candidates::incoming`], [`Candidates::connected`], [`Candidates::closed`]), what peers tell of themselves
+//! ([`Candidates::listen_port`], [`Candidates::peer_is_seed`]), bans.
+//! **Says:** the address to dial next ([`Candidates::next`]), and whether an incoming connection is welcome.
+//!
+//! Each address is in one state:
+//!
+//! | state | means | leaves it |
+//! |---|---|---|
+//! | ready | may be dialled | by `next` |
+//! | resting | failed, or its connection ended; may be dialled from a moment on | when that moment has come |
+//! | dialling | `next` has given it out | by `connected` or `closed` |
+//! | linked | it has a connection, made by us or by it | by `closed` of the last |
+//! | asleep | a seed while we seed: nothing to exchange | when we do not seed any more |
+//! | spent | failed too often; remembered, so that hearing of it again is no reason to dial it at once | when heard of after a while |
+//!
+//! The far end of an incoming connection is no address to dial: its port is not where it listens. Such a connection is
+//! remembered apart until the peer has told its port.
+//!
+//! Limits: [`CandidateConfig`]. When the list is full, the least useful address gives way: never one that is dialled or
+//! linked, nor one that the user named. How many dials may be under way is not decided here.
+//!
+//! Order of dials: the user's first, then well-known ports (below 1024, where a false address would hit some other
+//! service) last, then fewest failures, then BEP 40's priority: "A peer's priority can be computed before connecting, so it may
+//! be beneficial for clients to take that into consideration when deciding which peers to connect to". While our own
+//! address is not known, the order is random.
+
+mod priority;
+
+pub use priority::canonical_priority;
+
+use crate::border::{CandidateConfig, CloseReason};
+use crate::rng::Rng;
+use crate::time::Time;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::time::Duration;
+
+/// Where an address comes from.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The user named it: it is tried for ever.
+    User,
+    /// A tracker named it.
+    Tracker,
+    /// It connected to us.
+    Incoming,
+}
+
+/// How many addresses are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CandidateCounts {
+    /// All that are remembered.
+    pub known: usize,
+    /// May be dialled now.
+    pub ready: usize,
+    /// May be dialled later.
+    pub resting: usize,
+    /// Being dialled.
+    pub dialling: usize,
+    /// With a connection.
+    pub linked: usize,
+}
+
+/// The addresses of one torrent's peers.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    rng: Rng,
+    entries: BTreeMap<SocketAddr, Entry>,
+    /// Those that are ready, next first.
+    ready: BTreeSet<(Rank, SocketAddr)>,
+    /// Those that rest, by when they may be dialled.
+    resting: BTreeSet<(Time, SocketAddr)>,
+    /// Those that may give way, the least useful first.
+    expendable: BTreeSet<(Worth, SocketAddr)>,
+    /// Far ends of incoming connections, with the listening address of each where it is known; that one is in `entries`.
+    inbound: BTreeMap<SocketAddr, Option<SocketAddr>>,
+    banned: BTreeMap<IpAddr, u64>,
+    banned_in_order: BTreeMap<u64, IpAddr>,
+    bans: u64,
+    /// Our own addresses, as we met them.
+    ours: BTreeSet<SocketAddr>,
+    external_v4: Option<SocketAddr>,
+    external_v6: Option<SocketAddr>,
+    seeding: bool,
+    dialling: usize,
+    linked: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    rest: Rest,
+    /// Being dialled.
+    dialling: bool,
+    /// Since when there is a connection that we made.
+    dialled: Option<Time>,
+    /// How many connections there are that it made to us.
+    inbound: u32,
+    /// Named by the user.
+    sticky: bool,
+    /// Failures in a row.
+    failures: u32,
+    /// A connection to it was ready once.
+    proven: bool,
+    /// Has everything, when last heard of.
+    seed: bool,
+    priority: u32,
+}
+
+impl Entry {
+    fn is_linked(&self) -> bool {
+        self.dialled.is_some() || self.inbound > 0
+    }
+    fn is_busy(&self) -> bool {
+        self.dialling || self.is_linked()
+    }
+}
+
+/// Whether an address that has no connection may be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Ready,
+    Until(Time),
+    /// Given up; taken up again when heard of after this moment.
+    Spent(Time),
+}
+
+/// Orders dials: not named by the user, well-known port, failures, low priority.
+type Rank = (bool, bool, u32, Reverse<u32>);
+
+/// Orders usefulness: not spent, not asleep, not a well-known port, few failures, proven, priority.
+type Worth = (bool, bool, bool, Reverse<u32>, bool, u32);
+
+/// The most of our own addresses that are remembered: interfaces and mappings of one machine. The lowest give way.
+const MAX_OURS: usize = 64;
+
+impl Candidates {
+    /// An empty list. `rng` orders addresses while our own is not known.
+    pub fn new(rng: Rng) -> Candidates {
+        Candidates {
+            rng,
+            entries: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            resting: BTreeSet::new(),
+            expendable: BTreeSet::new(),
+            inbound: BTreeMap::new(),
+            banned: BTreeMap::new(),
+            banned_in_order: BTreeMap::new(),
+            bans: 0,
+            ours: BTreeSet::new(),
+            external_v4: None,
+            external_v6: None,
+            seeding: false,
+            dialling: 0,
+            linked: 0,
+        }
+    }
+
+    /// How many addresses there are.
+    pub fn counts(&self) -> CandidateCounts {
+        CandidateCounts {
+            known: self.entries.len(),
+            ready: self.ready.len(),
+            resting: self.resting.len(),
+            dialling: self.dialling,
+            linked: self.linked,
+        }
+    }
+
+    /// An address has been heard of. True: it is new, and remembered.
+    ///
+    /// Not remembered: what nobody can be dialled at (port 0, multicast, broadcast, unspecified), ourselves, the banned, and
+    /// what is less useful than everything in a full list.
+    pub fn add(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr, source: Source) -> bool {
+        let addr = canonical(addr);
+        if !is_dialable(addr) || self.ours.contains(&addr) || self.is_banned(addr.ip()) {
+            return false;
+        }
+        if let Some(entry) = self.entries.get(&addr) {
+            let named = source == Source::User && !entry.sticky;
+            let anew = matches!(entry.rest, Rest::Spent(until) if named || until <= now);
+            if named || anew {
+                self.change(addr, |entry| {
+                    entry.sticky |= named;
+                    if anew {
+                        entry.rest = Rest::Ready;
+                        entry.failures = 0;
+                    }
+                });
+            }
+            return false;
+        }
+        self.insert(config, addr, source == Source::User)
+    }
+
+    /// The address to dial now; it counts as being dialled until [`Candidates::connected`] or [`Candidates::closed`].
+    pub fn next(&mut self, now: Time, _config: &CandidateConfig) -> Option<SocketAddr> {
+        while let Some(&(due, addr)) = self.resting.first()
+            && due <= now
+        {
+            self.change(addr, |entry| entry.rest = Rest::Ready);
+        }
+        let &(_, addr) = self.ready.first()?;
+        self.change(addr, |entry| entry.dialling = true);
+        Some(addr)
+    }
+
+    /// When [`Candidates::next`] has something to give; `now`: at once. To be asked only while dials are allowed: it does
+    /// not know of their limits.
+    pub fn deadline(&self, now: Time) -> Option<Time> {
+        if !self.ready.is_empty() {
+            return Some(now);
+        }
+        self.resting.first().map(|&(due, _)| due)
+    }
+
+    /// A dial has become a connection.
+    pub fn connected(&mut self, now: Time, addr: SocketAddr) {
+        self.change(canonical(addr), |entry| {
+            if entry.dialling {
+                entry.dialling = false;
+                entry.dialled = Some(now);
+            }
+        });
+    }
+
+    /// Somebody has connected to us from `addr`. Refused: the banned, ourselves, and an address that there is a connection
+    /// to, or a dial. Let in, its end is to be told by [`Candidates::closed`] with the same address.
+    ///
+    /// How many are let in is the session's matter.
+    pub fn incoming(&mut self, _now: Time, addr: SocketAddr) -> Result<(), CloseReason> {
+        let addr = canonical(addr);
+        if self.is_banned(addr.ip()) {
+            return Err(CloseReason::Banned);
+        }
+        if self.ours.contains(&addr) {
+            return Err(CloseReason::ToSelf);
+        }
+        if self.inbound.contains_key(&addr) || self.entries.get(&addr).is_some_and(Entry::is_busy) {
+            return Err(CloseReason::Duplicate);
+        }
+        self.inbound.insert(addr, None);
+        Ok(())
+    }
+
+    /// The peer that connected to us from `from` says that it listens at `port`. Its connection is now counted for that
+    /// address, which is thus not dialled. True: there is another connection to that address already.
+    pub fn listen_port(&mut self, config: &CandidateConfig, from: SocketAddr, port: u16) -> bool {
+        let from = canonical(from);
+        let mut addr = from;
+        addr.set_port(port);
+        if self.inbound.get(&from) != Some(&None) || !is_dialable(addr) || self.ours.contains(&addr) {
+            return false;
+        }
+        if !self.entries.contains_key(&addr) && !self.insert(config, addr, false) {
+            return false;
+        }
+        let linked = self.entries.get(&addr).is_some_and(Entry::is_linked);
+        self.change(addr, |entry| entry.inbound = entry.inbound.saturating_add(1));
+        self.inbound.insert(from, Some(addr));
+        linked
+    }
+
+    /// A connection or a dial has ended. `addr`: what was dialled, or where it came from; `was_ready`: the handshake had been
+    /// completed.
+    pub fn closed(
+        &mut self,
+        now: Time,
+        config: &CandidateConfig,
+        addr: SocketAddr,
+        reason: CloseReason,
+        was_ready: bool,
+    ) {
+        let addr = canonical(addr);
+        let key = match self.inbound.remove(&addr) {
+            Some(None) => return,
+            Some(Some(key)) => {
+                self.change(key, |entry| entry.inbound = entry.inbound.saturating_sub(1));
+                key
+            }
+            None => addr,
+        };
+        if key == addr && !self.entries.get(&key).is_some_and(|entry| entry.dialling || entry.dialled.is_some()) {
+            return;
+        }
+        let dialled_here = key == addr;
+        self.change(key, |entry| {
+            let lasted = entry.dialled.map(|since| now.since(since));
+            if dialled_here {
+                entry.dialling = false;
+                entry.dialled = None;
+            }
+            entry.proven |= was_ready;
+            entry.seed |= reason == CloseReason::BothSeeds;
+            settle(now, config, entry, lasted.unwrap_or_default(), reason, was_ready);
+        });
+        if reason == CloseReason::ToSelf {
+            self.is_self(key);
+        } else if self.is_banned(key.ip()) || self.ours.contains(&key) {
+            self.remove_idle(key);
+        }
+    }
+
+    /// A peer has everything: while we seed it is not dialled any more.
+    pub fn peer_is_seed(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        let key = self.inbound.get(&addr).copied().flatten().unwrap_or(addr);
+        self.change(key, |entry| entry.seed = true);
+    }
+
+    /// Whether we have all that we want. Looks at all addresses when that changes.
+    pub fn set_seeding(&mut self, seeding: bool) {
+        if self.seeding != seeding {
+            self.reorder(|this| this.seeding = seeding);
+        }
+    }
+
+    /// Our own address as the world sees it, with the port that we listen at: puts the peers of its family into BEP 40's
+    /// order. Looks at all addresses when it changes.
+    pub fn set_external(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        let known = if addr.is_ipv4() { self.external_v4 } else { self.external_v6 };
+        if known != Some(addr) && is_dialable(addr) {
+            self.reorder(|this| {
+                *(if addr.is_ipv4() { &mut this.external_v4 } else { &mut this.external_v6 }) = Some(addr);
+                for (&peer, entry) in this.entries.iter_mut().filter(|(peer, _)| peer.is_ipv4() == addr.is_ipv4()) {
+                    entry.priority = canonical_priority(addr, peer);
+                }
+            });
+        }
+    }
+
+    /// Nobody at this address is dialled or let in any more. Connections that there are, are to be closed by the caller.
+    pub fn ban(&mut self, config: &CandidateConfig, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        if self.banned.contains_key(&ip) {
+            return;
+        }
+        while self.banned.len() >= (config.max_banned as usize).max(1) {
+            let Some((_, oldest)) = self.banned_in_order.pop_first() else { break };
+            self.banned.remove(&oldest);
+        }
+        self.banned.insert(ip, self.bans);
+        self.banned_in_order.insert(self.bans, ip);
+        self.bans = self.bans.saturating_add(1);
+        let all_of = match ip {
+            IpAddr::V4(ip) => SocketAddr::from((ip, 0))..=SocketAddr::from((ip, u16::MAX)),
+            IpAddr::V6(ip) => {
+                SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
+            }
+        };
+        let idle: Vec<SocketAddr> =
+            self.entries.range(all_of).filter(|(_, entry)| !entry.is_busy()).map(|(&addr, _)| addr).collect();
+        for addr in idle {
+            self.remove_idle(addr);
+        }
+    }
+
+    /// Whether this address is banned.
+    pub fn is_banned(&self, ip: IpAddr) -> bool {
+        self.banned.contains_key(&ip.to_canonical())
+    }
+
+    /// Learns that `addr` is ourselves: it is not dialled again.
+    pub fn is_self(&mut self, addr: SocketAddr) {
+        let addr = canonical(addr);
+        self.remove_idle(addr);
+        if self.ours.len() >= MAX_OURS {
+            self.ours.pop_first();
+        }
+        self.ours.insert(addr);
+    }
+
+    fn priority(&mut self, addr: SocketAddr) -> u32 {
+        // Drawn in any case: what is known of ourselves shifts no later draw.
+        let drawn = self.rng.next_u32();
+        let external = if addr.is_ipv4() { self.external_v4 } else { self.external_v6 };
+        external.map_or(drawn, |external| canonical_priority(external, addr))
+    }
+
+    /// Puts a new address in, when there is room or can be made.
+    fn insert(&mut self, config: &CandidateConfig, addr: SocketAddr, sticky: bool) -> bool {
+        let entry = Entry {
+            rest: Rest::Ready,
+            dialling: false,
+            dialled: None,
+            inbound: 0,
+            sticky,
+            failures: 0,
+            proven: false,
+            seed: false,
+            priority: self.priority(addr),
+        };
+        if self.entries.len() >= config.max_known as usize {
+            let Some(&(least, victim)) = self.expendable.first() else { return false };
+            if !sticky && self.worth(addr, &entry) <= least {
+                return false;
+            }
+            self.remove_idle(victim);
+        }
+        self.index(addr, &entry);
+        self.entries.insert(addr, entry);
+        true
+    }
+
+    /// Forgets an address. One with a dial or connection stays until that has ended.
+    fn remove_idle(&mut self, addr: SocketAddr) {
+        if self.entries.get(&addr).is_some_and(|entry| !entry.is_busy())
+            && let Some(entry) = self.entries.remove(&addr)
+        {
+            self.unindex(addr, &entry);
+        }
+    }
+
+    /// Changes an entry, when there is one, and keeps every index true.
+    fn change(&mut self, addr: SocketAddr, change: impl FnOnce(&mut Entry)) {
+        if let Some(mut entry) = self.entries.remove(&addr) {
+            self.unindex(addr, &entry);
+            change(&mut entry);
+            self.index(addr, &entry);
+            self.entries.insert(addr, entry);
+        }
+    }
+
+    /// Changes what all entries' places depend on.
+    fn reorder(&mut self, change: impl FnOnce(&mut Candidates)) {
+        change(self);
+        self.ready.clear();
+        self.resting.clear();
+        self.expendable.clear();
+        (self.dialling, self.linked) = (0, 0);
+        let entries = core::mem::take(&mut self.entries);
+        for (&addr, entry) in &entries {
+            self.index(addr, entry);
+        }
+        self.entries = entries;
+    }
+
+    fn index(&mut self, addr: SocketAddr, entry: &Entry) {
+        self.dialling += usize::from(entry.dialling);
+        self.linked += usize::from(entry.is_linked());
+        if entry.is_busy() {
+            return;
+        }
+        if !entry.sticky {
+            self.expendable.insert((self.worth(addr, entry), addr));
+        }
+        match entry.rest {
+            _ if self.is_asleep(entry) => {}
+            Rest::Ready => _ = self.ready.insert((rank(addr, entry), addr)),
+            Rest::Until(due) => _ = self.resting.insert((due, addr)),
+            Rest::Spent(_) => {}
+        }
+    }
+
+    fn unindex(&mut self, addr: SocketAddr, entry: &Entry) {
+        self.dialling -= usize::from(entry.dialling);
+        self.linked -= usize::from(entry.is_linked());
+        self.expendable.remove(&(self.worth(addr, entry), addr));
+        self.ready.remove(&(rank(addr, entry), addr));
+        if let Rest::Until(due) = entry.rest {
+            self.resting.remove(&(due, addr));
+        }
+    }
+
+    fn worth(&self, addr: SocketAddr, entry: &Entry) -> Worth {
+        let spent = matches!(entry.rest, Rest::Spent(_));
+        let failures = Reverse(entry.failures);
+        (!spent, !self.is_asleep(entry), !is_well_known(addr), failures, entry.proven, entry.priority)
+    }
+
+    /// A seed is of no use to a seed. One that the user named is tried all the same: somebody else may be there by now.
+    fn is_asleep(&self, entry: &Entry) -> bool {
+        self.seeding && entry.seed && !entry.sticky
+    }
+}
+
+fn rank(addr: SocketAddr, entry: &Entry) -> Rank {
+    (!entry.sticky, is_well_known(addr), entry.failures, Reverse(entry.priority))
+}
+
+/// Decides when an address may be dialled again after a connection or dial that `lasted` so long.
+fn settle(
+    now: Time,
+    config: &CandidateConfig,
+    entry: &mut Entry,
+    lasted: Duration,
+    reason: CloseReason,
+    was_ready: bool,
+) {
+    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, LimitReached, Stopped, Useless};
+    let rest = match reason {
+        // Our own decision says nothing against the address.
+        Banned | BothSeeds | Duplicate | LimitReached | Stopped | Useless => {
+            if entry.sticky {
+                config.reconnect_after.min(config.user_retry_max)
+            } else {
+                config.reconnect_after
+            }
+        }
+        // What broke the protocol once will do it again.
+        Fault(_) => return fail(now, config, entry),
+        // A connection to the user's peer that ends again and again is no reason to knock every second.
+        _ if was_ready && entry.sticky && lasted < config.user_retry_max => return fail(now, config, entry),
+        _ if was_ready => {
+            entry.failures = 0;
+            if entry.sticky { config.user_retry_min } else { config.reconnect_after }
+        }
+        _ => return fail(now, config, entry),
+    };
+    entry.rest = Rest::Until(now + rest);
+}
+
+fn fail(now: Time, config: &CandidateConfig, entry: &mut Entry) {
+    entry.failures = entry.failures.saturating_add(1);
+    entry.rest = if entry.sticky {
+        let factor = 1u32.checked_shl(entry.failures - 1).unwrap_or(u32::MAX);
+        Rest::Until(now + config.user_retry_min.saturating_mul(factor).min(config.user_retry_max))
+    } else if entry.failures >= config.max_failures {
+        Rest::Spent(now + config.forget_after)
+    } else {
+        Rest::Until(now + config.retry_step.saturating_mul(entry.failures))
+    };
+}
+
+/// One way to write each address: IPv4 as IPv4, no flow label.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    match (addr.ip().to_canonical(), addr) {
+        (IpAddr::V6(ip), SocketAddr::V6(addr)) => SocketAddrV6::new(ip, addr.port(), 0, addr.scope_id()).into(),
+        (ip, _) => SocketAddr::new(ip, addr.port()),
+    }
+}
+
+/// Whether a peer can be there at all.
+fn is_dialable(addr: SocketAddr) -> bool {
+    let possible = match addr.ip() {
+        IpAddr::V4(ip) => !ip.is_broadcast(),
+        IpAddr::V6(_) => true,
+    };
+    possible && addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast()
+}
+
+/// Ports below 1024 belong to other services; to name one may be an attempt to have us knock there.
+fn is_well_known(addr: SocketAddr) -> bool {
+    addr.port() < 1024
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,410 @@
+//! Who is served: tit for tat while we download, turns while we seed.
+//!
+//! BEP 3: "There are several criteria a good choking algorithm should meet. It should cap the number of simultaneous
+//! uploads for good TCP performance. It should avoid choking and unchoking quickly, known as 'fibrillation'. It should
+//! reciprocate to peers who let it download. Finally, it should try out unused connections once in a while".
+//!
+//! **Told:** the peers as they are, once a round ([`Choker::round`]); a peer that becomes interested or stops being so
+//! ([`Choker::interest_changed`]); a peer that is gone ([`Choker::peer_gone`]).
+//! **Says:** which peers to choke and which to unchoke; only changes.
+//!
+//! A peer is in one of three states:
+//!
+//! | state | means | leaves it |
+//! |---|---|---|
+//! | idle | choked, wants nothing of us | by becoming interested |
+//! | waiting | choked, interested, not upload-only | by getting a slot: a free one at once, another's in a round |
+//! | served | unchoked: it holds a slot, also when it is no longer interested | by losing the slot in a round |
+//!
+//! Never more than [`ChokeConfig::slots`] peers are served. Free slots go out at once, so that a first transfer does not
+//! wait for a round; all else happens in rounds:
+//!
+//! 1. A served peer that wants nothing any more gives its slot to a waiting one. While nobody waits it keeps it, so that
+//!    a peer whose interest comes and goes is not choked and unchoked each time.
+//! 2. *Downloading*: the best peers by what they send us hold all slots but one; a snubbing peer counts as sending
+//!    nothing. At most [`ChokeConfig::changes_per_round`] slots go to a better peer in one round. The last slot is
+//!    optimistic: it goes round all others, [`ChokeConfig::optimistic_turn`] each.
+//! 3. *Seeding*: whoever was served for [`ChokeConfig::seed_turn`] gives way to whoever has waited longest, a few in a
+//!    round, so no peer can drain us by being fast.
+//! 4. Among equals a network (/24 of IPv4, /48 of IPv6) gets its second slot only after every other one that waits has
+//!    its first: many addresses of one machine are no better than one.
+
+use crate::border::{ChokeConfig, PeerKey};
+use crate::rng::Rng;
+use crate::time::Time;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::net::IpAddr;
+
+/// What the choker needs to know of a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChokePeer {
+    /// The connection.
+    pub key: PeerKey,
+    /// Its address.
+    pub addr: IpAddr,
+    /// Whether it wants something of us.
+    pub interested: bool,
+    /// Whether we choke it, as it was told.
+    pub choked: bool,
+    /// Bytes of content a second from it to us: what it is worth while we download.
+    pub download_rate: u64,
+    /// Bytes of content a second from us to it: while we seed, of equals who takes least gives way first.
+    pub upload_rate: u64,
+    /// Whether it has let us wait for blocks for too long.
+    pub snubbed: bool,
+    /// When the connection was made: of equals the older is served first.
+    pub connected_at: Time,
+    /// Whether it said that it downloads nothing more (BEP 21); it is not served.
+    pub upload_only: bool,
+}
+
+impl ChokePeer {
+    fn wants(&self) -> bool {
+        self.interested && !self.upload_only
+    }
+}
+
+/// Who of a torrent's peers is served.
+#[derive(Clone, Debug)]
+pub struct Choker {
+    rng: Rng,
+    /// Who holds a slot; never more than the configured number after a round.
+    served: BTreeMap<PeerKey, Served>,
+    /// Who would like one, and since when.
+    waiting: BTreeMap<PeerKey, Time>,
+    /// The order of optimistic turns, next first; holds every connected peer that was seen in a round.
+    rotation: Vec<PeerKey>,
+    /// Who has the optimistic slot, and since when.
+    optimistic: Option<(PeerKey, Time)>,
+    next_round: Time,
+    /// A slot may have become free while somebody waits.
+    vacancy: bool,
+}
+
+/// Somebody who holds a slot.
+#[derive(Clone, Copy, Debug)]
+struct Served {
+    since: Time,
+    /// Whether it still wants something.
+    wants: bool,
+}
+
+/// How much more likely a new connection is to come first in the rotation than to come in at any other place. BEP 3:
+/// "To give them a decent chance of getting a complete piece to upload, new connections are three times as likely to
+/// start as the current optimistic unchoke as anywhere else in the rotation."
+const NEW_FIRST_WEIGHT: u64 = 3;
+
+/// Rates that differ by less than this many bytes a second are equal: measuring is not more exact.
+const RATE_STEP: u64 = 1024;
+
+impl Choker {
+    /// A choker that serves nobody yet. `rng` decides where new peers enter the optimistic rotation.
+    pub fn new(rng: Rng) -> Choker {
+        Choker {
+            rng,
+            served: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            rotation: Vec::new(),
+            optimistic: None,
+            next_round: Time::ZERO,
+            vacancy: false,
+        }
+    }
+
+    /// Whether this peer holds a slot.
+    pub fn is_served(&self, peer: PeerKey) -> bool {
+        self.served.contains_key(&peer)
+    }
+
+    /// How many peers hold a slot.
+    pub fn served(&self) -> usize {
+        self.served.len()
+    }
+
+    /// How many peers wait for one.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// When [`Choker::round`] is due; `None` while nobody wants anything. In the past means: at once.
+    pub fn deadline(&self) -> Option<Time> {
+        if self.vacancy && !self.waiting.is_empty() {
+            return Some(Time::ZERO);
+        }
+        let anybody = !self.waiting.is_empty() || self.served.values().any(|served| served.wants);
+        anybody.then_some(self.next_round)
+    }
+
+    /// A peer is gone. Its slot, when it had one, is given away by the next round, which is then due at once.
+    pub fn peer_gone(&mut self, peer: PeerKey) {
+        self.waiting.remove(&peer);
+        self.rotation.retain(|&key| key != peer);
+        if self.served.remove(&peer).is_some() {
+            self.vacancy = true;
+        }
+        if self.optimistic.is_some_and(|(key, _)| key == peer) {
+            self.optimistic = None;
+        }
+    }
+
+    /// A peer became interested, or ceased to be, or has just been connected. True: it has been given a free slot and is to
+    /// be unchoked now. `peer.interested` is what holds from now on.
+    pub fn interest_changed(&mut self, now: Time, config: &ChokeConfig, peer: &ChokePeer) -> bool {
+        if let Some(served) = self.served.get_mut(&peer.key) {
+            served.wants = peer.wants();
+            return false;
+        }
+        if !peer.wants() {
+            self.waiting.remove(&peer.key);
+            return false;
+        }
+        // With others waiting, a free slot is theirs: the round that is due at once decides.
+        if self.served.len() < config.slots as usize && self.waiting.is_empty() {
+            if self.deadline().is_none() {
+                self.next_round = now + config.round;
+            }
+            self.served.insert(peer.key, Served { since: now, wants: true });
+            return true;
+        }
+        self.waiting.entry(peer.key).or_insert(now);
+        if self.served.len() < config.slots as usize {
+            self.vacancy = true;
+        }
+        false
+    }
+
+    /// Looks at all peers and decides anew; each change is (peer, whether it is to be unchoked), chokes first.
+    ///
+    /// Before the deadline only free slots are given away. `peers` is every peer of the torrent that is ready, in any
+    /// order; a peer that is missing counts as gone. Takes O(n log n) for n peers.
+    pub fn round(
+        &mut self,
+        now: Time,
+        config: &ChokeConfig,
+        seeding: bool,
+        peers: &[ChokePeer],
+    ) -> Vec<(PeerKey, bool)> {
+        let peers: BTreeMap<PeerKey, &ChokePeer> = peers.iter().map(|peer| (peer.key, peer)).collect();
+        self.take_stock(now, &peers);
+        let before: BTreeSet<PeerKey> = self.served.keys().copied().collect();
+        let ranking = self.rank(seeding, &peers);
+
+        self.shrink(now, config, &ranking);
+        if now >= self.next_round {
+            self.next_round = now + config.round;
+            if seeding {
+                self.optimistic = None;
+                self.take_turns(now, config, &ranking, &peers);
+            } else {
+                self.reciprocate(now, config, &ranking);
+            }
+        }
+        self.fill(now, config, &ranking);
+        self.vacancy = false;
+        debug_assert!(self.served.len() <= config.slots as usize);
+
+        let chokes = before.iter().filter(|key| !self.served.contains_key(key)).map(|&key| (key, false));
+        let unchokes = self.served.keys().filter(|key| !before.contains(key)).map(|&key| (key, true));
+        chokes.chain(unchokes).collect()
+    }
+
+    /// Makes our tables say what the peers are.
+    fn take_stock(&mut self, now: Time, peers: &BTreeMap<PeerKey, &ChokePeer>) {
+        self.served.retain(|key, _| peers.get(key).is_some_and(|peer| !peer.choked));
+        self.waiting.retain(|key, _| peers.get(key).is_some_and(|peer| peer.wants()));
+        self.rotation.retain(|key| peers.contains_key(key));
+        for (&key, peer) in peers {
+            if !peer.choked {
+                self.served.entry(key).or_insert(Served { since: now, wants: true }).wants = peer.wants();
+                self.waiting.remove(&key);
+            } else if peer.wants() {
+                self.waiting.entry(key).or_insert(now);
+            }
+        }
+        if self.optimistic.is_some_and(|(key, _)| !self.served.get(&key).is_some_and(|served| served.wants)) {
+            self.optimistic = None;
+        }
+        let known: BTreeSet<PeerKey> = self.rotation.iter().copied().collect();
+        for &key in peers.keys().filter(|key| !known.contains(key)) {
+            let drawn = self.rng.below(self.rotation.len() as u64 + NEW_FIRST_WEIGHT);
+            let place = (drawn + 1).saturating_sub(NEW_FIRST_WEIGHT) as usize;
+            self.rotation.insert(place.min(self.rotation.len()), key);
+        }
+    }
+
+    /// Everybody who wants something, the one to be served first in front.
+    fn rank(&self, seeding: bool, peers: &BTreeMap<PeerKey, &ChokePeer>) -> Vec<PeerKey> {
+        // Worth: what it sends us, in steps; while we seed all are worth the same. Then who is served already, so that
+        // equals do not change places; then who has waited (or, when served, has been served) from earliest on; then
+        // the older connection.
+        type Rank = (Reverse<u64>, bool, Time, Time, PeerKey);
+        let mut wanting: Vec<(Rank, IpAddr)> = Vec::new();
+        for (&key, peer) in peers.iter().filter(|(_, peer)| peer.wants()) {
+            let worth = if seeding || peer.snubbed { 0 } else { peer.download_rate / RATE_STEP };
+            let (waits, since) = match self.served.get(&key) {
+                Some(served) => (false, served.since),
+                None => (true, self.waiting.get(&key).copied().unwrap_or(Time::NEVER)),
+            };
+            wanting.push(((Reverse(worth), waits, since, peer.connected_at, key), network(peer.addr)));
+        }
+        wanting.sort_unstable();
+        // Among equals the second of a network comes behind the first of every other.
+        let mut seen: BTreeMap<(Reverse<u64>, IpAddr), u32> = BTreeMap::new();
+        let mut ranked: Vec<(Reverse<u64>, u32, Rank)> = Vec::with_capacity(wanting.len());
+        for (rank, network) in wanting {
+            let nth = seen.entry((rank.0, network)).or_insert(0);
+            ranked.push((rank.0, *nth, rank));
+            *nth += 1;
+        }
+        ranked.sort_unstable();
+        ranked.into_iter().map(|(.., (.., key))| key).collect()
+    }
+
+    /// Chokes the last in rank when there are more than slots (the configuration has changed, or the torrent unchoked one).
+    fn shrink(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
+        while self.served.len() > config.slots as usize {
+            let idle = self.served.iter().find(|(_, served)| !served.wants).map(|(&key, _)| key);
+            let last = || ranking.iter().rev().copied().find(|key| self.served.contains_key(key));
+            let Some(victim) = idle.or_else(last) else { return };
+            self.dismiss(now, victim);
+        }
+    }
+
+    /// Downloading: slots go to those who send us most, the optimistic one goes round.
+    fn reciprocate(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
+        let regular = (config.slots as usize).saturating_sub(1).max(1);
+        let best: BTreeSet<PeerKey> = ranking.iter().copied().take(regular).collect();
+        // The optimistic one has proved to be among the best: it stays, and the slot goes round again.
+        if self.optimistic.is_some_and(|(key, _)| best.contains(&key)) {
+            self.optimistic = None;
+        }
+        self.yield_idle(now, config, ranking);
+
+        let mut challengers: Vec<PeerKey> =
+            ranking.iter().copied().take(regular).filter(|key| self.waiting.contains_key(key)).rev().collect();
+        let mut changes = config.changes_per_round;
+        for &holder in ranking.iter().rev() {
+            if changes == 0 || self.served.len() < config.slots as usize {
+                break;
+            }
+            let Some(served) = self.served.get(&holder) else { continue };
+            let keeps = best.contains(&holder) || self.optimistic.is_some_and(|(key, _)| key == holder);
+            if keeps || now.since(served.since) < config.min_served {
+                continue;
+            }
+            let Some(better) = challengers.pop() else { break };
+            self.dismiss(now, holder);
+            self.serve(now, better);
+            changes -= 1;
+        }
+        self.rotate(now, config, ranking, &best);
+    }
+
+    /// The optimistic slot. BEP 3: "at any one time there is a single peer which is unchoked regardless of its upload
+    /// rate [...] Which peer is optimistically unchoked rotates every 30 seconds."
+    fn rotate(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey], best: &BTreeSet<PeerKey>) {
+        if self.waiting.is_empty() || self.served.len() < config.slots as usize {
+            return;
+        }
+        if self.optimistic.is_some_and(|(_, since)| now.since(since) < config.optimistic_turn) {
+            return;
+        }
+        let Some(place) = self.rotation.iter().position(|key| self.waiting.contains_key(key)) else { return };
+        // Who gives way: the last optimistic one, or else the worst that is served and is not among the best.
+        let may_leave = |key: &PeerKey| {
+            !best.contains(key)
+                && self.served.get(key).is_some_and(|served| now.since(served.since) >= config.min_served)
+        };
+        let worst = || ranking.iter().rev().copied().find(may_leave);
+        let Some(leaves) = self.optimistic.map(|(key, _)| key).or_else(worst) else { return };
+        let comes = self.rotation.remove(place);
+        self.rotation.push(comes);
+        self.dismiss(now, leaves);
+        self.serve(now, comes);
+        self.optimistic = Some((comes, now));
+    }
+
+    /// Seeding: whose turn is over gives way to who comes first in rank.
+    fn take_turns(
+        &mut self,
+        now: Time,
+        config: &ChokeConfig,
+        ranking: &[PeerKey],
+        peers: &BTreeMap<PeerKey, &ChokePeer>,
+    ) {
+        self.yield_idle(now, config, ranking);
+        // So many in each round that all slots have changed hands after one turn; not all at once.
+        let rounds = (config.seed_turn.as_micros() / config.round.as_micros().max(1)).max(1);
+        let mut changes = u128::from(config.slots).div_ceil(rounds);
+        // Of those who were served equally long, who takes least gives way first.
+        let mut over: Vec<(Time, u64, PeerKey)> = self
+            .served
+            .iter()
+            .filter(|(_, served)| now.since(served.since) >= config.seed_turn)
+            .map(|(&key, served)| (served.since, peers.get(&key).map_or(0, |peer| peer.upload_rate), key))
+            .collect();
+        over.sort_unstable();
+        let mut over = over.into_iter();
+        let comers: Vec<PeerKey> = ranking.iter().copied().filter(|key| self.waiting.contains_key(key)).collect();
+        for comes in comers {
+            if changes == 0 || self.served.len() < config.slots as usize {
+                break;
+            }
+            let Some((.., leaves)) = over.next() else { break };
+            self.dismiss(now, leaves);
+            self.serve(now, comes);
+            changes -= 1;
+        }
+    }
+
+    /// Served peers that want nothing give way to waiting ones.
+    fn yield_idle(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
+        let idle: Vec<PeerKey> = self.served.iter().filter(|(_, served)| !served.wants).map(|(&key, _)| key).collect();
+        let free = (config.slots as usize).saturating_sub(self.served.len());
+        let comers: Vec<PeerKey> =
+            ranking.iter().copied().filter(|key| self.waiting.contains_key(key)).skip(free).take(idle.len()).collect();
+        for (leaves, comes) in idle.into_iter().zip(comers) {
+            self.dismiss(now, leaves);
+            self.serve(now, comes);
+        }
+    }
+
+    /// Gives free slots away in the order of rank.
+    fn fill(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
+        for &key in ranking {
+            if self.served.len() >= config.slots as usize {
+                return;
+            }
+            if self.waiting.contains_key(&key) {
+                self.serve(now, key);
+            }
+        }
+    }
+
+    fn serve(&mut self, now: Time, key: PeerKey) {
+        self.waiting.remove(&key);
+        self.served.insert(key, Served { since: now, wants: true });
+    }
+
+    fn dismiss(&mut self, now: Time, key: PeerKey) {
+        if self.served.remove(&key).is_some_and(|served| served.wants) {
+            self.waiting.insert(key, now);
+        }
+        if self.optimistic.is_some_and(|(holder, _)| holder == key) {
+            self.optimistic = None;
+        }
+    }
+}
+
+/// The network that an address is counted under: what one customer of a provider can easily have.
+fn network(addr: IpAddr) -> IpAddr {
+    match addr.to_canonical() {
+        IpAddr::V4(addr) => IpAddr::from((u32::from(addr) & 0xffff_ff00).to_be_bytes()),
+        IpAddr::V6(addr) => IpAddr::from((u128::from(addr) >> 80 << 80).to_be_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+//! Writes, verdicts and claims: what the disk is asked and what its answers mean.
+//!
+//! A block is written as it comes. When every write of a piece has ended well the piece is hashed; a match makes it ours, a
+//! mismatch frees its blocks, and its blocks are hashed one by one so that [`Blame`](super::blame::Blame) can tell who sent a
+//! bad one once a good copy is known.
+//!
+//! A write that fails (the disk is full, say) gives its block back and stops further requests; after a pause, which grows,
+//! one more try is made. Serving goes on meanwhile: RELIABILITY "ENOSPC/EIO: stop requesting, keep seeding what is synced".
+
+use super::persist::PersistOrder;
+use super::{Phase, Purpose, Shared, Torrent};
+use crate::border::{CloseReason, IoFault, JobResult, Notice, PeerFault, PeerKey, PieceHash, Work};
+use crate::cx::Cx;
+use crate::metainfo::{Block, PieceIndex};
+use crate::peer::PeerOrder;
+use crate::time::Time;
+use crate::torrent::resume::ResumeData;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// What the torrent knows of its disk.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DiskState {
+    /// Writes under way and blocks done, of each piece that is not verified yet.
+    pieces: BTreeMap<PieceIndex, PieceWrites>,
+    /// Pieces that must not be written to: they are being hashed.
+    fault: Option<IoFault>,
+    pub(super) retry_at: Option<Time>,
+    failures: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+struct PieceWrites {
+    under_way: u32,
+    full: bool,
+    /// Who sent each block, as an address: connections may be gone when blame is found.
+    senders: Vec<(u32, SocketAddr)>,
+}
+
+impl DiskState {
+    /// Whether nothing is to be asked for, because it could not be stored.
+    pub(super) fn stalled(&self) -> bool {
+        self.fault.is_some()
+    }
+}
+
+impl Torrent {
+    /// Stores a block that has been accepted.
+    pub(super) fn write(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        from: SocketAddr,
+        block: Block,
+        bytes: Bytes,
+        piece_full: bool,
+    ) {
+        let state = self.disk.pieces.entry(block.piece()).or_default();
+        state.under_way += 1;
+        state.full = piece_full;
+        state.senders.push((block.number(), from));
+        shared.disk_queue += u64::from(block.length());
+        let work = Work::Write { torrent: self.id, piece: block.piece().get(), begin: block.begin(), bytes };
+        self.start(cx, work, Purpose::Write(block));
+    }
+
+    /// A write has ended.
+    pub(super) fn written(
+        &mut self,
+        cx: &mut Cx,
+        block: Block,
+        shared: &mut Shared,
+        result: Result<JobResult, IoFault>,
+    ) {
+        shared.disk_queue = shared.disk_queue.saturating_sub(u64::from(block.length()));
+        let piece = block.piece();
+        let Some(state) = self.disk.pieces.get_mut(&piece) else { return };
+        state.under_way = state.under_way.saturating_sub(1);
+        match result {
+            Ok(_) => {
+                if !self.disk.stalled() {
+                    self.disk.failures = 0;
+                }
+            }
+            Err(fault) => {
+                state.full = false;
+                state.senders.retain(|&(number, _)| number != block.number());
+                self.picker.write_failed(block);
+                self.refill = true;
+                self.disk_failed(cx, fault);
+            }
+        }
+        self.verify_if_whole(cx, piece);
+    }
+
+    fn verify_if_whole(&mut self, cx: &mut Cx, piece: PieceIndex) {
+        let whole = self.disk.pieces.get(&piece).is_some_and(|state| state.full && state.under_way == 0);
+        if whole {
+            let blocks = self.blame.wants_digests(piece);
+            self.hash(cx, piece, blocks, Purpose::Verify(piece));
+        }
+    }
+
+    /// Asks for the hash of a piece as it stands on the disk.
+    pub(super) fn hash(&mut self, cx: &mut Cx, piece: PieceIndex, blocks: bool, purpose: Purpose) {
+        let Some(expect) = self.facts.piece_hashes.get(piece) else { return };
+        let length = self.facts.geometry.length(piece);
+        let work =
+            Work::Verify { torrent: self.id, piece: piece.get(), length, expect: PieceHash::Sha1(expect), blocks };
+        self.start(cx, work, purpose);
+    }
+
+    /// A piece whose blocks have all been written has been hashed.
+    pub(super) fn verified(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        piece: PieceIndex,
+        result: Result<JobResult, IoFault>,
+    ) {
+        match result {
+            Ok(JobResult::Verified(verdict)) if verdict.matches => {
+                self.disk.pieces.remove(&piece);
+                for guilty in self.blame.passed(piece, &verdict.blocks) {
+                    self.ban(cx, shared, guilty);
+                }
+                self.piece_is_ours(cx, shared, piece);
+                self.verified_here += u64::from(self.facts.geometry.length(piece));
+                if self.picker.missing_bytes() == 0 {
+                    self.all_there(cx, shared);
+                }
+            }
+            Ok(JobResult::Verified(verdict)) => {
+                cx.out.notices.push(Notice::PieceFailed { torrent: self.id, piece: piece.get() });
+                self.wasted += u64::from(self.facts.geometry.length(piece));
+                if verdict.blocks.is_empty() {
+                    // Blocks are hashed only when there is somebody to be found: it doubles the work.
+                    self.hash(cx, piece, true, Purpose::Digest(piece));
+                } else {
+                    self.blame_senders(cx, shared, piece, &verdict.blocks);
+                }
+            }
+            Ok(_) => {}
+            Err(fault) => {
+                // It could not be read back: nobody is to blame, and it has to be fetched again.
+                self.free_piece(piece);
+                self.disk_failed(cx, fault);
+            }
+        }
+    }
+
+    /// The blocks of a piece that failed have been hashed.
+    pub(super) fn digested(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        piece: PieceIndex,
+        result: Result<JobResult, IoFault>,
+    ) {
+        match result {
+            Ok(JobResult::Verified(verdict)) => self.blame_senders(cx, shared, piece, &verdict.blocks),
+            _ => self.free_piece(piece),
+        }
+    }
+
+    fn blame_senders(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, blocks: &[[u8; 20]]) {
+        let senders = self.disk.pieces.get(&piece).map(|state| state.senders.clone()).unwrap_or_default();
+        let guilty = self.blame.failed(piece, blocks, &senders);
+        self.free_piece(piece);
+        for addr in guilty {
+            self.ban(cx, shared, addr);
+        }
+    }
+
+    fn free_piece(&mut self, piece: PieceIndex) {
+        self.disk.pieces.remove(&piece);
+        self.picker.piece_failed(piece);
+        self.refill = true;
+    }
+
+    fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
+        self.candidates.ban(&cx.config.candidates, addr.ip());
+        cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
+        let guilty: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter(|(_, slot)| slot.as_ref().is_some_and(|peer| peer.conn.remote().ip() == addr.ip()))
+            .map(|(&key, _)| key)
+            .collect();
+        for key in guilty {
+            self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::Fault(PeerFault::CorruptData)));
+        }
+    }
+
+    /// A piece has been found good.
+    pub(super) fn piece_is_ours(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+        self.picker.piece_passed(piece);
+        self.persist.piece_verified(cx.now, piece);
+        cx.out.notices.push(Notice::PieceDone { torrent: self.id, piece: piece.get() });
+        self.spread(cx, shared, piece);
+    }
+
+    /// A read for a peer failed: what was there is damaged or gone. RELIABILITY: "a short read or missing file un-claims the
+    /// pieces, it is never a fatal torrent error".
+    pub(super) fn read_failed(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, fault: IoFault) {
+        cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+        if matches!(fault, IoFault::ShortRead | IoFault::NotFound) && self.picker.have().get(piece.get()) {
+            self.lose(cx, shared, piece);
+        }
+    }
+
+    /// A piece that was ours is not there any more.
+    pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+        self.picker.piece_lost(piece);
+        self.persist.piece_lost(piece);
+        self.recount_interest(cx, shared);
+        self.tell_state(cx);
+    }
+
+    fn disk_failed(&mut self, cx: &mut Cx, fault: IoFault) {
+        let first = self.disk.fault.is_none();
+        self.disk.fault = Some(fault);
+        if first {
+            let pause = Duration::from_secs(1u64 << self.disk.failures.min(6));
+            self.disk.failures = self.disk.failures.saturating_add(1);
+            self.disk.retry_at = Some(cx.now + pause);
+            cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+        }
+    }
+
+    /// Tries again after a pause.
+    pub(super) fn disk_retry(&mut self, cx: &mut Cx) {
+        if self.disk.retry_at.is_some_and(|due| due <= cx.now) {
+            self.disk.retry_at = None;
+            self.disk.fault = None;
+            self.refill = true;
+            self.hungry.extend(self.peers.keys().copied());
+        }
+    }
+
+    /// Carries out what the persistence protocol orders.
+    pub(super) fn persist_orders(&mut self, cx: &mut Cx) {
+        if !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
+            return;
+        }
+        while let Some(order) = self.persist.next(cx.now, &cx.config.persist) {
+            match order {
+                PersistOrder::Sync => self.start(cx, Work::Sync { torrent: self.id }, Purpose::Sync),
+                PersistOrder::Save(claims) => {
+                    let pieces = claims.pieces.count();
+                    let data = ResumeData {
+                        hashes: self.facts.hashes,
+                        generation: claims.generation,
+                        uploaded: self.total_uploaded(),
+                        downloaded: self.total_downloaded(),
+                        completed: self.completed_ever,
+                        examined: claims.examined,
+                        pieces: claims.pieces,
+                        files: claims.files,
+                    };
+                    let work = Work::Save { key: self.info_hash(), root: self.root, bytes: Bytes::from(data.emit()) };
+                    self.start(cx, work, Purpose::Save { pieces });
+                }
+                PersistOrder::Reverify(pieces) => {
+                    for piece in pieces {
+                        self.hash(cx, piece, false, Purpose::Recheck(piece));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn synced(&mut self, cx: &mut Cx, result: Result<JobResult, IoFault>) {
+        let result = match result {
+            Ok(JobResult::Checked { files, .. }) => Ok(files),
+            Ok(_) => Err(IoFault::Other),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = result {
+            cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+        }
+        self.persist.synced(cx.now, &cx.config.persist, result);
+    }
+
+    pub(super) fn saved(&mut self, cx: &mut Cx, pieces: u32, result: Result<JobResult, IoFault>) {
+        match result {
+            Ok(_) => {
+                let first = !self.persist.may_write();
+                self.persist.saved(cx.now, &cx.config.persist, Ok(()));
+                self.refill |= first;
+                cx.out.notices.push(Notice::Saved { torrent: self.id, pieces });
+            }
+            Err(fault) => {
+                self.persist.saved(cx.now, &cx.config.persist, Err(fault));
+                cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+            }
+        }
+    }
+
+    /// Bytes uploaded, over all sessions.
+    pub(super) fn total_uploaded(&self) -> u64 {
+        self.uploaded_before.saturating_add(self.uploaded.total())
+    }
+
+    /// Verified bytes downloaded, over all sessions.
+    pub(super) fn total_downloaded(&self) -> u64 {
+        self.downloaded_before.saturating_add(self.verified_here)
+    }
+}

@@ -1,0 +1,57 @@
+//! What a torrent's jobs are for.
+
+use crate::border::{JobId, PeerKey};
+use crate::metainfo::{Block, PieceIndex};
+use crate::peer::ReadRun;
+use alloc::collections::BTreeMap;
+
+/// Why a job was started; decides what its result means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Tell the driver where the torrent lies.
+    Open,
+    /// Fetch resume data.
+    Load,
+    /// See which files exist.
+    Check,
+    /// Create files of no length.
+    CreateEmpty,
+    /// Hash a piece that is said to be on the disk: at the start, or after a failed sync.
+    Recheck(PieceIndex),
+    /// Hash a piece whose blocks have all been written.
+    Verify(PieceIndex),
+    /// Hash the blocks of a piece that failed, to find who sent bad ones.
+    Digest(PieceIndex),
+    /// Write a block that came from a peer.
+    Write(Block),
+    /// Read a run of blocks for a peer.
+    Upload { peer: PeerKey, run: ReadRun },
+    /// Make writes durable.
+    Sync,
+    /// Store resume data.
+    Save { pieces: u32 },
+    /// Let go of the files.
+    Release,
+    /// Find the addresses of a peer given by name.
+    Resolve { port: u16, from_user: bool },
+}
+
+/// The jobs that are under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Jobs {
+    open: BTreeMap<JobId, Purpose>,
+}
+
+impl Jobs {
+    pub(super) fn add(&mut self, job: JobId, purpose: Purpose) {
+        self.open.insert(job, purpose);
+    }
+
+    pub(super) fn take(&mut self, job: JobId) -> Option<Purpose> {
+        self.open.remove(&job)
+    }
+
+    pub(super) fn any(&self, wanted: impl Fn(&Purpose) -> bool) -> bool {
+        self.open.values().any(wanted)
+    }
+}

@@ -1,0 +1,456 @@
+//! Calls to and from the connections of a torrent.
+
+use super::{Peer, Phase, Purpose, Shared, Torrent};
+use crate::border::{Action, CloseReason, IoFault, JobResult, Notice, PeerId, PeerKey, TcpId, Work};
+use crate::cx::Cx;
+use crate::metainfo::{Block, PieceIndex};
+use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
+use crate::torrent::picker::{PickAsk, Received};
+use alloc::boxed::Box;
+use bytes::Bytes;
+
+/// How much is read from the disk at once for one peer: sixteen blocks, where bigger reads gain nothing more.
+const READ_RUN: u32 = 256 * 1024;
+/// A peer that sends a piece in so many seconds is given whole ones: shared pieces cost blame and gain nothing then.
+const WHOLE_PIECE_SECONDS: u64 = 5;
+
+impl Torrent {
+    /// Puts a new connection in. `conn` has said its part of the handshake.
+    pub(super) fn insert_peer(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, conn: PeerConn) {
+        shared.peers += 1;
+        let mut conn = conn;
+        conn.hold_reading(self.held);
+        let peer = Box::new(Peer { conn, timer: None, interesting: 0, counted: false, ready: false });
+        self.peers.insert(key, None);
+        self.drive(cx, shared, key, peer);
+    }
+
+    /// Bytes came in on a connection.
+    pub(crate) fn received(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, bytes: Bytes, offset: u32) {
+        let Some(mut peer) = self.take(key) else { return };
+        peer.conn.feed(cx, bytes, offset);
+        self.drive(cx, shared, key, peer);
+        self.settle(cx, shared);
+    }
+
+    /// Bytes of a connection have left.
+    pub(crate) fn flushed(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, bytes: u64) {
+        let Some(mut peer) = self.take(key) else { return };
+        peer.conn.flushed(cx, bytes);
+        self.drive(cx, shared, key, peer);
+    }
+
+    /// A connection is gone.
+    pub(crate) fn lost(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, fault: Option<IoFault>) {
+        let Some(mut peer) = self.take(key) else { return };
+        peer.conn.lost(fault);
+        self.drive(cx, shared, key, peer);
+        self.settle(cx, shared);
+    }
+
+    /// Hears a connection out, lets it go on, and puts it back (or buries it).
+    pub(super) fn drive(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
+        let mut closing = None;
+        loop {
+            let facts = self.peer_facts(shared);
+            let Some(said) = peer.conn.step(cx, &facts) else { break };
+            if let PeerSaid::Closing(reason) = said {
+                closing = Some(reason);
+                break;
+            }
+            if let Some(reason) = self.heard(cx, shared, key, &mut peer, said) {
+                self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
+            }
+        }
+        if let Some(reason) = closing {
+            self.bury(cx, shared, key, *peer, reason);
+            return;
+        }
+        if matches!(self.phase, Phase::Running) && peer.conn.is_ready() {
+            self.ask(cx, shared, key, &mut peer);
+            self.serve(cx, shared, key, &mut peer);
+        }
+        self.put_back(cx, key, peer);
+    }
+
+    /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
+    fn put_back(&mut self, cx: &mut Cx, key: PeerKey, mut peer: Box<Peer>) {
+        peer.conn.finish(cx);
+        let deadline = peer.conn.deadline();
+        self.timers.set(key, &mut peer.timer, deadline);
+        if let Some(slot) = self.peers.get_mut(&key) {
+            *slot = Some(peer);
+        }
+    }
+
+    pub(super) fn order(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, order: PeerOrder) {
+        let facts = self.peer_facts(shared);
+        peer.conn.order(cx, &facts, order);
+    }
+
+    /// Gives one order to a connection that is in its place.
+    pub(super) fn order_to(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, order: PeerOrder) {
+        let Some(mut peer) = self.take(key) else { return };
+        self.order(cx, shared, &mut peer, order);
+        self.drive(cx, shared, key, peer);
+    }
+
+    /// What one message means. A reason to close, when there is one that the connection cannot know.
+    fn heard(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        key: PeerKey,
+        peer: &mut Peer,
+        said: PeerSaid,
+    ) -> Option<CloseReason> {
+        match said {
+            PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
+            PeerSaid::Pieces => {
+                if !peer.counted {
+                    self.picker.peer_joined(peer.conn.pieces());
+                    peer.counted = true;
+                }
+                peer.interesting = self.count_interesting(peer);
+                self.show_interest(cx, shared, peer);
+                return self.nothing_to_exchange(peer);
+            }
+            PeerSaid::Have(piece) => {
+                if peer.counted {
+                    self.picker.peer_gained(piece);
+                }
+                if self.picker.wants(piece) {
+                    peer.interesting += 1;
+                    self.show_interest(cx, shared, peer);
+                }
+                return self.nothing_to_exchange(peer);
+            }
+            PeerSaid::Choked { returned } | PeerSaid::Snubbed { returned } => self.give_back(key, &returned),
+            PeerSaid::Rejected(block) => self.give_back(key, &[block]),
+            PeerSaid::Unchoked | PeerSaid::AllowedFast(_) | PeerSaid::Suggested(_) => {}
+            PeerSaid::Interested | PeerSaid::NotInterested => self.interest_changed(cx, shared, peer),
+            PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
+            PeerSaid::Introduced => {
+                if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
+                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
+                }
+                return self.nothing_to_exchange(peer);
+            }
+            PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
+        }
+        None
+    }
+
+    /// Of two connections to one peer, whether the new one is to stay. Both ends must come to the same answer: when each has dialled
+    /// the other, the one that the lower peer id dialled stays; else the older.
+    fn is_the_survivor(&self, id: PeerId, peer: &Peer, twin: PeerKey) -> bool {
+        let Some(Some(twin)) = self.peers.get(&twin) else { return true };
+        let theirs_stays = id < self.peer_id;
+        peer.conn.incoming() != twin.conn.incoming() && peer.conn.incoming() == theirs_stays
+    }
+
+    fn peer_ready(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) -> Option<CloseReason> {
+        let id = peer.conn.peer_id()?;
+        let addr = peer.conn.remote();
+        // One connection to each peer: the address may differ (it dialled us while we dialled it), the id does not.
+        let twin = self
+            .peers
+            .iter()
+            .filter(|&(&other, _)| other != key)
+            .find_map(|(&other, slot)| slot.as_ref().filter(|slot| slot.conn.peer_id() == Some(id)).map(|_| other));
+        if let Some(twin) = twin {
+            if !self.is_the_survivor(id, peer, twin) {
+                return Some(CloseReason::Duplicate);
+            }
+            self.order_to(cx, shared, twin, PeerOrder::Close(CloseReason::Duplicate));
+        }
+        self.ready_peers += 1;
+        peer.ready = true;
+        cx.out.notices.push(Notice::PeerConnected {
+            torrent: self.id,
+            peer: key,
+            addr,
+            id,
+            incoming: peer.conn.incoming(),
+        });
+        None
+    }
+
+    /// Two sides that both only give have nothing to do with each other (BEP 21).
+    fn nothing_to_exchange(&self, peer: &Peer) -> Option<CloseReason> {
+        let we_only_give = self.only_gives();
+        let it_only_gives = peer.conn.is_seed() || peer.conn.upload_only();
+        (we_only_give && it_only_gives && peer.conn.pieces_known()).then_some(CloseReason::BothSeeds)
+    }
+
+    fn count_interesting(&self, peer: &Peer) -> u32 {
+        if self.only_gives() {
+            return 0;
+        }
+        let pieces = peer.conn.pieces();
+        let wanted = |number| self.facts.geometry.piece(number).is_some_and(|piece| self.picker.wants(piece));
+        pieces.iter().filter(|&number| wanted(number)).count() as u32
+    }
+
+    /// BEP 3: "Interest state must be kept up to date at all times".
+    fn show_interest(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer) {
+        let interested = peer.interesting > 0 && !self.seed_only;
+        if peer.conn.am_interested() != interested {
+            self.order(cx, shared, peer, PeerOrder::Interested(interested));
+        }
+    }
+
+    pub(super) fn give_back(&mut self, key: PeerKey, blocks: &[Block]) {
+        for &block in blocks {
+            self.picker.returned(key, block);
+        }
+        self.refill |= !blocks.is_empty();
+    }
+
+    fn block_came(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        key: PeerKey,
+        peer: &mut Peer,
+        block: Block,
+        bytes: Bytes,
+    ) {
+        self.downloaded.add(cx.now, u64::from(block.length()));
+        match self.picker.received(key, block) {
+            Received::New { also_asked, piece_full } => {
+                for other in also_asked {
+                    self.cancel_at(cx, shared, other, block);
+                }
+                self.write(cx, shared, peer.conn.remote(), block, bytes, piece_full);
+                if shared.disk_queue > cx.config.session.max_disk_queue && !self.held {
+                    self.hold(true);
+                    peer.conn.hold_reading(true);
+                }
+            }
+            Received::Duplicate | Received::Unwanted => self.wasted += u64::from(block.length()),
+        }
+    }
+
+    /// BEP 3: "to keep the last few pieces from taking too long, [...] cancels are sent to everyone else every time a
+    /// piece arrives".
+    fn cancel_at(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, block: Block) {
+        let Some(mut peer) = self.take(key) else { return };
+        self.order(cx, shared, &mut peer, PeerOrder::Cancel(block));
+        // It has a place free now; it is asked for more when the call is over.
+        self.hungry.insert(key);
+        self.refill = true;
+        self.put_back(cx, key, peer);
+    }
+
+    /// Asks a connection for as much as it has room for.
+    fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
+        if self.disk.stalled() || !self.persist.may_write() || self.seed_only || peer.interesting == 0 {
+            self.hungry.insert(key);
+            return;
+        }
+        let conn = &peer.conn;
+        let choked = conn.choking_us();
+        let only = if choked { Some(conn.allowed_fast()) } else { None };
+        if only.is_some_and(|pieces| pieces.is_empty()) {
+            return;
+        }
+        let room = if choked { conn.fast_room() } else { conn.room(cx.now) };
+        if room == 0 {
+            return;
+        }
+        let was_end_game = self.picker.end_game();
+        let mut blocks = core::mem::take(&mut self.scratch);
+        blocks.clear();
+        let ask = PickAsk { count: room, only, fast: self.is_fast(conn.download_rate().per_second(cx.now)), suggested: conn.suggested() };
+        self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
+        if (blocks.len() as u32) < room {
+            self.hungry.insert(key);
+        } else {
+            self.hungry.remove(&key);
+        }
+        for &block in &blocks {
+            self.order(cx, shared, peer, PeerOrder::Request(block));
+        }
+        self.scratch = blocks;
+        if !was_end_game && self.picker.end_game() {
+            self.refill = true;
+        }
+    }
+
+    /// Whether a peer of this rate is given whole pieces: it takes a few seconds for one at most.
+    fn is_fast(&self, rate: u64) -> bool {
+        rate.saturating_mul(WHOLE_PIECE_SECONDS) >= u64::from(self.facts.geometry.piece_length())
+    }
+
+    /// Lets everybody who could be asked for more look again.
+    pub(super) fn feed_hungry(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        let hungry: alloc::vec::Vec<PeerKey> = self.hungry.iter().copied().collect();
+        for key in hungry {
+            let Some(peer) = self.take(key) else {
+                self.hungry.remove(&key);
+                continue;
+            };
+            self.drive(cx, shared, key, peer);
+        }
+        // Whoever set this again while being fed has only taken blocks.
+        self.refill = false;
+    }
+
+    /// Starts reads for what a connection has asked of us.
+    fn serve(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) {
+        loop {
+            if shared.read_ahead >= cx.config.session.max_read_ahead {
+                self.waiting_reads.insert(key);
+                return;
+            }
+            let Some(run) = peer.conn.next_read(READ_RUN) else { return };
+            shared.read_ahead += u64::from(run.length);
+            let work =
+                Work::Read { torrent: self.id, piece: run.piece.get(), begin: run.begin, length: run.length };
+            self.start(cx, work, Purpose::Upload { peer: key, run });
+        }
+    }
+
+    /// What was read for a peer has come.
+    pub(super) fn loaded(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        key: PeerKey,
+        run: ReadRun,
+        result: Result<JobResult, IoFault>,
+    ) {
+        shared.read_ahead = shared.read_ahead.saturating_sub(u64::from(run.length));
+        let data = match result {
+            Ok(JobResult::Read(bytes)) if bytes.len() as u64 == u64::from(run.length) => {
+                cx.out.opaque.push(0..run.length);
+                Ok(bytes)
+            }
+            Ok(_) => Err(IoFault::ShortRead),
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = data {
+            self.read_failed(cx, shared, run.piece, fault);
+        } else {
+            self.uploaded.add(cx.now, u64::from(run.length));
+            self.persist.touch(cx.now);
+        }
+        if let Some(mut peer) = self.take(key) {
+            let facts = self.peer_facts(shared);
+            peer.conn.loaded(cx, &facts, run, data);
+            self.drive(cx, shared, key, peer);
+        }
+        while shared.read_ahead < cx.config.session.max_read_ahead {
+            let Some(next) = self.waiting_reads.pop_first() else { break };
+            if let Some(peer) = self.take(next) {
+                self.drive(cx, shared, next, peer);
+            }
+        }
+    }
+
+    /// A piece has become ours: everybody is told, and some have nothing for us any more.
+    pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+        let complete = self.only_gives();
+        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            let Some(mut peer) = self.take(key) else { continue };
+            if !peer.conn.is_ready() {
+                self.put_back(cx, key, peer);
+                continue;
+            }
+            if peer.conn.pieces().get(piece.get()) {
+                peer.interesting = peer.interesting.saturating_sub(1);
+                self.show_interest(cx, shared, &mut peer);
+            }
+            self.order(cx, shared, &mut peer, PeerOrder::Have(piece));
+            match self.nothing_to_exchange(&peer) {
+                Some(reason) if complete => {
+                    self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
+                    self.drive(cx, shared, key, peer);
+                }
+                _ => self.put_back(cx, key, peer),
+            }
+        }
+    }
+
+    /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
+    pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            let Some(mut peer) = self.take(key) else { continue };
+            if peer.counted {
+                peer.interesting = self.count_interesting(&peer);
+                self.show_interest(cx, shared, &mut peer);
+                self.hungry.insert(key);
+            }
+            self.put_back(cx, key, peer);
+        }
+        self.refill = true;
+    }
+
+    /// Takes a dead connection out of everything.
+    fn bury(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: Peer, reason: CloseReason) {
+        let conn = &peer.conn;
+        let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
+        self.picker.peer_gone(key, &outstanding);
+        self.refill |= !outstanding.is_empty();
+        if peer.counted {
+            self.picker.peer_left(conn.pieces());
+        }
+        self.choker.peer_gone(key);
+        let mut timer = peer.timer;
+        self.timers.clear(key, &mut timer);
+        self.hungry.remove(&key);
+        self.waiting_reads.remove(&key);
+        self.peers.remove(&key);
+        shared.peers = shared.peers.saturating_sub(1);
+        shared.gone.push(conn.tcp());
+        let was_ready = peer.ready;
+        if was_ready {
+            self.ready_peers = self.ready_peers.saturating_sub(1);
+        }
+        self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
+    }
+
+    /// Stops or goes on reading from everybody, as the disk can take it.
+    pub(super) fn hold(&mut self, hold: bool) {
+        self.held = hold;
+        for peer in self.peers.values_mut().flatten() {
+            peer.conn.hold_reading(hold);
+        }
+    }
+
+    /// The disk has caught up: reads from everybody again.
+    pub(crate) fn release(&mut self, cx: &mut Cx) {
+        if !self.held {
+            return;
+        }
+        self.hold(false);
+        for peer in self.peers.values_mut().flatten() {
+            peer.conn.finish(cx);
+        }
+    }
+
+    /// Whether it reads from nobody, for the disk's sake.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Closes every connection.
+    pub(super) fn close_all(&mut self, cx: &mut Cx, shared: &mut Shared, reason: CloseReason) {
+        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.order_to(cx, shared, key, PeerOrder::Close(reason));
+        }
+    }
+
+    /// Refuses a stream that nobody owns.
+    pub(super) fn refuse(cx: &mut Cx, tcp: TcpId) {
+        cx.act(Action::Close { tcp, flush: false });
+    }
+}

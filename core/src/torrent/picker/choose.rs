@@ -1,0 +1,302 @@
+//! The choice itself: see "What is asked first" in the [module](super).
+
+use super::open::Slot;
+use super::table::{State, Table};
+use super::{PickAsk, Picker};
+use crate::bitfield::Bitfield;
+use crate::border::PeerKey;
+use crate::metainfo::{Block, PieceIndex};
+use crate::time::Time;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+/// How often a random position is tried for one of the first pieces, before the rarest is taken after all.
+const RANDOM_TRIES: usize = 16;
+
+/// One call of [`Picker::pick`].
+struct Taker<'a> {
+    now: Time,
+    who: PeerKey,
+    pieces: &'a Bitfield,
+    fast: bool,
+    /// Blocks still to be booked.
+    left: u32,
+    /// Entries of the order that may still be looked at in vain.
+    scan: u32,
+    out: &'a mut Vec<Block>,
+}
+
+/// Whether a peer may be asked for free blocks of an open piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// It has the piece to itself.
+    Own,
+    /// Nobody else is asked for any of it.
+    Alone,
+    /// Others are asked for some of it.
+    Shared,
+    /// A fast peer has it to itself: only when there is nothing else.
+    Guest,
+    /// A piece on parole that is for another.
+    No,
+}
+
+impl Picker {
+    /// Chooses blocks to ask of a peer that has `pieces`, books them as asked of it, and appends them to `out` in the order
+    /// to send them.
+    pub fn pick(&mut self, now: Time, who: PeerKey, pieces: &Bitfield, ask: PickAsk<'_>, out: &mut Vec<Block>) {
+        let left = ask.count.min(self.config.max_blocks_per_pick);
+        if left == 0 || self.missing == 0 {
+            return;
+        }
+        self.table.settle();
+        let taker = &mut Taker { now, who, pieces, fast: ask.fast, left, scan: self.config.scan, out };
+        if let Some(only) = ask.only {
+            for piece in only {
+                self.take_any(piece.get(), taker);
+            }
+        } else {
+            self.take_urgent(taker);
+            for level in 0..Table::LEVELS {
+                if taker.left == 0 {
+                    return;
+                }
+                self.take_level(level, ask.suggested, taker);
+            }
+        }
+        if taker.left > 0 && self.end_game() {
+            self.take_again(ask.only, taker);
+        }
+    }
+
+    fn take_urgent(&mut self, taker: &mut Taker<'_>) {
+        let mut at = (Time::ZERO, 0);
+        let mut in_vain = 0;
+        while taker.left > 0 && in_vain < self.config.scan {
+            let Some(&(deadline, piece)) = self.urgent.range(at..).next() else { return };
+            // No piece has the number u32::MAX.
+            at = (deadline, piece.saturating_add(1));
+            let before = taker.left;
+            self.take_any(piece, taker);
+            in_vain += u32::from(taker.left == before);
+        }
+    }
+
+    /// Takes what it may of one piece, begun or not.
+    fn take_any(&mut self, piece: u32, taker: &mut Taker<'_>) {
+        if taker.left == 0 || !taker.pieces.get(piece) || self.table.priority(piece) == 0 {
+            return;
+        }
+        match self.table.state(piece) {
+            State::Idle => {
+                self.take_new(piece, taker);
+            }
+            State::Open(_) if self.admission(piece, taker) != Admission::No => self.take_open(piece, taker),
+            State::Open(_) | State::Have => {}
+        }
+    }
+
+    fn take_level(&mut self, level: usize, suggested: &[PieceIndex], taker: &mut Taker<'_>) {
+        let own: Vec<u32> = self.owned.range((taker.who, 0)..=(taker.who, u32::MAX)).map(|&(_, piece)| piece).collect();
+        for piece in own {
+            if self.table.level(piece) == level {
+                self.take_any(piece, taker);
+            }
+        }
+        // A fast peer leaves to the slow ones what they share, while there is something new.
+        let fast = taker.fast;
+        self.take_partial(level, taker, |admission| match admission {
+            Admission::Own | Admission::Alone => true,
+            Admission::Shared => !fast,
+            Admission::Guest | Admission::No => false,
+        });
+        let crowded = self.partial.len() >= self.config.max_partial_pieces as usize;
+        if crowded {
+            self.take_partial(level, taker, |admission| admission != Admission::No);
+        }
+        for piece in suggested.iter().rev().take(self.config.max_suggested as usize).map(|piece| piece.get()) {
+            if taker.left > 0
+                && taker.pieces.get(piece)
+                && self.table.closed().get(piece)
+                && self.table.level(piece) == level
+            {
+                self.take_new(piece, taker);
+            }
+        }
+        while taker.left > 0
+            && let Some(piece) = self.next_new(level, taker)
+        {
+            if !self.take_new(piece, taker) {
+                break;
+            }
+        }
+        if !crowded {
+            self.take_partial(level, taker, |admission| admission != Admission::No);
+        }
+    }
+
+    /// Takes from the begun pieces of a level, the nearly complete ones first.
+    fn take_partial(&mut self, level: usize, taker: &mut Taker<'_>, admit: impl Fn(Admission) -> bool) {
+        let level = level as u8;
+        let mut at = (level, 0, 0);
+        while taker.left > 0 {
+            let Some(&(_, remaining, piece)) = self.partial.range(at..(level + 1, 0, 0)).next() else { return };
+            at = (level, remaining, piece.saturating_add(1));
+            if taker.pieces.get(piece) && admit(self.admission(piece, taker)) {
+                self.take_open(piece, taker);
+            }
+        }
+    }
+
+    fn admission(&mut self, piece: u32, taker: &Taker<'_>) -> Admission {
+        let availability = self.table.availability(piece);
+        let patience = self.config.parole_patience;
+        let Some(open) = self.open_mut(piece) else { return Admission::No };
+        if open.owner == Some(taker.who) {
+            return Admission::Own;
+        }
+        let Some(parole) = &mut open.parole else {
+            return match open.owner {
+                Some(_) => Admission::Guest,
+                None if open.asked == 0 => Admission::Alone,
+                None => Admission::Shared,
+            };
+        };
+        let over = *parole.until.get_or_insert(taker.now + patience) <= taker.now;
+        let suspect = parole.suspects.binary_search(&taker.who).is_ok();
+        match (open.owner, suspect) {
+            // Nobody else has it, it seems, or nobody else came for it.
+            (None, true) if open.asked == 0 && (over || availability as usize <= parole.suspects.len()) => {
+                Admission::Alone
+            }
+            (None, false) if open.asked == 0 => Admission::Alone,
+            (None, false) => Admission::Shared,
+            (Some(_), false) if over => Admission::Shared,
+            (None, true) | (Some(_), _) => Admission::No,
+        }
+    }
+
+    /// Begins a piece; false when there is no room for it.
+    fn take_new(&mut self, piece: u32, taker: &mut Taker<'_>) -> bool {
+        match self.geometry.piece(piece) {
+            Some(index) if self.begin(index) => {
+                self.take_open(piece, taker);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Books free blocks of an open piece, in order. Admission was checked.
+    fn take_open(&mut self, piece: u32, taker: &mut Taker<'_>) {
+        let Some(index) = self.geometry.piece(piece) else { return };
+        let geometry = self.geometry;
+        let urgent = self.deadlines.contains_key(&piece);
+        self.unindex(piece);
+        let Some(open) = self.open_mut(piece) else { return };
+        let alone = open.owner.is_none() && open.asked == 0;
+        let on_parole = open.parole.is_some();
+        if let Some(parole) = &open.parole
+            && alone
+            && parole.suspects.binary_search(&taker.who).is_ok()
+        {
+            // A suspect gets the whole of it: with all blocks from one sender both outcomes are evidence.
+            open.free_received(Some(taker.who));
+        }
+        if alone && (on_parole || (taker.fast && !urgent)) {
+            self.own(piece, taker.who, taker.now);
+        }
+        let Some(open) = self.open_mut(piece) else { return };
+        while taker.left > 0
+            && let Some(number) = open.next_free()
+            && let Some(block) = geometry.nth_block(index, number)
+        {
+            open.set(number, Slot::Asked(taker.who));
+            if open.owner == Some(taker.who) {
+                open.owner_asked += 1;
+            }
+            taker.out.push(block);
+            taker.left -= 1;
+        }
+        self.index(piece);
+    }
+
+    /// The closed piece of a level to begin next.
+    fn next_new(&mut self, level: usize, taker: &mut Taker<'_>) -> Option<u32> {
+        let range = self.table.level_range(level);
+        if range.is_empty() || taker.pieces.count() == 0 {
+            return None;
+        }
+        if self.have.count() < self.config.random_first {
+            for _ in 0..RANDOM_TRIES {
+                let piece = self.table.at(range.start + self.rng.index(range.len()));
+                if let Some(piece) = piece.filter(|&piece| taker.pieces.get(piece)) {
+                    return Some(piece);
+                }
+            }
+        }
+        for run in self.table.runs(level) {
+            // Ties at random: from anywhere in the run, once round.
+            let start = self.rng.index(run.len());
+            for &piece in run[start..].iter().chain(&run[..start]) {
+                if taker.pieces.get(piece) {
+                    return Some(piece);
+                }
+                if taker.scan == 0 {
+                    let best = self.hints.best(taker.who, taker.pieces, &self.table, &mut self.rng)?;
+                    // A worse level comes later, with the same answer.
+                    return (Table::level_of(self.table.rank(best)) <= level).then_some(best);
+                }
+                taker.scan -= 1;
+            }
+        }
+        None
+    }
+
+    /// The end game: asks for blocks that are asked of others.
+    fn take_again(&mut self, only: Option<&[PieceIndex]>, taker: &mut Taker<'_>) {
+        if self.tail.is_none() {
+            let table = &self.table;
+            let wanted = self.slab.iter().filter(|open| table.priority(open.piece) > 0);
+            self.tail = Some(wanted.flat_map(|open| open.tail_keys()).collect::<BTreeSet<_>>());
+        }
+        let mut at = (false, 0, 0, 0);
+        while taker.left > 0 {
+            let Some(&key) = self.tail.as_ref().and_then(|tail| tail.range(at..).next()) else { return };
+            let (on_parole, requesters, piece, number) = key;
+            if requesters >= self.config.end_game_requesters {
+                if on_parole {
+                    return;
+                }
+                at = (true, 0, 0, 0);
+                continue;
+            }
+            let theirs = taker.pieces.get(piece) && only.is_none_or(|only| only.iter().any(|one| one.get() == piece));
+            if !theirs || !self.may_join(piece, taker) {
+                at = (on_parole, requesters, piece.saturating_add(1), 0);
+                continue;
+            }
+            at = (on_parole, requesters, piece, number.saturating_add(1));
+            let Some(index) = self.geometry.piece(piece) else { continue };
+            let Some(block) = self.geometry.nth_block(index, number) else { continue };
+            let who = taker.who;
+            let Some(open) = self.open_mut(piece) else { continue };
+            if open.requesters(number).any(|requester| requester == who) {
+                continue;
+            }
+            open.ask_again(number, who);
+            if let Some(tail) = &mut self.tail {
+                tail.remove(&key);
+                tail.insert((on_parole, requesters + 1, piece, number));
+            }
+            taker.out.push(block);
+            taker.left -= 1;
+        }
+    }
+
+    /// Whether a peer may be asked a second time for blocks of a piece: on parole only when its owner had its time.
+    fn may_join(&self, piece: u32, taker: &Taker<'_>) -> bool {
+        let Some(parole) = self.open(piece).and_then(|open| open.parole.as_ref()) else { return true };
+        parole.suspects.binary_search(&taker.who).is_err() && parole.until.is_some_and(|until| until <= taker.now)
+    }
+}

@@ -1,0 +1,66 @@
+//! What the torrents of one session share: budgets, limits and the sockets they may use.
+
+use crate::border::{PeerKey, SocketId, TcpId};
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+/// Counters over all torrents, owned by the session and handed to each torrent with a call.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// Bytes handed to the disk and not yet written.
+    pub disk_queue: u64,
+    /// Bytes asked from the disk for peers and not yet handed to them.
+    pub read_ahead: u64,
+    /// Peer connections, ready or not.
+    pub peers: u32,
+    /// Dials under way.
+    pub half_open: u32,
+    /// The sockets that are open.
+    pub sockets: Vec<Listening>,
+    /// Streams that torrents have let go of since the session last looked.
+    pub(crate) gone: Vec<TcpId>,
+    next_peer: u64,
+}
+
+/// An open pair of sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The listening TCP socket and its address.
+    pub tcp: (SocketId, SocketAddr),
+    /// The UDP socket.
+    pub udp: Option<(SocketId, SocketAddr)>,
+}
+
+impl Shared {
+    pub(crate) fn new_peer(&mut self) -> PeerKey {
+        self.next_peer += 1;
+        PeerKey(self.next_peer)
+    }
+
+    /// The port that peers can reach us at; the first socket's.
+    pub fn listen_port(&self) -> Option<u16> {
+        self.sockets.first().map(|listening| listening.tcp.1.port())
+    }
+
+    /// The socket to dial `remote` from, where we listen on one address only (else the system's routes decide).
+    pub(crate) fn source_for(&self, remote: IpAddr) -> Option<SocketId> {
+        self.sockets
+            .iter()
+            .find(|listening| {
+                let local = listening.tcp.1.ip();
+                local.is_ipv4() == remote.is_ipv4() && !local.is_unspecified()
+            })
+            .map(|listening| listening.tcp.0)
+    }
+
+    /// The address that other requests (trackers) are to come from, where we listen on one address only.
+    pub(crate) fn bind_ip(&self) -> Option<IpAddr> {
+        let ip = self.sockets.first()?.tcp.1.ip();
+        (!ip.is_unspecified()).then_some(ip)
+    }
+
+    /// A UDP socket for asking trackers.
+    pub(crate) fn udp(&self) -> Option<SocketId> {
+        self.sockets.iter().find_map(|listening| listening.udp).map(|(sock, _)| sock)
+    }
+}

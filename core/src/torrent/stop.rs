@@ -1,0 +1,112 @@
+//! The end of a torrent: its goal, stopping in order, and what is done when stopping takes too long.
+
+use super::{Phase, Purpose, Shared, Torrent};
+use crate::border::{CloseReason, Notice, SeedGoal, Work};
+use crate::cx::Cx;
+use crate::time::Time;
+
+impl Torrent {
+    /// Everything that was wanted is there.
+    pub(super) fn all_there(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let first_time = !core::mem::replace(&mut self.completed_ever, true);
+        self.finished_at.get_or_insert(cx.now);
+        self.candidates.set_seeding(true);
+        self.persist.flush(cx.now);
+        if first_time {
+            self.announce_completed(cx, shared);
+        }
+        cx.out.notices.push(Notice::Finished { torrent: self.id });
+        self.tell_state(cx);
+        self.check_goal(cx, shared);
+    }
+
+    /// When the goal may be reached by time alone.
+    pub(super) fn goal_deadline(&self) -> Option<Time> {
+        match (self.goal, self.finished_at) {
+            (SeedGoal::Time(span), Some(since)) if !self.goal_reached => Some(since + span),
+            _ => None,
+        }
+    }
+
+    /// Stops the torrent once it has done what it was to do.
+    pub(super) fn check_goal(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        if self.goal_reached || !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        let Some(since) = self.finished_at else { return };
+        let reached = match self.goal {
+            SeedGoal::None => true,
+            SeedGoal::Forever => false,
+            SeedGoal::Time(span) => cx.now >= since + span,
+            SeedGoal::Ratio(thousandths) => {
+                let due = u128::from(self.facts.geometry.total_length()) * u128::from(thousandths);
+                u128::from(self.total_uploaded()) * 1000 >= due
+            }
+        };
+        if reached {
+            self.goal_reached = true;
+            self.stop(cx, shared);
+        }
+    }
+
+    /// Begins to stop. [`Torrent::is_stopped`] turns true within
+    /// [`SessionConfig::shutdown_limit`](crate::border::SessionConfig::shutdown_limit).
+    pub(crate) fn stop(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        match self.phase {
+            Phase::Stopping { .. } | Phase::Stopped => return,
+            Phase::Starting(_) | Phase::Failed(_) => {
+                self.phase = Phase::Stopping { until: cx.now + cx.config.session.shutdown_limit };
+            }
+            Phase::Running => {
+                self.phase = Phase::Stopping { until: cx.now + cx.config.session.shutdown_limit };
+                self.announce_stop(cx, shared);
+                self.persist.flush(cx.now);
+            }
+        }
+        self.tell_state(cx);
+        self.close_all(cx, shared, CloseReason::Stopped);
+        for &dial in self.dials.keys() {
+            cx.act(crate::border::Action::CancelDial { dial });
+        }
+        self.persist_orders(cx);
+        self.stop_step(cx);
+    }
+
+    /// Goes on stopping as far as it can.
+    pub(super) fn stop_step(&mut self, cx: &mut Cx) {
+        if !matches!(self.phase, Phase::Stopping { .. }) || self.jobs.any(|purpose| *purpose == Purpose::Release) {
+            return;
+        }
+        // Files are closed when nothing uses them any more; trackers may take longer.
+        let disk_idle = !self.jobs.any(|purpose| !matches!(purpose, Purpose::Resolve { .. }));
+        if disk_idle && self.persist.is_clean() && self.announcer.is_stopped() && self.peers.is_empty() {
+            self.start(cx, Work::Release { torrent: self.id }, Purpose::Release);
+        }
+    }
+
+    /// The files are closed.
+    pub(super) fn released(&mut self, cx: &mut Cx) {
+        self.stopped(cx);
+    }
+
+    /// It is over, in order or because the time was up.
+    pub(super) fn stopped(&mut self, cx: &mut Cx) {
+        if matches!(self.phase, Phase::Stopped) {
+            return;
+        }
+        if !self.jobs.any(|purpose| *purpose == Purpose::Release) && matches!(self.phase, Phase::Stopping { .. }) {
+            // Time is up, or the files have just been closed; closing twice does no harm, not closing does.
+            cx.start(Work::Release { torrent: self.id });
+        }
+        self.phase = Phase::Stopped;
+        self.tell_state(cx);
+        if self.goal_reached {
+            cx.out.notices.push(Notice::Done { torrent: self.id });
+        }
+    }
+
+    /// Whether it has nothing more to do.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.phase, Phase::Stopped)
+    }
+}

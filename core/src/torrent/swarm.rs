@@ -1,0 +1,170 @@
+//! Finding, meeting and serving peers.
+
+use super::{Peer, Phase, Purpose, Shared, Torrent};
+use crate::border::{Action, CloseReason, DialId, IoFault, JobResult, PeerKey, Route, Target, TcpId, Work};
+use crate::cx::Cx;
+use crate::peer::{PeerConn, PeerOrder};
+use crate::time::Time;
+use crate::torrent::candidates::Source;
+use crate::torrent::choker::ChokePeer;
+use crate::wire::Handshake48;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+/// Names that are looked up out of one list of peers: trackers that answer with names are rare, and each costs a lookup.
+const NAMES_PER_LIST: usize = 16;
+
+impl Torrent {
+    /// Learns of peers by name or address.
+    pub(crate) fn add_peers(&mut self, cx: &mut Cx, peers: &[Target], from_user: bool) {
+        let mut names = 0;
+        for peer in peers {
+            match peer {
+                Target::Addr(addr) => self.add_peer(cx, *addr, from_user),
+                Target::Host { name, port } => {
+                    names += 1;
+                    if names <= NAMES_PER_LIST {
+                        let work = Work::Resolve { host: name.clone() };
+                        self.start(cx, work, Purpose::Resolve { port: *port, from_user });
+                    }
+                }
+            }
+        }
+    }
+
+    fn add_peer(&mut self, cx: &mut Cx, addr: SocketAddr, from_user: bool) {
+        let source = if from_user { Source::User } else { Source::Tracker };
+        self.candidates.add(cx.now, &cx.config.candidates, addr, source);
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        cx: &mut Cx,
+        port: u16,
+        from_user: bool,
+        result: Result<JobResult, IoFault>,
+    ) {
+        if let Ok(JobResult::Resolved(addresses)) = result
+            && let Some(&first) = addresses.first()
+        {
+            self.add_peer(cx, SocketAddr::new(first, port), from_user);
+        }
+    }
+
+    /// When [`Torrent::dial`] may have somebody to dial; `None`: not before something else happens.
+    pub(crate) fn dial_deadline(&self, cx: &Cx) -> Option<Time> {
+        self.wants_peers(cx).then(|| self.candidates.deadline(cx.now)).flatten()
+    }
+
+    /// Whether more connections are wanted.
+    pub(super) fn wants_peers(&self, cx: &Cx) -> bool {
+        matches!(self.phase, Phase::Running)
+            && self.peers.len() + self.dials.len() < cx.config.session.max_peers_per_torrent as usize
+    }
+
+    /// Dials the best candidate, if there is one to be dialled now.
+    pub(crate) fn dial(&mut self, cx: &mut Cx, shared: &mut Shared) -> bool {
+        if !self.wants_peers(cx) {
+            return false;
+        }
+        let Some(addr) = self.candidates.next(cx.now, &cx.config.candidates) else { return false };
+        let dial = cx.ids.dial(cx.owner);
+        let from = shared.source_for(addr.ip());
+        cx.act(Action::Dial { dial, to: Target::Addr(addr), from, via: Route::Direct });
+        self.dials.insert(dial, addr);
+        shared.half_open += 1;
+        true
+    }
+
+    /// A dial succeeded. The new connection, or `None` when it is not wanted any more.
+    pub(crate) fn dialled(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        dial: DialId,
+        tcp: TcpId,
+    ) -> Option<PeerKey> {
+        let known = self.dials.remove(&dial);
+        if known.is_some() {
+            shared.half_open = shared.half_open.saturating_sub(1);
+        }
+        let Some(addr) = known.filter(|_| matches!(self.phase, Phase::Running)) else {
+            Self::refuse(cx, tcp);
+            return None;
+        };
+        self.candidates.connected(cx.now, addr);
+        let key = shared.new_peer();
+        let facts = self.peer_facts(shared);
+        let conn = PeerConn::dialled(cx, key, tcp, addr, &facts);
+        self.insert_peer(cx, shared, key, conn);
+        Some(key)
+    }
+
+    /// A dial failed.
+    pub(crate) fn dial_failed(&mut self, cx: &mut Cx, shared: &mut Shared, dial: DialId, fault: IoFault) {
+        let Some(addr) = self.dials.remove(&dial) else { return };
+        shared.half_open = shared.half_open.saturating_sub(1);
+        self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::DialFailed(fault), false);
+    }
+
+    /// A stream came in whose handshake names this torrent. The connection, or `None` when it is refused (and closed).
+    pub(crate) fn accepted(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        tcp: TcpId,
+        remote: SocketAddr,
+        head: &Handshake48,
+    ) -> Option<PeerKey> {
+        let full = self.peers.len() >= cx.config.session.max_peers_per_torrent as usize
+            || shared.peers >= cx.config.session.max_peers;
+        let welcome = matches!(self.phase, Phase::Running) && !full && self.candidates.incoming(cx.now, remote).is_ok();
+        if !welcome {
+            Self::refuse(cx, tcp);
+            return None;
+        }
+        let key = shared.new_peer();
+        let facts = self.peer_facts(shared);
+        let conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);
+        self.insert_peer(cx, shared, key, conn);
+        Some(key)
+    }
+
+    /// A peer wants something of us, or does not any more. A free place is given away at once.
+    pub(super) fn interest_changed(&mut self, cx: &mut Cx, shared: &mut Shared, peer: &mut Peer) {
+        let unchoke = self.choker.interest_changed(cx.now, &cx.config.choke, &choke_peer(cx, peer));
+        if unchoke && peer.conn.am_choking() {
+            self.order(cx, shared, peer, PeerOrder::Unchoke);
+        }
+    }
+
+    /// Decides anew who is served.
+    pub(super) fn choke_round(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let seeding = self.only_gives();
+        let peers: Vec<ChokePeer> = self
+            .peers
+            .values()
+            .flatten()
+            .filter(|peer| peer.conn.is_ready())
+            .map(|peer| choke_peer(cx, peer))
+            .collect();
+        for (key, unchoke) in self.choker.round(cx.now, &cx.config.choke, seeding, &peers) {
+            self.order_to(cx, shared, key, if unchoke { PeerOrder::Unchoke } else { PeerOrder::Choke });
+        }
+    }
+}
+
+fn choke_peer(cx: &Cx, peer: &Peer) -> ChokePeer {
+    let conn = &peer.conn;
+    ChokePeer {
+        key: conn.key(),
+        addr: conn.remote().ip(),
+        interested: conn.interested(),
+        choked: conn.am_choking(),
+        download_rate: conn.download_rate().per_second(cx.now),
+        upload_rate: conn.upload_rate().per_second(cx.now),
+        snubbed: conn.snubbed(),
+        connected_at: conn.connected_at(),
+        upload_only: conn.upload_only() || conn.is_seed(),
+    }
+}

@@ -1,0 +1,104 @@
+//! A torrent at a glance: read-only, changes nothing.
+
+use super::Torrent;
+use crate::bitfield::Bitfield;
+use crate::border::{InfoHashes, PeerSummary, TorrentId, TorrentState};
+use crate::time::Time;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A torrent as it is at one moment.
+#[derive(Clone, Debug)]
+pub struct TorrentView {
+    /// The torrent.
+    pub torrent: TorrentId,
+    /// Its hashes.
+    pub hashes: InfoHashes,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: TorrentState,
+    /// Pieces that are verified.
+    pub pieces: Bitfield,
+    /// All bytes of the torrent.
+    pub total_bytes: u64,
+    /// Bytes of pieces that are wanted and not verified.
+    pub missing_bytes: u64,
+    /// Verified bytes that were downloaded in this session.
+    pub downloaded: u64,
+    /// Content sent to peers in this session, in bytes.
+    pub uploaded: u64,
+    /// Content uploaded in all sessions, in bytes.
+    pub uploaded_ever: u64,
+    /// Content that came and could not be used (twice, or wrong), in bytes.
+    pub wasted: u64,
+    /// Content that comes in, in bytes a second.
+    pub download_rate: u64,
+    /// Content that goes out, in bytes a second.
+    pub upload_rate: u64,
+    /// Time left at the present rate.
+    pub eta: Option<Duration>,
+    /// Connections that are ready.
+    pub peers: u32,
+    /// Those of them that have everything.
+    pub seeds: u32,
+    /// Addresses that are known.
+    pub known_peers: u32,
+    /// How long it has run.
+    pub age: Duration,
+}
+
+impl Torrent {
+    /// What the torrent is at `now`.
+    pub fn view(&self, now: Time) -> TorrentView {
+        let missing = self.picker.missing_bytes();
+        TorrentView {
+            torrent: self.id,
+            hashes: self.facts.hashes,
+            name: self.facts.name.clone(),
+            state: self.state(),
+            pieces: self.picker.have().clone(),
+            total_bytes: self.facts.geometry.total_length(),
+            missing_bytes: missing,
+            downloaded: self.verified_here,
+            uploaded: self.uploaded.total(),
+            uploaded_ever: self.total_uploaded(),
+            wasted: self.wasted,
+            download_rate: self.downloaded.per_second(now),
+            upload_rate: self.uploaded.per_second(now),
+            eta: if missing == 0 { None } else { self.downloaded.time_for(now, missing) },
+            peers: self.ready_peers,
+            seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count() as u32,
+            known_peers: self.candidates.counts().known as u32,
+            age: now.since(self.started_at),
+        }
+    }
+
+    /// Its connections at `now`.
+    pub fn peer_list(&self, now: Time) -> Vec<PeerSummary> {
+        self.peers
+            .iter()
+            .filter_map(|(&key, slot)| {
+                let peer = slot.as_ref()?;
+                let conn = &peer.conn;
+                Some(PeerSummary {
+                    peer: key,
+                    addr: conn.remote(),
+                    id: conn.peer_id(),
+                    client: conn.client().map(String::from),
+                    incoming: conn.incoming(),
+                    pieces: conn.pieces().count(),
+                    choking_us: conn.choking_us(),
+                    interested: conn.interested(),
+                    choked: conn.am_choking(),
+                    wanted: conn.am_interested(),
+                    download_rate: conn.download_rate().per_second(now),
+                    upload_rate: conn.upload_rate().per_second(now),
+                    requests_out: conn.requests_out(),
+                    requests_in: conn.requests_in(),
+                })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,332 @@
+//! Tracker URLs: what is allowed, and where it leads.
+//!
+//! A small total parser for what trackers need: `http`, `https` and `udp`, a host, a port, and a path with query that go to the
+//! tracker as they stand (private trackers keep a passkey there). It is stricter than a browser: no credentials, no
+//! internationalised names (they can look like others), no other schemes.
+
+use super::AddrClass;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// The longest URL that is taken, in bytes. Web servers refuse longer request lines too.
+pub const MAX_URL: usize = 2048;
+
+/// What may not stand in a request line, and is encoded; everything else stays byte for byte.
+const NOT_IN_A_REQUEST: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
+/// How a tracker is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// HTTP (BEP 3).
+    Http,
+    /// HTTP by TLS.
+    Https,
+    /// UDP (BEP 15).
+    Udp,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Udp => "udp",
+        }
+    }
+}
+
+/// Who a URL names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Host {
+    /// A name, in lower case, to be looked up.
+    Name(String),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Host::Name(name) => f.write_str(name),
+            Host::Ip(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Host::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+/// A tracker's URL, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackerUrl {
+    scheme: Scheme,
+    host: Host,
+    port: u16,
+    /// Empty (UDP only), or begins with `/`.
+    path: String,
+    /// What follows the `?`.
+    query: Option<String>,
+}
+
+/// Why a URL is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UrlError {
+    /// Nothing but white space.
+    Empty,
+    /// Longer than [`MAX_URL`].
+    TooLong,
+    /// Neither `http`, `https` nor `udp`.
+    Scheme,
+    /// A user name or password.
+    Credentials,
+    /// The host is missing or not a host name.
+    Host,
+    /// An internationalised host name.
+    Idna,
+    /// The port is not in 1..=65535, or missing for UDP.
+    Port,
+    /// The torrent has too many trackers already.
+    TooMany,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            UrlError::Empty => "is empty",
+            UrlError::TooLong => "is longer than 2048 bytes",
+            UrlError::Scheme => "does not begin with http://, https:// or udp://",
+            UrlError::Credentials => "holds a user name or password, which is not supported",
+            UrlError::Host => "names no valid host",
+            UrlError::Idna => "has an internationalised host name, which could pass for another",
+            UrlError::Port => "has no valid port (UDP trackers need one)",
+            UrlError::TooMany => "comes after too many other trackers",
+        })
+    }
+}
+
+impl core::error::Error for UrlError {}
+
+impl TrackerUrl {
+    /// Takes a URL apart. White space around it is dropped, and so is a fragment.
+    ///
+    /// # Errors
+    /// When it is not a URL of a tracker; see [`UrlError`].
+    pub fn parse(text: &str) -> Result<TrackerUrl, UrlError> {
+        let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+        if text.is_empty() {
+            return Err(UrlError::Empty);
+        }
+        if text.len() > MAX_URL {
+            return Err(UrlError::TooLong);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
+        let scheme = [Scheme::Http, Scheme::Https, Scheme::Udp]
+            .into_iter()
+            .find(|known| scheme.eq_ignore_ascii_case(known.as_str()))
+            .ok_or(UrlError::Scheme)?;
+        let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(authority_end);
+        let (host, port) = parse_authority(authority, scheme)?;
+        let (path, query) = parse_tail(tail);
+        // "If the path is empty, it is sent as /" (RFC 9112, 3.2.1). For UDP it means that there is no URL data.
+        let path = if path.is_empty() && scheme != Scheme::Udp { String::from("/") } else { path };
+        Ok(TrackerUrl { scheme, host, port, path, query })
+    }
+
+    /// How the tracker is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The port; the scheme's own where the URL has none.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path: empty (UDP only), or begins with `/`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What follows the `?`, when there is one.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// Path and query as they go into a request.
+    pub fn path_and_query(&self) -> String {
+        match &self.query {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        }
+    }
+
+    /// Whether a tracker that lies at an address of `class` may be asked by this URL.
+    ///
+    /// On this machine itself only what looks like a tracker may be asked (`announce_path`), so that a torrent cannot reach
+    /// other services of the user with requests of its choice.
+    pub fn may_ask(&self, class: AddrClass, announce_path: bool) -> bool {
+        let local_service = class == AddrClass::Loopback && self.scheme != Scheme::Udp && announce_path;
+        class.may_be_asked() && (!local_service || self.path.starts_with("/announce"))
+    }
+
+    /// The URL that a `Location` of this one's answer leads to (RFC 3986, 5.2).
+    ///
+    /// # Errors
+    /// When that is not a URL of a tracker.
+    pub fn join(&self, location: &str) -> Result<TrackerUrl, UrlError> {
+        let location = location.trim();
+        if location.is_empty() {
+            return Err(UrlError::Empty);
+        }
+        if location.len() > MAX_URL {
+            return Err(UrlError::TooLong);
+        }
+        if let Some(network_path) = location.strip_prefix("//") {
+            return TrackerUrl::parse(&format!("{}://{network_path}", self.scheme.as_str()));
+        }
+        let names_scheme =
+            location.split_once(':').is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?', '#']));
+        if names_scheme {
+            return TrackerUrl::parse(location);
+        }
+        let (path, query) = parse_tail(location);
+        let path = if path.is_empty() {
+            self.path.clone()
+        } else if path.starts_with('/') {
+            without_dots(&path)
+        } else {
+            let folder = self.path.rfind('/').map_or("/", |slash| &self.path[..=slash]);
+            without_dots(&format!("{folder}{path}"))
+        };
+        Ok(TrackerUrl { path, query, ..self.clone() })
+    }
+
+    /// The URL for a scrape (BEP 48), when this tracker has one.
+    ///
+    /// The older and narrower practice: only when `announce` begins the text behind the last `/` of the path.
+    pub fn scrape(&self) -> Option<TrackerUrl> {
+        let (folder, last) = self.path.rsplit_once('/')?;
+        let rest = last.strip_prefix("announce")?;
+        Some(TrackerUrl { path: format!("{folder}/scrape{rest}"), ..self.clone() })
+    }
+}
+
+impl fmt::Display for TrackerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
+        let default = match self.scheme {
+            Scheme::Http => Some(80),
+            Scheme::Https => Some(443),
+            Scheme::Udp => None,
+        };
+        if default != Some(self.port) {
+            write!(f, ":{}", self.port)?;
+        }
+        f.write_str(&self.path)?;
+        match &self.query {
+            Some(query) => write!(f, "?{query}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlError> {
+    if authority.contains('@') {
+        return Err(UrlError::Credentials);
+    }
+    let (host, port) = if let Some(inner) = authority.strip_prefix('[') {
+        let (ip, rest) = inner.split_once(']').ok_or(UrlError::Host)?;
+        let ip: Ipv6Addr = ip.parse().map_err(|_| UrlError::Host)?;
+        let port = match rest {
+            "" => None,
+            _ => Some(rest.strip_prefix(':').ok_or(UrlError::Host)?),
+        };
+        (Host::Ip(IpAddr::V6(ip)), port)
+    } else {
+        match authority.split_once(':') {
+            Some((host, port)) => (parse_host(host)?, Some(port)),
+            None => (parse_host(authority)?, None),
+        }
+    };
+    let port = match (port, scheme) {
+        (Some("") | None, Scheme::Http) => 80,
+        (Some("") | None, Scheme::Https) => 443,
+        (Some("") | None, Scheme::Udp) => return Err(UrlError::Port),
+        (Some(digits), _) => {
+            let digits_only = digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse().ok().filter(|&port| digits_only && port != 0).ok_or(UrlError::Port)?
+        }
+    };
+    Ok((host, port))
+}
+
+fn parse_host(text: &str) -> Result<Host, UrlError> {
+    if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        return Ok(Host::Ip(IpAddr::V4(ip)));
+    }
+    if !text.is_ascii() {
+        return Err(UrlError::Idna);
+    }
+    let name = text.to_ascii_lowercase();
+    // "labels ... 63 octets or less; names 255 octets or less" (RFC 1035, 2.3.4); a dot at the end is allowed.
+    let labels = name.strip_suffix('.').unwrap_or(&name);
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    for label in labels.split('.') {
+        if label.is_empty() || label.len() > 63 || !label.bytes().all(allowed) {
+            return Err(UrlError::Host);
+        }
+        if label.starts_with("xn--") {
+            return Err(UrlError::Idna);
+        }
+    }
+    if labels.len() > 253 { Err(UrlError::Host) } else { Ok(Host::Name(name)) }
+}
+
+/// Path and query of what follows the authority.
+fn parse_tail(tail: &str) -> (String, Option<String>) {
+    let tail = tail.split_once('#').map_or(tail, |(tail, _)| tail);
+    let (path, query) = match tail.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (tail, None),
+    };
+    let sendable = |part: &str| -> String { utf8_percent_encode(part, NOT_IN_A_REQUEST).collect() };
+    // Browsers take a backslash for a slash; here it must at least not be taken for a part of the host.
+    let path = if path.starts_with('\\') { format!("/{}", sendable(path)) } else { sendable(path) };
+    (path, query.map(sendable))
+}
+
+/// "remove_dot_segments" (RFC 3986, 5.2.4) of a path that begins with `/`.
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    let mut out = "/".to_owned();
+    out.push_str(&kept.join("/"));
+    out
+}
+
+#[cfg(test)]
+mod tests;

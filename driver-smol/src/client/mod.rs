@@ -1,0 +1,274 @@
+//! The [`Client`]: a running session that any program can hold.
+
+mod error;
+mod options;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use crate::engine::notices::NoticeReceiver;
+pub use error::{AddError, ClientError, StartError};
+pub use options::{AddOptions, ClientConfig};
+pub use session::TorrentStats;
+pub(crate) use session::draw_seeds;
+
+use crate::engine::jobs::DiskService;
+use crate::engine::notices::{End, Hub};
+use crate::engine::{Control, EngineThread, Machine, Parts};
+use async_channel::{Receiver, RecvError};
+use async_io::Timer;
+use futures_lite::FutureExt;
+use parcacik_core::border::{AddTorrent, Command, CommandError, Notice, RootId, SocketId, Target, TorrentId};
+use parcacik_core::session::Session;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How much longer than the session's own limit its stopping may take, until the thread is stopped regardless.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+
+/// A session that runs on a thread of its own.
+///
+/// All methods can be called from any thread and any executor; the futures need no particular one, and
+/// `futures_lite::future::block_on` will do in a program that is not asynchronous. Share it in an `Arc`.
+///
+/// Dropping it stops the thread without telling trackers; nothing that was claimed on the disk is lost by that. Use
+/// [`Client::shutdown`] to stop in order.
+///
+/// `M` is the machine that runs: the core's session, unless somebody brings another one that speaks its words.
+#[derive(Debug)]
+pub struct Client<M: Machine = Session> {
+    engine: EngineThread<M>,
+    disk: Disk,
+    /// Folders that the disk knows.
+    roots: Mutex<BTreeMap<PathBuf, RootId>>,
+    last_root: AtomicU32,
+    /// What is listened on, as far as it is known.
+    listening: Vec<Listening>,
+    shutdown_limit: Duration,
+}
+
+/// Who makes folders known to the disk.
+struct Disk(Arc<dyn DiskService>);
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Disk")
+    }
+}
+
+/// A pair of sockets that peers reach us by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// The address, with the port that the system chose where 0 was asked for. UDP has the same.
+    pub addr: SocketAddr,
+    /// The session's name for the TCP socket.
+    pub tcp: SocketId,
+    /// The session's name for the UDP socket.
+    pub udp: SocketId,
+}
+
+impl<M: Machine> Client<M> {
+    /// Starts a thread for a machine and has it listen. Blocks until the sockets are open.
+    pub(crate) fn start_parts(
+        parts: Parts<M>,
+        listen: &[SocketAddr],
+        device: Option<&str>,
+        shutdown_limit: Duration,
+    ) -> Result<Client<M>, StartError> {
+        let disk = Disk(Arc::clone(&parts.services.disk));
+        let engine = EngineThread::start(parts).map_err(StartError::Thread)?;
+        let mut client = Client {
+            engine,
+            disk,
+            roots: Mutex::default(),
+            last_root: AtomicU32::new(0),
+            listening: Vec::new(),
+            shutdown_limit,
+        };
+        for (&addr, tcp) in listen.iter().zip((1u32..).step_by(2)) {
+            let (tcp, udp) = (SocketId(tcp), SocketId(tcp + 1));
+            let command = Command::Listen { tcp, udp: Some(udp), addr, device: device.map(str::to_owned) };
+            let addr = futures_lite::future::block_on(client.listen(command, addr))?;
+            client.listening.push(Listening { addr, tcp, udp });
+        }
+        Ok(client)
+    }
+
+    /// What the client listens on, in the order of the configuration.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// A receiver of notices from now on; any number, each with a queue of its own. What happens when it is not read
+    /// is said at [`NoticeReceiver`]'s module: progress is dropped first, what matters never.
+    pub fn notices(&self) -> NoticeReceiver {
+        self.engine.hub.subscribe()
+    }
+
+    /// Adds a torrent and starts it. The folder is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`AddError::Folder`] when the folder cannot be made or opened, [`AddError::Refused`] when the session does not take the torrent.
+    pub async fn add(&self, options: AddOptions) -> Result<TorrentId, AddError> {
+        let root = self.root(&options.dir).await?;
+        let command = Command::Add(Box::new(AddTorrent {
+            metainfo: options.metainfo,
+            root,
+            extra_trackers: options.extra_trackers,
+            use_trackers: options.use_trackers,
+            peers: options.peers,
+            goal: options.goal,
+            overwrite: options.overwrite,
+            recheck: options.recheck,
+            seed_only: options.seed_only,
+        }));
+        match self.ask(command).await? {
+            Notice::Added { torrent, .. } => Ok(torrent),
+            other => Err(AddError::Refused(refusal(other))),
+        }
+    }
+
+    /// Tells a torrent of peers; names are resolved. One that does not exist is not an error here: it is told as a notice.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the client has ended.
+    pub async fn add_peers(&self, torrent: TorrentId, peers: Vec<Target>) -> Result<(), ClientError> {
+        self.order(Control::Command(Command::AddPeers { torrent, peers }, None))
+    }
+
+    /// Stops a torrent and forgets it. Its files stay.
+    ///
+    /// # Errors
+    /// [`AddError::Refused`] when there is no such torrent.
+    pub async fn remove(&self, torrent: TorrentId) -> Result<(), AddError> {
+        match self.ask(Command::Remove { torrent }).await? {
+            Notice::Removed { .. } => Ok(()),
+            other => Err(AddError::Refused(refusal(other))),
+        }
+    }
+
+    /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and should copy out what it
+    /// needs. A panic in it comes back to the caller.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the client has ended.
+    pub async fn with_session<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&M) -> R + Send + 'static,
+    ) -> Result<R, ClientError> {
+        let (reply, answer) = async_channel::bounded(1);
+        self.order(Control::Look(Box::new(move |machine| {
+            let seen = catch_unwind(AssertUnwindSafe(|| look(machine)));
+            let _ = reply.try_send(seen);
+        })))?;
+        match self.wait(&answer).await? {
+            Ok(seen) => Ok(seen),
+            Err(panic) => resume_unwind(panic),
+        }
+    }
+
+    /// Stops in order: trackers are told, resume data saved, connections closed. Ends within the session's
+    /// [`shutdown_limit`](parcacik_core::border::SessionConfig::shutdown_limit) and a second, and then what the disk needs to end
+    /// what it was given.
+    ///
+    /// # Errors
+    /// [`ClientError::TimedOut`] when the session was not done in time and was stopped regardless;
+    /// [`ClientError::Broken`] when it had panicked.
+    pub async fn shutdown(mut self) -> Result<(), ClientError> {
+        let stopped = self.wait_for_stopped().await;
+        self.engine.stop();
+        if let Some(thread) = self.engine.take_thread() {
+            // A panic of the thread has been told by the hub already.
+            let _ = blocking::unblock(move || thread.join()).await;
+        }
+        stopped
+    }
+
+    async fn wait_for_stopped(&self) -> Result<(), ClientError> {
+        let mut notices = self.notices();
+        self.order(Control::Command(Command::Shutdown, None))?;
+        let stopped = async {
+            loop {
+                if notices.recv().await? == Notice::Stopped {
+                    return Ok(());
+                }
+            }
+        };
+        let limit = async {
+            Timer::after(self.shutdown_limit + SHUTDOWN_GRACE).await;
+            Err(ClientError::TimedOut)
+        };
+        stopped.or(limit).await
+    }
+
+    async fn listen(&self, command: Command, addr: SocketAddr) -> Result<SocketAddr, StartError> {
+        // One answer for TCP, one for UDP; TCP comes first, for UDP takes its port.
+        let (reply, answers) = async_channel::bounded(2);
+        self.order(Control::Command(command, Some((reply, 2))))?;
+        let mut local = addr;
+        for _ in 0..2 {
+            match self.wait(&answers).await? {
+                Notice::Listening { local: bound, .. } => local = bound,
+                other => return Err(StartError::Listen { addr, error: refusal(other) }),
+            }
+        }
+        Ok(local)
+    }
+
+    /// The name of a folder, which is opened when it is a new one.
+    async fn root(&self, dir: &Path) -> Result<RootId, AddError> {
+        let folder = |error| AddError::Folder { path: dir.to_owned(), error };
+        let path = std::path::absolute(dir).map_err(folder)?;
+        // The lock is never held over an await: two callers with one new folder open it twice, and that does no harm.
+        let known = self.roots.lock().unwrap_or_else(PoisonError::into_inner).get(&path).copied();
+        if let Some(root) = known {
+            return Ok(root);
+        }
+        let root = RootId(self.last_root.fetch_add(1, Ordering::Relaxed));
+        let disk = Arc::clone(&self.disk.0);
+        let path = blocking::unblock(move || disk.add_root(root, &path).map(|()| path)).await.map_err(folder)?;
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner).insert(path, root);
+        Ok(root)
+    }
+
+    /// Gives a command that has one answer.
+    async fn ask(&self, command: Command) -> Result<Notice, ClientError> {
+        let (reply, answer) = async_channel::bounded(1);
+        self.order(Control::Command(command, Some((reply, 1))))?;
+        self.wait(&answer).await
+    }
+
+    fn order(&self, order: Control<M>) -> Result<(), ClientError> {
+        self.engine.control.try_send(order).map_err(|_| ended(&self.engine.hub))
+    }
+
+    async fn wait<T>(&self, answer: &Receiver<T>) -> Result<T, ClientError> {
+        answer.recv().await.map_err(|RecvError| ended(&self.engine.hub))
+    }
+}
+
+impl<M: Machine> Drop for Client<M> {
+    fn drop(&mut self) {
+        self.engine.stop();
+    }
+}
+
+/// Why the engine does not answer.
+fn ended(hub: &Arc<Hub>) -> ClientError {
+    hub.end().unwrap_or(End::Stopped).into()
+}
+
+/// What a notice says that is not the answer hoped for.
+fn refusal(notice: Notice) -> CommandError {
+    match notice {
+        Notice::CommandFailed { error, .. } => error,
+        // The engine passes on nothing else as an answer to what was asked.
+        _ => CommandError::Stopping,
+    }
+}

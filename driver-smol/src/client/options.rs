@@ -1,0 +1,113 @@
+//! What a client is told at its start and with each torrent.
+
+use crate::engine::Recorder;
+use crate::http::HttpOptions;
+use crate::storage::StorageOptions;
+use bytes::Bytes;
+use parcacik_core::border::{Config, SeedGoal, Target};
+use parcacik_core::rng::Seeds;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// What a client is made with. `ClientConfig::default()` listens on IPv4 and IPv6, on ports that the system chooses, and keeps no state.
+pub struct ClientConfig {
+    /// The session's own configuration.
+    pub core: Config,
+    /// Where resume data lie; made if it does not exist. `None`: nothing is kept, and every start checks every piece.
+    pub state_dir: Option<PathBuf>,
+    /// The addresses to listen on, TCP and UDP on the same port; port 0 lets the system choose. Dials leave from these addresses.
+    pub listen: Vec<SocketAddr>,
+    /// Threads, descriptors and buffers of the disk. Its `state_dir` is overridden by the one above.
+    pub storage: StorageOptions,
+    /// Limits and certificates of HTTP.
+    pub http: HttpOptions,
+    /// The network device that all listening sockets are bound to, by name; `None`: any.
+    pub device: Option<String>,
+    /// Where chance comes from; `None`: the operating system. Never fixed seeds on the open internet.
+    pub seeds: Option<Seeds>,
+    /// Who sees every event and action.
+    pub recorder: Option<Box<dyn Recorder>>,
+    /// The most bytes of read buffers that may wait for the disk at once; above it, what is read is copied. 16 MiB: what the session may have
+    /// in its queue to the disk.
+    pub max_pinned: usize,
+    /// The most notices that wait for one receiver, 4096: some seconds of a fast download of small pieces.
+    pub max_notices: usize,
+}
+
+impl Default for ClientConfig {
+    fn default() -> ClientConfig {
+        ClientConfig {
+            core: Config::default(),
+            state_dir: None,
+            listen: vec![
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+                SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+            ],
+            storage: StorageOptions::default(),
+            http: HttpOptions::default(),
+            device: None,
+            seeds: None,
+            recorder: None,
+            max_pinned: 16 << 20,
+            max_notices: 4096,
+        }
+    }
+}
+
+impl fmt::Debug for ClientConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConfig")
+            .field("core", &self.core)
+            .field("state_dir", &self.state_dir)
+            .field("listen", &self.listen)
+            .field("storage", &self.storage)
+            .field("http", &self.http)
+            .field("device", &self.device)
+            .field("seeds", &self.seeds)
+            .field("recorder", &self.recorder.is_some())
+            .field("max_pinned", &self.max_pinned)
+            .field("max_notices", &self.max_notices)
+            .finish()
+    }
+}
+
+/// A torrent to be added.
+#[derive(Clone, Debug)]
+pub struct AddOptions {
+    /// The bytes of a `.torrent` file.
+    pub metainfo: Bytes,
+    /// The folder to store it under; made if it does not exist.
+    pub dir: PathBuf,
+    /// Peers that are known from elsewhere; they are dialled for as long as the torrent runs.
+    pub peers: Vec<Target>,
+    /// Trackers to use besides the torrent's own.
+    pub extra_trackers: Vec<String>,
+    /// Whether to use trackers at all.
+    pub use_trackers: bool,
+    /// When to stop once everything is there.
+    pub goal: SeedGoal,
+    /// Whether files that were there before and hold nothing of the torrent may be overwritten.
+    pub overwrite: bool,
+    /// Whether to distrust the resume data and check every piece.
+    pub recheck: bool,
+    /// Whether nothing may be downloaded.
+    pub seed_only: bool,
+}
+
+impl AddOptions {
+    /// A download into `dir` that uses the torrent's trackers and stops when it is done.
+    pub fn new(metainfo: impl Into<Bytes>, dir: impl Into<PathBuf>) -> AddOptions {
+        AddOptions {
+            metainfo: metainfo.into(),
+            dir: dir.into(),
+            peers: Vec::new(),
+            extra_trackers: Vec::new(),
+            use_trackers: true,
+            goal: SeedGoal::None,
+            overwrite: false,
+            recheck: false,
+            seed_only: false,
+        }
+    }
+}

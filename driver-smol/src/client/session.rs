@@ -1,0 +1,89 @@
+//! The client of a whole session: the core's own machine with our own disk and HTTP.
+
+use super::{Client, ClientConfig, StartError};
+use crate::engine::jobs::{Disk, Services};
+use crate::engine::{Machine, Parts};
+use crate::http::HttpClient;
+use crate::storage::{Storage, StorageOptions};
+use parcacik_core::border::{Actions, Event, TorrentId};
+use parcacik_core::rng::Seeds;
+use parcacik_core::session::Session;
+use parcacik_core::time::Time;
+use std::fs::DirBuilder;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A torrent at a glance.
+pub use parcacik_core::torrent::TorrentView as TorrentStats;
+
+impl Machine for Session {
+    fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
+        Session::handle(self, now, event, out);
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        Session::deadline(self)
+    }
+}
+
+impl Client<Session> {
+    /// Starts a session on a thread of its own, with our own disk and HTTP on theirs. Blocks for the moment that opening sockets takes.
+    ///
+    /// # Errors
+    /// [`StartError`] says what could not be had; nothing runs then.
+    pub fn start(config: ClientConfig) -> Result<Client, StartError> {
+        if let Some(path) = &config.state_dir {
+            make_private(path).map_err(|error| StartError::State { path: path.clone(), error })?;
+        }
+        let http = HttpClient::new(config.http.clone())?;
+        // Bounded by what the core has under way.
+        let (results, answers) = async_channel::unbounded();
+        let options = StorageOptions { state_dir: config.state_dir.clone(), ..config.storage.clone() };
+        let disk = Arc::new(Disk::new(Storage::start(options, results)));
+        Client::start_with(config, Services { disk, answers, http: Box::new(http) })
+    }
+
+    /// Starts a session whose files and HTTP are done by somebody else. Blocks for the moment that opening sockets takes.
+    ///
+    /// # Errors
+    /// As [`Client::start`].
+    pub fn start_with(config: ClientConfig, services: Services) -> Result<Client, StartError> {
+        let seeds = match config.seeds {
+            Some(seeds) => seeds,
+            None => draw_seeds().map_err(StartError::Seeds)?,
+        };
+        let shutdown_limit = config.core.session.shutdown_limit;
+        let machine = Session::new(config.core, seeds)?;
+        let parts = Parts {
+            machine,
+            recorder: config.recorder,
+            services,
+            max_pinned: config.max_pinned,
+            max_notices: config.max_notices,
+        };
+        Client::start_parts(parts, &config.listen, config.device.as_deref(), shutdown_limit)
+    }
+
+    /// A torrent at a glance; `None` when it does not exist or the client has ended.
+    pub async fn stats(&self, torrent: TorrentId) -> Option<TorrentStats> {
+        self.with_session(move |session| session.view(torrent)).await.ok().flatten()
+    }
+}
+
+/// Makes a folder that only its owner may look into, if it does not exist.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Seeds out of the operating system's randomness.
+pub(crate) fn draw_seeds() -> Result<Seeds, getrandom::Error> {
+    let mut seeds = Seeds { decision: [0; 32], secret: [0; 32] };
+    getrandom::fill(&mut seeds.decision)?;
+    getrandom::fill(&mut seeds.secret)?;
+    Ok(seeds)
+}

@@ -1,0 +1,135 @@
+//! The control thread: what takes long or is about files as a whole, so that it holds up no block.
+//!
+//! A sync of thousands of files takes seconds; blocks are written meanwhile. Saving comes after the sync that it builds on,
+//! because the core starts it only when that has ended.
+
+use super::files::Files;
+use super::queue::{Queue, Taken};
+use super::state::{self, StateLock, StateLockError, lock_in};
+use super::{Answers, Farewell};
+use bytes::Bytes;
+use cap_std::fs::Dir;
+use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Something for the control thread to do.
+#[derive(Debug)]
+pub(super) enum Task {
+    Check { job: JobId, files: Arc<Files> },
+    CreateEmpty { job: JobId, files: Arc<Files> },
+    Sync { job: JobId, files: Arc<Files> },
+    Save { job: JobId, key: InfoHash, bytes: Bytes },
+    Load { job: JobId, key: InfoHash },
+    Release(Arc<Farewell>),
+}
+
+impl Task {
+    /// The job to answer, where it is this thread's alone.
+    pub(super) fn job(&self) -> Option<JobId> {
+        match self {
+            Task::Check { job, .. }
+            | Task::CreateEmpty { job, .. }
+            | Task::Sync { job, .. }
+            | Task::Save { job, .. }
+            | Task::Load { job, .. } => Some(*job),
+            Task::Release(_) => None,
+        }
+    }
+}
+
+/// The state folder, and which torrents are locked in it.
+#[derive(Debug, Default)]
+pub(super) struct States {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    dir: Option<Arc<Dir>>,
+    locks: BTreeMap<InfoHash, StateLock>,
+}
+
+impl States {
+    /// Uses another folder from now on; the locks in the one before are given back.
+    pub(super) fn set_dir(&self, dir: Dir) {
+        *self.lock() = Inner { dir: Some(Arc::new(dir)), locks: BTreeMap::new() };
+    }
+
+    /// The folder, with this torrent locked in it; `None` when there is no folder.
+    pub(super) fn locked(&self, key: InfoHash) -> Result<Option<Arc<Dir>>, StateLockError> {
+        let mut inner = self.lock();
+        let Some(dir) = inner.dir.clone() else { return Ok(None) };
+        if !inner.locks.contains_key(&key) {
+            let lock = lock_in(&dir, key)?;
+            inner.locks.insert(key, lock);
+        }
+        Ok(Some(dir))
+    }
+
+    pub(super) fn unlock(&self, key: InfoHash) {
+        self.lock().locks.remove(&key);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) queue: Arc<Queue<Task>>,
+    pub(super) answers: Answers,
+    pub(super) states: Arc<States>,
+    pub(super) max_state: u64,
+}
+
+impl Control {
+    /// Works until the queue is closed and every save and sync in it is done.
+    pub(super) fn run(self) {
+        loop {
+            let Taken { tasks, closing, .. } = self.queue.take(None);
+            for task in tasks {
+                self.work(task, closing);
+            }
+            if closing {
+                return;
+            }
+        }
+    }
+
+    fn work(&self, task: Task, closing: bool) {
+        let (job, result) = match task {
+            Task::Release(farewell) => return farewell.bid(&self.answers),
+            Task::Sync { job, files } => (job, files.sync().and_then(|()| checked(&files))),
+            Task::Save { job, key, bytes } => (job, self.save(key, &bytes)),
+            Task::Check { job, .. } | Task::CreateEmpty { job, .. } | Task::Load { job, .. } if closing => {
+                (job, Err(IoFault::Cancelled))
+            }
+            Task::Check { job, files } => (job, checked(&files)),
+            Task::CreateEmpty { job, files } => (job, files.create_empty().map(|()| JobResult::Done)),
+            Task::Load { job, key } => (job, self.load(key)),
+        };
+        self.answers.say(job, result);
+    }
+
+    fn save(&self, key: InfoHash, bytes: &[u8]) -> Result<JobResult, IoFault> {
+        if let Some(dir) = self.states.locked(key).map_err(|error| error.fault())? {
+            state::save(&dir, key, bytes, |_| Ok(())).map_err(|error| crate::fault::io_fault(&error))?;
+        }
+        Ok(JobResult::Done)
+    }
+
+    fn load(&self, key: InfoHash) -> Result<JobResult, IoFault> {
+        let found = match self.states.locked(key).map_err(|error| error.fault())? {
+            Some(dir) => state::load(&dir, key, self.max_state)?,
+            None => Vec::new(),
+        };
+        Ok(JobResult::Loaded(found))
+    }
+}
+
+fn checked(files: &Files) -> Result<JobResult, IoFault> {
+    let (files, free) = files.check()?;
+    Ok(JobResult::Checked { files, free })
+}

@@ -1,0 +1,394 @@
+//! The files of one open torrent: byte ranges of pieces in, positional reads and writes out.
+//!
+//! Every path is opened relative to the handle of the download folder, by a library that refuses to leave it; the last element
+//! is never followed when it is a symbolic link, and what is opened must be a regular file. Files and folders come to be on
+//! the first write. A file that was there is adopted: never truncated, never made executable.
+//!
+//! What a power cut could take is kept in [`Dirty`]: files that were written, and folders that got new entries. A file that
+//! only was *verified* counts too, once: an earlier run of the program may have written it and been killed before its sync.
+
+use super::handles::Handles;
+use crate::fault::io_fault;
+use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
+use parcacik_core::border::{FileRange, FileState, IoFault, LayoutFile, StorageLayout};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// An open torrent. Shared by the workers and the control thread.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// Unlike the torrent's id it is never used again, so that nothing cached for a torrent that was released is taken for
+    /// one that was opened later.
+    pub(super) serial: u64,
+    pub(super) layout: Arc<StorageLayout>,
+    root: Arc<Dir>,
+    handles: Arc<Handles>,
+    dirty: Mutex<Dirty>,
+    /// Held while a file is created, until its folder is marked: so no other thread can write to it, answer, and have a
+    /// sync miss the folder.
+    creating: Mutex<()>,
+}
+
+/// What would not survive a power cut.
+#[derive(Debug, Default)]
+struct Dirty {
+    files: BTreeSet<usize>,
+    dirs: BTreeSet<PathBuf>,
+    /// Files that have been in `files` at least once since the torrent was opened.
+    seen: BTreeSet<usize>,
+}
+
+impl Files {
+    pub(super) fn new(serial: u64, layout: Arc<StorageLayout>, root: Arc<Dir>, handles: Arc<Handles>) -> Files {
+        Files { serial, layout, root, handles, dirty: Mutex::default(), creating: Mutex::default() }
+    }
+
+    /// Where a piece's byte lies in the torrent; `None` when the range does not lie inside it.
+    pub(super) fn offset(&self, piece: u32, begin: u32, length: usize) -> Option<u64> {
+        let start =
+            u64::from(piece).checked_mul(u64::from(self.layout.piece_length()))?.checked_add(u64::from(begin))?;
+        let end = start.checked_add(u64::try_from(length).ok()?)?;
+        (end <= self.layout.total_length()).then_some(start)
+    }
+
+    /// Whether bytes of a pad file are in a range.
+    pub(super) fn has_padding(&self, piece: u32, begin: u32, length: usize) -> bool {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        self.layout.ranges(piece, begin, length).any(|range| self.file(range).is_ok_and(|file| file.pad))
+    }
+
+    /// Fills `buffer` from a piece, as far as there are bytes: says how many, counted to the first that is missing.
+    pub(super) fn read(&self, piece: u32, begin: u32, buffer: &mut [u8]) -> Result<usize, IoFault> {
+        let length = u32::try_from(buffer.len()).map_err(|_| IoFault::TooLarge)?;
+        let mut filled = 0usize;
+        for range in self.layout.ranges(piece, begin, length) {
+            let wanted = usize::try_from(range.length).map_err(|_| IoFault::TooLarge)?;
+            let Some(part) = buffer.get_mut(filled..).and_then(|rest| rest.get_mut(..wanted)) else { break };
+            if self.file(range)?.pad {
+                part.fill(0);
+                filled += wanted;
+                continue;
+            }
+            let got = match self.open(range.file, false) {
+                Ok(file) => read_full(&file, part, range.offset).map_err(|error| io_fault(&error))?,
+                Err(IoFault::NotFound) => 0,
+                Err(fault) => return Err(fault),
+            };
+            filled += got;
+            if got < wanted {
+                break;
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Writes parts that touch, the first of them at `begin` of `piece`: one call to the system for each file they lie in.
+    /// Says how many bytes are written when it fails.
+    pub(super) fn write(&self, piece: u32, begin: u32, parts: &[&[u8]]) -> Result<(), (usize, IoFault)> {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let length = u32::try_from(length).map_err(|_| (0, IoFault::TooLarge))?;
+        let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+        let mut slices = slices.as_mut_slice();
+        let mut written = 0usize;
+        for range in self.layout.ranges(piece, begin, length) {
+            let wanted = usize::try_from(range.length).map_err(|_| (written, IoFault::TooLarge))?;
+            if self.file(range).map_err(|fault| (written, fault))?.pad {
+                IoSlice::advance_slices(&mut slices, wanted);
+                written += wanted;
+                continue;
+            }
+            let file = self.open(range.file, true).map_err(|fault| (written, fault))?;
+            let (done, result) = write_full(&file, &mut slices, wanted, range.offset);
+            // Before anybody is told, so that a sync that begins after the answer sees it; also when it failed half-way.
+            self.mark(range.file);
+            written += done;
+            result.map_err(|error| (written, io_fault(&error)))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of this piece are about to be vouched for: sees to it that the next sync covers its files.
+    pub(super) fn vouch(&self, piece: u32, length: u32) {
+        let mut dirty = self.lock();
+        for range in self.layout.ranges(piece, 0, length) {
+            if dirty.seen.insert(range.file)
+                && let Ok(file) = self.file(range)
+                && !file.pad
+            {
+                dirty.files.insert(range.file);
+                dirty.dirs.extend(folders(&path_of(file)));
+            }
+        }
+    }
+
+    /// Creates the files of no length, and the folders that they lie in.
+    pub(super) fn create_empty(&self) -> Result<(), IoFault> {
+        let files = self.layout.files().iter().enumerate();
+        for (index, _) in files.filter(|(_, file)| file.length == 0 && !file.pad) {
+            self.open(index, true)?;
+            self.mark(index);
+        }
+        Ok(())
+    }
+
+    /// The files as they are, and the room on their device.
+    pub(super) fn check(&self) -> Result<(Vec<Option<FileState>>, Option<u64>), IoFault> {
+        let files = self.layout.files().iter().map(|file| if file.pad { Ok(None) } else { self.stat(file) });
+        let files = files.collect::<Result<_, IoFault>>()?;
+        let free = rustix::fs::fstatvfs(&*self.root).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        Ok((files, free))
+    }
+
+    /// Makes everything written so far survive a power cut. Goes on after an error, so that no file is forgotten, and
+    /// gives the first.
+    ///
+    /// A file that failed stays marked, and what the system has cached of it is dropped where possible: after a failed sync
+    /// Linux takes the lost pages for clean, and hashing them would vouch for bytes that are only in memory.
+    pub(super) fn sync(&self) -> Result<(), IoFault> {
+        let (files, dirs) = {
+            let mut dirty = self.lock();
+            (std::mem::take(&mut dirty.files), std::mem::take(&mut dirty.dirs))
+        };
+        let mut result = Ok(());
+        for index in files {
+            if let Err(fault) = self.sync_file(index) {
+                self.mark(index);
+                result = result.and(Err(fault));
+            }
+        }
+        // After the files: an entry in a folder must not last longer than what it names.
+        for dir in dirs {
+            match self.sync_dir(&dir) {
+                Ok(()) => {}
+                // Somebody removed it; so it has no entries that could be lost.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    self.lock().dirs.insert(dir);
+                    result = result.and(Err(io_fault(&error)));
+                }
+            }
+        }
+        result
+    }
+
+    /// Closes the torrent's files.
+    pub(super) fn close(&self) {
+        self.handles.close(self.serial);
+    }
+
+    /// What the next sync will cover.
+    #[cfg(test)]
+    pub(super) fn unsynced(&self) -> (Vec<usize>, Vec<PathBuf>) {
+        let dirty = self.lock();
+        (dirty.files.iter().copied().collect(), dirty.dirs.iter().cloned().collect())
+    }
+
+    fn sync_file(&self, index: usize) -> Result<(), IoFault> {
+        // `sync_all`, not `sync_data`: the time of change is part of what the resume data claim.
+        let file = match self.open(index, false) {
+            Ok(file) => file,
+            // Somebody removed it: there is nothing to lose, and `check` says that it is gone.
+            Err(IoFault::NotFound) => return Ok(()),
+            Err(fault) => return Err(fault),
+        };
+        file.sync_all().map_err(|error| {
+            // Best effort, as the error that is given tells what matters.
+            let _ = rustix::fs::fadvise(&*file, 0, None, rustix::fs::Advice::DontNeed);
+            io_fault(&error)
+        })
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let path = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+        let mut options = OpenOptions::new();
+        // A plain read handle: the ones that folders are walked by cannot be synced.
+        options.read(true).custom_flags(flags(OFlags::DIRECTORY));
+        self.root.open_with(path, &options)?.sync_all()
+    }
+
+    fn stat(&self, file: &LayoutFile) -> Result<Option<FileState>, IoFault> {
+        match self.root.symlink_metadata(path_of(file)) {
+            Ok(data) if data.is_file() => {
+                let modified = data.mtime().saturating_mul(1_000_000_000).saturating_add(data.mtime_nsec());
+                Ok(Some(FileState { length: data.len(), modified }))
+            }
+            Ok(_) => Err(IoFault::Exists),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_fault(&error)),
+        }
+    }
+
+    /// A handle for a file, opened when there is none. With `write`, the file and its folders are created when missing.
+    fn open(&self, index: usize, write: bool) -> Result<Arc<File>, IoFault> {
+        let key = (self.serial, index);
+        if let Some(file) = self.handles.get(key, write) {
+            return Ok(file);
+        }
+        let path = path_of(self.layout.files().get(index).ok_or(IoFault::Other)?);
+        let opened = match self.open_path(&path, write) {
+            Err(Errno::MFILE | Errno::NFILE) => {
+                self.handles.close_all();
+                self.open_path(&path, write)
+            }
+            other => other,
+        };
+        let file = match opened {
+            Err(Errno::NOENT) if write => return self.create(index, &path),
+            other => Arc::new(other.map_err(|errno| open_fault(errno))?),
+        };
+        regular(&file)?;
+        Ok(self.handles.put(key, file, write))
+    }
+
+    fn create(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
+        let _creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.root.create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).custom_flags(flags(SAFE));
+        let opened = self.root.open_with(path, &options);
+        self.lock().dirs.extend(folders(path));
+        let file = Arc::new(opened.map_err(|error| open_fault(errno_of(&error)))?.into_std());
+        regular(&file)?;
+        Ok(self.handles.put((self.serial, index), file, true))
+    }
+
+    fn open_path(&self, path: &Path, write: bool) -> Result<File, Errno> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(write).custom_flags(flags(SAFE));
+        // Opened for writing, a file that another thread is creating just now is seen whole: its folder is marked first.
+        let _creating = write.then(|| self.creating.lock().unwrap_or_else(PoisonError::into_inner));
+        self.root.open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
+    }
+
+    fn file(&self, range: FileRange) -> Result<&LayoutFile, IoFault> {
+        self.layout.files().get(range.file).ok_or(IoFault::Other)
+    }
+
+    fn mark(&self, index: usize) {
+        let mut dirty = self.lock();
+        dirty.files.insert(index);
+        dirty.seen.insert(index);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Dirty> {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The last element is not followed when it is a link, and opening something that is not a file (a pipe, a terminal)
+/// neither waits nor makes it ours.
+const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+fn flags(flags: OFlags) -> i32 {
+    // The kernel's flags are 31 bits; the cast changes the type only.
+    flags.bits() as i32
+}
+
+/// The error of an open: what stands in the way of a file has its own word.
+fn open_fault(errno: Errno) -> IoFault {
+    match errno {
+        // ENXIO: a socket, or a pipe that nobody reads.
+        Errno::NXIO => IoFault::Exists,
+        // An escape through a link: refused by the kernel, or by the library where the kernel cannot.
+        Errno::XDEV => IoFault::Denied,
+        other => io_fault(&other.into()),
+    }
+}
+
+/// The number of an error; of those made by the path library, which have none, there is only "it led outside".
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(match error.kind() {
+        io::ErrorKind::NotFound => Errno::NOENT,
+        io::ErrorKind::AlreadyExists => Errno::EXIST,
+        io::ErrorKind::PermissionDenied => Errno::ACCESS,
+        _ => Errno::INVAL,
+    })
+}
+
+fn regular(file: &File) -> Result<(), IoFault> {
+    match file.metadata() {
+        Ok(data) if data.is_file() => Ok(()),
+        Ok(_) => Err(IoFault::Exists),
+        Err(error) => Err(io_fault(&error)),
+    }
+}
+
+fn path_of(file: &LayoutFile) -> PathBuf {
+    file.path.elements().iter().collect()
+}
+
+/// The folders above a path, the download folder itself (the empty path) included.
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    path.ancestors().skip(1).map(Path::to_path_buf)
+}
+
+/// Reads until the buffer is full or the file ends.
+fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset.saturating_add(filled as u64)) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// How many slices go into one call: well under the 1,024 that POSIX systems take.
+const MAX_SLICES: usize = 512;
+
+/// Writes the first `length` bytes of `slices` and moves past them; says how many were written in any case.
+fn write_full(file: &File, slices: &mut &mut [IoSlice<'_>], length: usize, offset: u64) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < length {
+        match write_some(file, slices, length - written, offset.saturating_add(written as u64)) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(count) => {
+                written += count;
+                IoSlice::advance_slices(slices, count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+/// One call: as many slices as belong wholly to the first `length` bytes, or the part of the first one that does.
+fn write_some(file: &File, slices: &[IoSlice<'_>], length: usize, offset: u64) -> io::Result<usize> {
+    let mut room = length;
+    let whole = slices
+        .iter()
+        .take(MAX_SLICES)
+        .take_while(|slice| {
+            let fits = slice.len() <= room;
+            room = room.saturating_sub(slice.len());
+            fits
+        })
+        .count();
+    match (slices.get(..whole), slices.first()) {
+        (Some(several), _) if whole > 1 => write_vectored_at(file, several, offset),
+        (_, Some(first)) => file.write_at(first.get(..length.min(first.len())).unwrap_or_default(), offset),
+        _ => Ok(0),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn write_vectored_at(file: &File, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pwritev(file, slices, offset)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_vectored_at(file: &File, slices: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    slices.first().map_or(Ok(0), |first| file.write_at(first, offset))
+}

@@ -1,0 +1,172 @@
+//! Resume data: one file a torrent, two generations, locked against a second process.
+//!
+//! In the state folder lie, for each torrent, named by its info-hash in 40 hexadecimal digits:
+//!
+//! | file | what |
+//! |---|---|
+//! | `HEX.resume` | the newest resume data |
+//! | `HEX.resume.1` | the ones before |
+//! | `HEX.resume.tmp` | what is being written, or what a crash left; never read |
+//! | `HEX.lock` | empty; locked while a process has the torrent. Never removed: removing would let two hold "the" lock |
+//!
+//! [`save`] writes the temporary file, syncs it, renames the newest to `.1`, renames the temporary file to the newest and
+//! syncs the folder. Between any two of these steps one whole generation at least has its name.
+
+use crate::fault::io_fault;
+use bytes::Bytes;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use parcacik_core::border::{InfoHash, IoFault};
+use rustix::fs::OFlags;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Holds a torrent's resume data for this process. Given back when dropped, and by the system when the process ends in
+/// whatever way.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+/// Why a torrent's resume data could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum StateLockError {
+    /// Another process, or another [`Storage`](super::Storage), has this torrent.
+    #[error("another parcacik process has this torrent")]
+    Held,
+    /// The lock file could not be opened or locked.
+    #[error("the state folder cannot be used: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl StateLockError {
+    /// The word that jobs end with: [`IoFault::Denied`] when it is held by somebody else.
+    pub fn fault(&self) -> IoFault {
+        match self {
+            StateLockError::Held => IoFault::Denied,
+            StateLockError::Io(error) => io_fault(error),
+        }
+    }
+}
+
+/// Locks a torrent's resume data in a state folder, which is created when missing. Does not wait.
+pub fn lock_state(dir: &Path, key: InfoHash) -> Result<StateLock, StateLockError> {
+    lock_in(&open_state_dir(dir)?, key)
+}
+
+/// Opens a state folder; creates it, for the owner alone, when missing.
+pub(super) fn open_state_dir(path: &Path) -> io::Result<Dir> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    Dir::open_ambient_dir(path, ambient_authority())
+}
+
+pub(super) fn lock_in(dir: &Dir, key: InfoHash) -> Result<StateLock, StateLockError> {
+    let mut options = private();
+    options.read(true).write(true).create(true);
+    let file = dir.open_with(format!("{key}.lock"), &options)?.into_std();
+    match file.try_lock() {
+        Ok(()) => Ok(StateLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(StateLockError::Held),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// What [`save`] is about to do. Tests stop it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Write the temporary file (so far: nothing).
+    Write,
+    /// Sync it.
+    Sync,
+    /// Rename the newest generation to the older one.
+    KeepOld,
+    /// Rename the temporary file to the newest generation.
+    Publish,
+    /// Sync the folder.
+    SyncDir,
+}
+
+/// Stores resume data, whole or not at all. The caller holds the torrent's [`StateLock`].
+///
+/// `before` is called before each step; its error ends the call there, as a crash would.
+pub(super) fn save(
+    dir: &Dir,
+    key: InfoHash,
+    bytes: &[u8],
+    mut before: impl FnMut(Step) -> io::Result<()>,
+) -> io::Result<()> {
+    let (newest, older, temporary) = (newest(key), older(key), format!("{key}.resume.tmp"));
+    before(Step::Write)?;
+    let mut options = private();
+    options.write(true).create(true).truncate(true);
+    let mut file = dir.open_with(&temporary, &options)?.into_std();
+    let written = file.write_all(bytes).and_then(|()| {
+        before(Step::Sync)?;
+        file.sync_all()
+    });
+    if let Err(error) = written {
+        // It may be half of a file on a full disk: its room is given back. When that fails too it is never read anyway.
+        drop(file);
+        let _ = dir.remove_file(&temporary);
+        return Err(error);
+    }
+    before(Step::KeepOld)?;
+    match dir.rename(&newest, dir, &older) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    before(Step::Publish)?;
+    dir.rename(&temporary, dir, &newest)?;
+    before(Step::SyncDir)?;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::DIRECTORY.bits() as i32);
+    dir.open_with(".", &options)?.sync_all()
+}
+
+/// Resume data, the newest first; at most two. What is longer than `limit` or cannot be read is left out: the older
+/// generation is there for that. An error is given only when it leaves nothing.
+pub(super) fn load(dir: &Dir, key: InfoHash, limit: u64) -> Result<Vec<Bytes>, IoFault> {
+    let mut found = Vec::new();
+    let mut fault = None;
+    for name in [newest(key), older(key)] {
+        match read(dir, &name, limit) {
+            Ok(bytes) => found.push(bytes),
+            Err(IoFault::NotFound) => {}
+            Err(other) => fault = fault.or(Some(other)),
+        }
+    }
+    match fault {
+        Some(fault) if found.is_empty() => Err(fault),
+        _ => Ok(found),
+    }
+}
+
+fn read(dir: &Dir, name: &str, limit: u64) -> Result<Bytes, IoFault> {
+    let mut options = private();
+    options.read(true);
+    let file = dir.open_with(name, &options).map_err(|error| io_fault(&error))?;
+    // One byte more than is allowed, to tell "full" from "too long": the length that the system states is not trusted.
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| io_fault(&error))?;
+    if bytes.len() as u64 > limit {
+        return Err(IoFault::TooLarge);
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// Readable by the owner alone (it names what somebody downloads), and never through a link.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    options
+}
+
+fn newest(key: InfoHash) -> String {
+    format!("{key}.resume")
+}
+
+fn older(key: InfoHash) -> String {
+    format!("{key}.resume.1")
+}

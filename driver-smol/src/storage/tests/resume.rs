@@ -1,0 +1,122 @@
+//! Resume data: two generations, whole at every moment, for one process at a time.
+
+use super::super::state::{self, Step};
+use super::*;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+const KEY: InfoHash = InfoHash([0xab; 20]);
+
+fn lab() -> (Lab, PathBuf) {
+    let lab = Lab::new(StorageOptions { max_state: 1_000, ..StorageOptions::default() });
+    let dir = lab.root.parent().unwrap().join("state/parcacik");
+    lab.storage.set_state_dir(&dir).unwrap();
+    (lab, dir)
+}
+
+impl Lab {
+    fn save(&self, bytes: &[u8]) -> Result<JobResult, IoFault> {
+        self.run(Work::Save { key: KEY, bytes: Bytes::copy_from_slice(bytes) })
+    }
+
+    fn load(&self) -> Result<Vec<Vec<u8>>, IoFault> {
+        match self.run(Work::Load { key: KEY })? {
+            JobResult::Loaded(list) => Ok(list.iter().map(|bytes| bytes.to_vec()).collect()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_last_two_generations_are_kept() {
+    let (lab, dir) = lab();
+    assert_eq!(lab.load(), Ok(vec![]));
+    for (saved, loaded) in [("one", &["one"][..]), ("two", &["two", "one"]), ("three", &["three", "two"])] {
+        assert_eq!(lab.save(saved.as_bytes()), Ok(JobResult::Done));
+        assert_eq!(lab.load().unwrap(), loaded.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>());
+    }
+    let hex = "ab".repeat(20);
+    let mut names: Vec<String> =
+        std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, [format!("{hex}.lock"), format!("{hex}.resume"), format!("{hex}.resume.1")]);
+    for name in names {
+        assert_eq!(std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_crash_before_any_step_leaves_a_whole_generation() {
+    for step in [Step::Write, Step::Sync, Step::KeepOld, Step::Publish, Step::SyncDir] {
+        let (lab, path) = lab();
+        let dir = state::open_state_dir(&path).unwrap();
+        lab.save(b"one").unwrap();
+        lab.save(b"two").unwrap();
+        let mut steps = Vec::new();
+        let crashed = state::save(&dir, KEY, b"three", |next| {
+            steps.push(next);
+            if next == step { Err(io::Error::other("crash")) } else { Ok(()) }
+        });
+        assert!(crashed.is_err());
+        assert_eq!(steps.last(), Some(&step));
+        let expect: &[&[u8]] = match step {
+            Step::Write | Step::Sync | Step::KeepOld => &[b"two", b"one"],
+            Step::Publish => &[b"two"],
+            Step::SyncDir => &[b"three", b"two"],
+        };
+        assert_eq!(lab.load().unwrap(), expect, "{step:?}");
+        // And whatever the crash left does not hinder the next one.
+        assert_eq!(lab.save(b"four"), Ok(JobResult::Done));
+        assert_eq!(lab.load().unwrap()[0], b"four");
+    }
+}
+
+#[test]
+fn what_a_crash_left_half_written_is_not_read() {
+    let (lab, dir) = lab();
+    std::fs::write(dir.join(format!("{KEY}.resume.tmp")), "ha").unwrap();
+    assert_eq!(lab.load(), Ok(vec![]));
+    std::fs::write(dir.join(format!("{KEY}.resume.1")), "old").unwrap();
+    assert_eq!(lab.load(), Ok(vec![b"old".to_vec()]));
+}
+
+#[test]
+fn a_generation_that_cannot_be_used_is_left_out() {
+    let (lab, dir) = lab();
+    let newest = dir.join(format!("{KEY}.resume"));
+    std::fs::write(&newest, [0; 1_001]).unwrap();
+    assert_eq!(lab.load(), Err(IoFault::TooLarge));
+    std::fs::write(dir.join(format!("{KEY}.resume.1")), [0; 1_000]).unwrap();
+    assert_eq!(lab.load(), Ok(vec![vec![0; 1_000]]));
+    std::fs::remove_file(&newest).unwrap();
+    symlink("/etc/passwd", &newest).unwrap();
+    assert_eq!(lab.load(), Ok(vec![vec![0; 1_000]]));
+}
+
+#[test]
+fn a_torrent_that_another_has_is_refused_until_it_is_given_back() {
+    let (lab, dir) = lab();
+    let other = Lab::new(StorageOptions { state_dir: Some(dir.clone()), ..StorageOptions::default() });
+    lab.save(b"mine").unwrap();
+    assert_eq!(other.load(), Err(IoFault::Denied));
+    assert_eq!(other.save(b"theirs"), Err(IoFault::Denied));
+    let error = other.storage.lock_state(KEY).unwrap_err();
+    assert!(matches!(error, StateLockError::Held));
+    assert_eq!(error.to_string(), "another parcacik process has this torrent");
+    assert!(matches!(lock_state(&dir, KEY), Err(StateLockError::Held)));
+    assert!(lock_state(&dir, InfoHash([1; 20])).is_ok(), "only that torrent is locked");
+    lab.storage.unlock_state(KEY);
+    assert_eq!(other.load(), Ok(vec![b"mine".to_vec()]));
+    assert_eq!(lab.load(), Err(IoFault::Denied));
+    assert!(other.storage.stop());
+    assert_eq!(lab.load(), Ok(vec![b"mine".to_vec()]));
+}
+
+#[test]
+fn without_a_state_folder_nothing_is_stored() {
+    let lab = Lab::new(StorageOptions::default());
+    assert_eq!(lab.save(b"one"), Ok(JobResult::Done));
+    assert_eq!(lab.load(), Ok(vec![]));
+    assert!(lab.storage.lock_state(KEY).is_ok());
+    assert!(lab.storage.set_state_dir(Path::new("/dev/null/state")).is_err());
+}

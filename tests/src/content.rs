@@ -1,0 +1,79 @@
+//! Torrents whose bytes can be made again at any place.
+
+use bytes::Bytes;
+use parcacik_core::bencode::encode_dict;
+use sha1::{Digest, Sha1};
+
+/// A torrent made up for a test: content by a formula, and the metainfo for it.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The `.torrent` file, with trackers where some were asked for.
+    pub metainfo: Bytes,
+    /// Its v1 info-hash.
+    pub info_hash: [u8; 20],
+    /// Piece length in bytes.
+    pub piece_length: u32,
+}
+
+impl Content {
+    /// One file of `length` bytes, different for each `salt`.
+    pub fn new(name: &str, length: usize, piece_length: u32, salt: u64) -> Content {
+        Content::with_files(name, &[(name, length)], piece_length, salt, &[])
+    }
+
+    /// Files of the given lengths; several make a folder. `trackers`: a tier each.
+    pub fn with_files(name: &str, files: &[(&str, usize)], piece_length: u32, salt: u64, trackers: &[&str]) -> Content {
+        let length: usize = files.iter().map(|(_, length)| length).sum();
+        let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut bytes = Vec::with_capacity(length + 8);
+        while bytes.len() < length {
+            // xorshift: every block differs from every other.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            bytes.extend_from_slice(&state.to_le_bytes());
+        }
+        bytes.truncate(length);
+        let pieces: Vec<u8> = bytes.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
+
+        let info = encode_dict(|info| {
+            if let [(_, only)] = files {
+                info.int("length", *only as i64);
+            } else {
+                info.list("files", |list| {
+                    for (path, length) in files {
+                        list.dict(|file| {
+                            file.int("length", *length as i64).list("path", |elements| {
+                                for element in path.split('/') {
+                                    elements.bytes(element);
+                                }
+                            });
+                        });
+                    }
+                });
+            }
+            info.bytes("name", name).int("piece length", i64::from(piece_length)).bytes("pieces", &pieces);
+        });
+        let file = encode_dict(|file| {
+            if let [first, ..] = trackers {
+                file.bytes("announce", first).list("announce-list", |tiers| {
+                    for tracker in trackers {
+                        tiers.list(|tier| _ = tier.bytes(tracker));
+                    }
+                });
+            }
+            file.raw("info", &info);
+        });
+        Content {
+            name: name.to_owned(),
+            bytes,
+            metainfo: Bytes::from(file),
+            info_hash: Sha1::digest(&info).into(),
+            piece_length,
+        }
+    }
+}
