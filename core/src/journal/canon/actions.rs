@@ -103,10 +103,11 @@ canon_enum!(out Route { 0 = Direct });
 impl Put for Work {
     fn put(&self, to: &mut Encoder<'_>) {
         match self {
-            Work::Open { torrent, root, layout } => {
+            Work::Open { torrent, root, key, layout } => {
                 to.byte(0);
                 torrent.put(to);
                 root.put(to);
+                key.put(to);
                 layout.put(to);
             }
             Work::Release { torrent } => {
@@ -147,16 +148,14 @@ impl Put for Work {
                 to.byte(7);
                 torrent.put(to);
             }
-            Work::Save { key, root, bytes } => {
+            Work::Save { torrent, bytes } => {
                 to.byte(8);
-                key.put(to);
-                root.put(to);
+                torrent.put(to);
                 bytes.put(to);
             }
-            Work::Load { key, root } => {
+            Work::Load { torrent } => {
                 to.byte(9);
-                key.put(to);
-                root.put(to);
+                torrent.put(to);
             }
             Work::Resolve { host } => {
                 to.byte(10);

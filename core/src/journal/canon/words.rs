@@ -91,6 +91,7 @@ canon_enum!(IoFault {
     16 = Cancelled,
     17 = Unsupported,
     18 = Other,
+    19 = Busy,
 });
 
 canon_enum!(out PeerFault {
