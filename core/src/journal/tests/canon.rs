@@ -1,7 +1,7 @@
 //! The canonical encoding: known bytes, there and back, holes, damage.
 
 use super::values::{bytes, event, one_of_each};
-use crate::border::{Action, Actions, Config, Event, InfoHash, JobId, RootId, TcpId, TorrentId, Work};
+use crate::border::{Action, Actions, Config, Event, JobId, TcpId, TorrentId, Work};
 use crate::journal::canon::{
     DecodeError, MAX_HOLES, Problem, decode_config, decode_event, encode_actions, encode_config, encode_event,
     encode_number,
@@ -109,7 +109,7 @@ fn what_is_not_content_counts_byte_for_byte() {
     let send = |byte| acted(vec![Action::Send { tcp: TcpId(1), bytes: vec![byte].into() }]);
     assert_ne!(send(0), send(1));
     let save = |byte| {
-        let work = Work::Save { key: InfoHash([1; 20]), root: RootId(0), bytes: vec![byte].into() };
+        let work = Work::Save { torrent: TorrentId(1), bytes: vec![byte].into() };
         acted(vec![Action::Start { job: JobId(1), work }])
     };
     assert_ne!(save(0), save(1));
@@ -147,7 +147,10 @@ fn what_would_not_have_been_written_is_refused_with_its_place() {
     assert_eq!(wrong(&[0, 0]), DecodeError { offset: 1, problem: Problem::TooLong });
     // A number in a longer form than it needs, and ones that do not fit.
     assert_eq!(wrong(&[1, 0x83, 0x00]), DecodeError { offset: 1, problem: Problem::Number });
-    assert_eq!(wrong(&[[1].as_slice(), &[0xff; 9], &[2]].concat()), DecodeError { offset: 1, problem: Problem::Number });
+    assert_eq!(
+        wrong(&[[1].as_slice(), &[0xff; 9], &[2]].concat()),
+        DecodeError { offset: 1, problem: Problem::Number }
+    );
     assert_eq!(wrong(&[4, 0x80, 0x80, 0x80, 0x80, 0x10, 0]), DecodeError { offset: 1, problem: Problem::Number });
     // A device's name that is not UTF-8.
     let listen = [14, 1, 0, 1, 0, 4, 0, 0, 0, 0, 0, 0, 1, 1, 0xff];

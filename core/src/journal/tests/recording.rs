@@ -3,8 +3,8 @@
 use super::values::{event, fault};
 use crate::border::{Action, Actions, Config, ConfigError, Event, JobId, JobResult, Notice, TcpId, TorrentId, Work};
 use crate::journal::{
-    BEHAVIOUR, CHECKPOINT_EVERY, Digest, FORMAT, Machine, ReadError, ReadProblem, Reader, Record, Recorder, ReplayError,
-    ReplayReport, RunningDigest, Secret, Sink, canon, replay, replay_with, without_secret,
+    BEHAVIOUR, CHECKPOINT_EVERY, Digest, FORMAT, Machine, ReadError, ReadProblem, Reader, Record, Recorder,
+    ReplayError, ReplayReport, RunningDigest, Secret, Sink, canon, replay, replay_with, without_secret,
 };
 use crate::rng::{Rng, Seeds, Stream};
 use crate::time::Time;
@@ -18,6 +18,7 @@ use std::vec::Vec;
 /// Remembers a little of everything it is told, and answers out of that. The second half of each buffer is content to it.
 #[derive(Clone, Debug)]
 struct Toy {
+    now: Time,
     memory: u64,
     chance: Rng,
     /// The event that it answers in another way.
@@ -27,7 +28,7 @@ struct Toy {
 
 impl Toy {
     fn new(_: Config, seeds: Seeds) -> Result<Toy, ConfigError> {
-        Ok(Toy { memory: 0, chance: seeds.secrets(Stream::Session, 0), odd: None, events: 0 })
+        Ok(Toy { now: Time::ZERO, memory: 0, chance: seeds.secrets(Stream::Session, 0), odd: None, events: 0 })
     }
 
     fn odd_at(event: u64) -> impl FnOnce(Config, Seeds) -> Result<Toy, ConfigError> {
@@ -41,7 +42,9 @@ impl Toy {
 
 impl Machine for Toy {
     fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
-        self.remember(now.0);
+        // An earlier time counts as the last, as in a session.
+        self.now = self.now.max(now);
+        self.remember(self.now.0);
         match event {
             Event::Received { bytes, .. } | Event::JobDone { result: Ok(JobResult::Read(bytes)), .. } => {
                 let (head, content) = bytes.split_at(bytes.len() / 2);
@@ -49,8 +52,7 @@ impl Machine for Toy {
                 if !content.is_empty() {
                     out.opaque.push(head.len() as u32..bytes.len() as u32);
                     let bytes = bytes.slice(head.len()..);
-                    let work =
-                        Work::Write { torrent: TorrentId(0), piece: 1, begin: 2, bytes: bytes.clone() };
+                    let work = Work::Write { torrent: TorrentId(0), piece: 1, begin: 2, bytes: bytes.clone() };
                     out.list.push(Action::Start { job: JobId(self.events), work });
                     out.list.push(Action::SendContent {
                         tcp: TcpId(1),
@@ -150,8 +152,10 @@ fn the_header_says_what_the_session_was_made_with() {
 fn content_is_not_in_the_recording_and_does_not_matter() {
     let content = |fill: u8| {
         let bytes: Bytes = [vec![1; 500], vec![fill; 500]].concat().into();
-        vec![(0, Event::Received { tcp: TcpId(1), bytes: bytes.clone() }),
-             (1, Event::JobDone { job: JobId(1), result: Ok(JobResult::Read(bytes)) })]
+        vec![
+            (0, Event::Received { tcp: TcpId(1), bytes: bytes.clone() }),
+            (1, Event::JobDone { job: JobId(1), result: Ok(JobResult::Read(bytes)) }),
+        ]
     };
     let made = record(&content(0xee), Secret::Keep);
     assert_eq!(made.bytes, record(&content(0x11), Secret::Keep).bytes);

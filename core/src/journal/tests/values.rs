@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RootId, SeedGoal,
-    SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RootId,
+    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -13,6 +13,7 @@ use std::boxed::Box;
 use std::net::{IpAddr, SocketAddrV6};
 use std::string::String;
 use std::time::Duration;
+use std::vec;
 use std::vec::Vec;
 
 pub fn bytes() -> impl Strategy<Value = Bytes> {
@@ -37,27 +38,30 @@ fn span() -> impl Strategy<Value = Duration> {
 
 pub fn fault() -> impl Strategy<Value = IoFault> {
     use IoFault as F;
-    proptest::sample::select(&[
-        F::NoSpace,
-        F::NotFound,
-        F::Denied,
-        F::TimedOut,
-        F::Refused,
-        F::Reset,
-        F::Unreachable,
-        F::AddressUnavailable,
-        F::TooManyOpen,
-        F::Device,
-        F::ReadOnly,
-        F::ShortRead,
-        F::Exists,
-        F::Protocol,
-        F::Untrusted,
-        F::TooLarge,
-        F::Cancelled,
-        F::Unsupported,
-        F::Other,
-    ][..])
+    proptest::sample::select(
+        &[
+            F::NoSpace,
+            F::NotFound,
+            F::Denied,
+            F::TimedOut,
+            F::Refused,
+            F::Reset,
+            F::Unreachable,
+            F::AddressUnavailable,
+            F::TooManyOpen,
+            F::Device,
+            F::ReadOnly,
+            F::ShortRead,
+            F::Exists,
+            F::Protocol,
+            F::Untrusted,
+            F::TooLarge,
+            F::Cancelled,
+            F::Unsupported,
+            F::Other,
+            F::Busy,
+        ][..],
+    )
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -105,9 +109,8 @@ fn command() -> impl Strategy<Value = Command> {
 
 fn result() -> impl Strategy<Value = JobResult> {
     let file = (any::<u64>(), any::<i64>()).prop_map(|(length, modified)| FileState { length, modified });
-    let response = (any::<u16>(), option::of(text()), option::of(any::<u32>()), bytes()).prop_map(
-        |(status, location, retry_after, body)| HttpResponse { status, location, retry_after, body },
-    );
+    let response = (any::<u16>(), option::of(text()), option::of(any::<u32>()), bytes())
+        .prop_map(|(status, location, retry_after, body)| HttpResponse { status, location, retry_after, body });
     prop_oneof![
         Just(JobResult::Done),
         bytes().prop_map(JobResult::Read),
@@ -133,16 +136,28 @@ pub fn event() -> impl Strategy<Value = Event> {
         Just(Event::InterfacesChanged),
         (sock(), addr()).prop_map(|(sock, local)| Event::Bound { sock, local }),
         (sock(), fault()).prop_map(|(sock, fault)| Event::BindFailed { sock, fault }),
-        (sock(), tcp(), addr(), addr())
-            .prop_map(|(sock, tcp, local, remote)| Event::Accepted { sock, tcp, local, remote }),
-        (dial(), tcp(), addr(), addr())
-            .prop_map(|(dial, tcp, local, remote)| Event::Connected { dial, tcp, local, remote }),
+        (sock(), tcp(), addr(), addr()).prop_map(|(sock, tcp, local, remote)| Event::Accepted {
+            sock,
+            tcp,
+            local,
+            remote
+        }),
+        (dial(), tcp(), addr(), addr()).prop_map(|(dial, tcp, local, remote)| Event::Connected {
+            dial,
+            tcp,
+            local,
+            remote
+        }),
         (dial(), fault()).prop_map(|(dial, fault)| Event::DialFailed { dial, fault }),
         (tcp(), bytes()).prop_map(|(tcp, bytes)| Event::Received { tcp, bytes }),
         (tcp(), any::<u64>()).prop_map(|(tcp, bytes)| Event::Flushed { tcp, bytes }),
         (tcp(), option::of(fault())).prop_map(|(tcp, fault)| Event::Closed { tcp, fault }),
-        (sock(), addr(), any::<u16>(), bytes())
-            .prop_map(|(sock, from, segment, bytes)| Event::Datagrams { sock, from, segment, bytes }),
+        (sock(), addr(), any::<u16>(), bytes()).prop_map(|(sock, from, segment, bytes)| Event::Datagrams {
+            sock,
+            from,
+            segment,
+            bytes
+        }),
         (job(), bytes()).prop_map(|(job, bytes)| Event::JobData { job, bytes }),
         (job(), result()).prop_map(|(job, result)| Event::JobDone { job, result: Ok(result) }),
         (job(), fault()).prop_map(|(job, fault)| Event::JobDone { job, result: Err(fault) }),
