@@ -167,14 +167,14 @@ pub struct NetworkArgs {
     /// The address to listen on and to connect from; may be repeated [default: every address, ports chosen by the system]
     #[arg(long, value_name = "IP:PORT", value_parser = values::listen)]
     pub listen: Vec<SocketAddr>,
-    /// Stop after so long, with exit code 3 when the job is not done: 90s, 10m
+    /// Stop after so long, with exit code 3: 90s, 10m
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub stop_after: Option<Duration>,
     /// The most connections to peers, over all torrents
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_peers: u32,
     /// Where resume data are kept [default: $XDG_STATE_HOME/parcacik]
-    #[arg(long, value_name = "DIR", env = "PARCACIK_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "PARCACIK_STATE_DIR", hide_env_values = true)]
     pub state_dir: Option<PathBuf>,
 }
 
