@@ -10,12 +10,10 @@ use crate::progress::{Board, State};
 use crate::signals::Interrupt;
 use crate::torrent_file::TorrentFile;
 use crate::values::span;
-use anyhow::bail;
 use async_io::Timer;
 use futures_lite::{FutureExt as _, StreamExt as _};
 use job::{End, Job};
 use parcacik_core::border::{CloseReason, IoFault, Notice, SeedGoal, TorrentId, TorrentState};
-use parcacik_driver_smol::storage::{StateLockError, lock_state};
 use parcacik_driver_smol::{AddOptions, Client, ClientError, NoticeReceiver};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -52,7 +50,7 @@ pub struct Plan {
 /// # Errors
 /// When nothing can be run at all. What happens to a single torrent is told, and makes the outcome [`Outcome::Failed`].
 pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
-    let state_dir = state_dir(&plan, args)?;
+    let state_dir = network::state_dir(args)?;
     let client = network::start(args, &state_dir, None)?;
     let listening: Vec<String> = client.listening().iter().map(|socket| socket.addr.to_string()).collect();
     if !plan.seed_only {
@@ -90,28 +88,6 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         output.say(format_args!("{}: not complete; the same command goes on where it was", job.name()));
     }
     Ok(outcome)
-}
-
-/// The folder for resume data, after seeing that nobody else has one of the torrents.
-///
-/// Seeds keep theirs apart: somebody may well seed from one folder what is being downloaded to another, to try something out.
-fn state_dir(plan: &Plan, args: &NetworkArgs) -> anyhow::Result<PathBuf> {
-    let base = network::state_dir(args)?;
-    let dir = if plan.seed_only { base.join("seed") } else { base };
-    for torrent in &plan.torrents {
-        let (name, verb) = (torrent.metainfo.name(), if plan.seed_only { "seeding" } else { "downloading" });
-        // Given back at once: the client takes it for good.
-        match lock_state(&dir, torrent.metainfo.hashes().best()) {
-            Ok(_) => {}
-            Err(StateLockError::Held) => bail!(
-                "another parcacik is {verb} {name} already; wait for it, or give this one a folder of its own with --state-dir"
-            ),
-            Err(StateLockError::Io(error)) => {
-                bail!("cannot use the state folder {}: {error}; choose another one with --state-dir", dir.display())
-            }
-        }
-    }
-    Ok(dir)
 }
 
 /// What is printed for programs.
@@ -457,8 +433,9 @@ fn storage_fault(fault: IoFault, dir: &Path) -> String {
             )
         }
         IoFault::ReadOnly => format!("{dir} is on a read-only file system; choose another folder with --output"),
-        IoFault::Denied => format!(
-            "permission denied in {dir} (or a link there leads out of it, or another parcacik has just taken this torrent)"
+        IoFault::Denied => format!("permission denied in {dir} (or a link there leads out of it)"),
+        IoFault::Busy => format!(
+            "another parcacik is running this torrent in {dir} already; wait for it, or give this one another folder"
         ),
         IoFault::Exists => {
             format!("something in {dir} that is not a regular file stands where a file belongs; move it away")

@@ -37,7 +37,9 @@ pub enum BitfieldError {
 impl fmt::Display for BitfieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BitfieldError::WrongLength { expected, got } => write!(f, "bitfield of {got} bytes where {expected} are due"),
+            BitfieldError::WrongLength { expected, got } => {
+                write!(f, "bitfield of {got} bytes where {expected} are due")
+            }
             BitfieldError::SpareBits => f.write_str("bitfield with spare bits set"),
         }
     }

@@ -54,7 +54,9 @@ impl Rate {
     /// How long `bytes` take at the present rate; `None` when nothing moves.
     pub fn time_for(&self, now: Time, bytes: u64) -> Option<Duration> {
         let rate = self.per_second(now);
-        (rate > 0).then(|| Duration::from_micros((u128::from(bytes) * 1_000_000 / u128::from(rate)).min(u128::from(u64::MAX)) as u64))
+        (rate > 0).then(|| {
+            Duration::from_micros((u128::from(bytes) * 1_000_000 / u128::from(rate)).min(u128::from(u64::MAX)) as u64)
+        })
     }
 
     fn advance(&mut self, now: Time) {

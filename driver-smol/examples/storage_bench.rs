@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = SafePath::sanitize([&b"bench.bin"[..]]);
     let layout = Arc::new(StorageLayout::new([(path, total, false, false)], piece_length));
     let torrent = TorrentId(0);
-    storage.submit(JobId(0), Work::Open { torrent, root: RootId(0), layout });
+    storage.submit(
+        JobId(0),
+        Work::Open { torrent, root: RootId(0), key: parcacik_core::border::InfoHash([0; 20]), layout },
+    );
     results.recv_blocking()?.1?;
 
     let content =

@@ -1,7 +1,7 @@
 //! BitTorrent for programs: `parcacik-core` acts through this crate, on smol.
 //!
-//! The core decides and does nothing; this crate does what it decides, and decides nothing. It holds sockets and files, hashes, looks up
-//! names, speaks HTTP, and tells the core what came of it.
+//! The core decides and does nothing; this crate does what it decides, and decides nothing. It holds sockets and
+//! files, hashes, looks up names, speaks HTTP, and tells the core what came of it.
 //!
 //! ```no_run
 //! use parcacik_core::border::Notice;
@@ -33,7 +33,8 @@
 //! # }
 //! ```
 //!
-//! Any executor will do, `block_on` too: nothing runs on the caller's. There is no global executor and no runtime to set up.
+//! Any executor will do, `block_on` too: nothing runs on the caller's. There is no global executor and no runtime to
+//! set up.
 //!
 //! # Threads
 //!
@@ -48,31 +49,35 @@
 //! # The way of a block
 //!
 //! ```text
-//! socket -> 64 or 256 KiB chunk of a pool -> Received -> core: a slice of it -> Write -> disk thread: joined, hashed, written
-//! disk thread: one read of many blocks -> core: slices of it -> SendContent -> queue -> one vectored write -> socket
+//! in:   socket -> 64 or 256 KiB chunk of a pool -> Received -> core: a slice of it -> Write
+//!       -> disk thread: joined with its neighbours, hashed, written
+//! out:  disk thread: one read of many blocks -> core: slices of it -> SendContent -> queue
+//!       -> one vectored write -> socket
 //! ```
 //!
-//! No lock and no channel lies between a socket and the core, and a block is not copied between a socket and the disk (but for one that is split over
-//! two chunks). What is read is bounded by credit that the core gives, what is queued to be sent by what it was told has left, and read buffers that wait
-//! for the disk by [`ClientConfig::max_pinned`].
+//! No channel lies between a socket and the core, no lock but that of the buffers (twice a chunk), and a block is not copied between a socket and the disk
+//! (but for one that is split over two chunks). What is read is bounded by credit that the core gives, what is queued
+//! to be sent by what it was told has left, and read buffers that wait for the disk by [`ClientConfig::max_pinned`].
 //!
 //! # Notices
 //!
-//! [`Client::notices`] gives a queue of [`ClientConfig::max_notices`] that the engine never waits for. When it is full, the oldest notice of progress
-//! (`PieceDone`, `Checked`, `PeerConnected`, `PeerClosed`) is dropped, then the oldest report (`PieceFailed`, `PeerBanned`, `TrackerAnswered`, `TrackerFailed`,
-//! `StorageFailed`, `Saved`). Answers to commands, the latest state of a torrent, `Finished`, `Done`, `Removed` and `Stopped` always arrive.
+//! [`Client::notices`] gives a queue of [`ClientConfig::max_notices`] that the engine never waits for. When it is
+//! full, the oldest notice of progress (`PieceDone`, `Checked`, `PeerConnected`, `PeerClosed`) is dropped, then the
+//! oldest report (`PieceFailed`, `PeerBanned`, `TrackerAnswered`, `TrackerFailed`, `StorageFailed`, `Saved`). Answers
+//! to commands, the latest state of a torrent, `Finished`, `Done`, `Removed` and `Stopped` always arrive.
 //! [`NoticeReceiver::dropped`] counts what did not.
 //!
 //! # Ends
 //!
-//! [`Client::shutdown`] tells trackers and saves, within a bound. Dropping a client stops it at once, and waits for nothing. Should the core panic, which is a bug in it,
-//! the thread survives, files are closed in order, the recording is kept, and every call says [`ClientError::Broken`].
+//! [`Client::shutdown`] tells trackers and saves, within a bound. Dropping a client stops it at once, and waits for
+//! nothing. Should the core panic, which is a bug in it, the thread survives, files are closed in order, the recording
+//! is kept, and every call says [`ClientError::Broken`].
 //!
 //! # Parts that stand alone
 //!
 //! [`storage`] (files and hashing by [`Work`](parcacik_core::border::Work)), [`http`] (one GET to one address) and
-//! [`tracker_server`] can be used without a client. An engine runs any [`Machine`] of the core's words, and [`Client::start_with`] takes any
-//! [`DiskService`] and [`HttpService`].
+//! [`tracker_server`] can be used without a client. An engine runs any [`Machine`] of the core's words, and
+//! [`Client::start_with`] takes any [`DiskService`] and [`HttpService`].
 #![deny(missing_docs)]
 
 pub mod client;

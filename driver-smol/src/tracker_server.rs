@@ -1,9 +1,10 @@
 //! A tracker on a real address: the core's [`TrackerServer`] behind HTTP (hyper) and UDP on one port.
 //!
-//! A thread of its own, "parcacik-tracker", owns the machine, both sockets and all connections. What strangers can hold is limited: so many
-//! connections at once ([`TrackerOptions::max_connections`]; more wait in the kernel's queue), each for so long
-//! ([`TrackerOptions::connection_life`]), each request head so large ([`MAX_HEAD`], its target [`MAX_TARGET`]) and so slow ([`TrackerOptions::head_limit`]). Bodies are not read. What the machine itself may
-//! hold is in [`ServerConfig`].
+//! A thread of its own, "parcacik-tracker", owns the machine, both sockets and all connections. What strangers can
+//! hold is limited: so many connections at once ([`TrackerOptions::max_connections`]; more wait in the kernel's
+//! queue), each for so long ([`TrackerOptions::connection_life`]), each request head so large ([`MAX_HEAD`], its
+//! target [`MAX_TARGET`]) and so slow ([`TrackerOptions::head_limit`]). Bodies are not read. What the machine itself
+//! may hold is in [`ServerConfig`].
 
 use crate::client::StartError;
 use crate::clock::Clock;
@@ -187,7 +188,8 @@ impl Tracker {
     }
 }
 
-/// TCP and UDP on one port. Where the system chooses, a port that is free for one may be taken for the other: then the next one is tried.
+/// TCP and UDP on one port. Where the system chooses, a port that is free for one may be taken for the other: then the
+/// next one is tried.
 fn open(addr: SocketAddr) -> io::Result<(Async<TcpListener>, Async<UdpSocket>)> {
     let mut tries = 0;
     loop {

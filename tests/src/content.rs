@@ -38,7 +38,8 @@ impl Content {
             bytes.extend_from_slice(&state.to_le_bytes());
         }
         bytes.truncate(length);
-        let pieces: Vec<u8> = bytes.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
+        let pieces: Vec<u8> =
+            bytes.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
 
         let info = encode_dict(|info| {
             if let [(_, only)] = files {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     layouts: BTreeMap<TorrentId, Arc<StorageLayout>>,
+    keys: BTreeMap<TorrentId, InfoHash>,
     files: BTreeMap<String, File>,
     state: BTreeMap<InfoHash, Vec<Bytes>>,
     clock: i64,
@@ -64,8 +65,9 @@ impl MemoryDisk {
     /// Does one piece of work; `None` when it is not disk work.
     pub fn work(&mut self, work: &Work) -> Option<Result<JobResult, IoFault>> {
         let (kind, result) = match work {
-            Work::Open { torrent, layout, .. } => {
+            Work::Open { torrent, key, layout, .. } => {
                 self.layouts.insert(*torrent, layout.clone());
+                self.keys.insert(*torrent, *key);
                 ("open", Ok(JobResult::Done))
             }
             Work::Release { torrent } => {
@@ -82,13 +84,16 @@ impl MemoryDisk {
             Work::Verify { torrent, piece, length, expect, blocks } => {
                 ("verify", Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks))))
             }
-            Work::Save { key, bytes, .. } => {
-                let copies = self.state.entry(*key).or_default();
+            Work::Save { torrent, bytes } => {
+                let copies = self.keys.get(torrent).map(|key| self.state.entry(*key).or_default())?;
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
                 ("save", Ok(JobResult::Done))
             }
-            Work::Load { key, .. } => ("load", Ok(JobResult::Loaded(self.resume(*key).to_vec()))),
+            Work::Load { torrent } => {
+                let key = *self.keys.get(torrent)?;
+                ("load", Ok(JobResult::Loaded(self.resume(key).to_vec())))
+            }
             _ => return None,
         };
         *self.counts.entry(kind).or_default() += 1;
@@ -164,7 +169,8 @@ impl MemoryDisk {
             return Verdict { matches: false, blocks: Vec::new() };
         };
         let hash: [u8; 20] = Sha1::digest(&bytes).into();
-        let digests = if blocks { bytes.chunks(16 * 1024).map(|block| Sha1::digest(block).into()).collect() } else { Vec::new() };
+        let digests =
+            if blocks { bytes.chunks(16 * 1024).map(|block| Sha1::digest(block).into()).collect() } else { Vec::new() };
         Verdict { matches: *expect == PieceHash::Sha1(hash), blocks: digests }
     }
 }

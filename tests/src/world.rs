@@ -4,8 +4,8 @@ use crate::content::Content;
 use crate::disk::MemoryDisk;
 use bytes::{Bytes, BytesMut};
 use parcacik_core::border::{
-    Action, Actions, AddTorrent, Command, CommandId, Config, DialId, Event, HttpRequest, HttpResponse, InfoHash, IoFault,
-    JobId, JobResult, Notice, RootId, SeedGoal, SocketId, SocketKind, Target, TcpId, TorrentId, Work,
+    Action, Actions, AddTorrent, Command, CommandId, Config, DialId, Event, HttpRequest, HttpResponse, InfoHash,
+    IoFault, JobId, JobResult, Notice, RootId, SeedGoal, SocketId, SocketKind, Target, TcpId, TorrentId, Work,
 };
 use parcacik_core::rng::{Rng, Seeds, Stream};
 use parcacik_core::session::Session;
@@ -427,7 +427,10 @@ impl World {
                     .filter_map(|id| {
                         let view = node.session.view(id)?;
                         let peers = node.session.torrent(id)?.peer_list(self.now);
-                        Some(format!("{:?} {:?} missing {} peers {peers:?}", view.state, view.pieces, view.missing_bytes))
+                        Some(format!(
+                            "{:?} {:?} missing {} peers {peers:?}",
+                            view.state, view.pieces, view.missing_bytes
+                        ))
                     })
                     .collect();
                 format!("node {number}: {torrents:?} deadline {:?}", node.session.deadline())
@@ -560,9 +563,8 @@ impl World {
     }
 
     fn answer_dial(&mut self, node: NodeId, dial: DialId, to: SocketAddr, from_port: u16) {
-        let listening = self.nodes.iter().position(|other| {
-            other.alive && other.sockets.values().any(|&addr| addr == to)
-        });
+        let listening =
+            self.nodes.iter().position(|other| other.alive && other.sockets.values().any(|&addr| addr == to));
         let Some(other) = listening.map(NodeId) else {
             return self.tell(node, Event::DialFailed { dial, fault: IoFault::Refused });
         };

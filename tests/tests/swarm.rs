@@ -91,7 +91,13 @@ fn a_crash_at_any_time_loses_nothing_that_was_claimed() {
         world.run_for(Duration::from_millis(50));
         world.restart(leech);
         world.download(leech, &content, &[at]);
-        world.run_until(|world| world.view(leech, &content).is_some_and(|v| v.state == TorrentState::Downloading || v.missing_bytes == 0)).unwrap_or_else(|stuck| panic!("{stuck}"));
+        world
+            .run_until(|world| {
+                world
+                    .view(leech, &content)
+                    .is_some_and(|v| v.state == TorrentState::Downloading || v.missing_bytes == 0)
+            })
+            .unwrap_or_else(|stuck| panic!("{stuck}"));
         last = world.view(leech, &content).unwrap().pieces.count();
     }
     assert!(last > 0);
@@ -255,7 +261,8 @@ fn content_is_never_looked_at() {
             assert_eq!((before, &entry.notices), (after, notices), "call {index}: {:?}", entry.event);
         }
     }
-    let holes: u64 = world.log(leech).iter().flat_map(|entry| &entry.opaque).map(|range| u64::from(range.end - range.start)).sum();
+    let holes: u64 =
+        world.log(leech).iter().flat_map(|entry| &entry.opaque).map(|range| u64::from(range.end - range.start)).sum();
     assert!(holes >= 500_000, "all content was declared: {holes}");
 }
 
@@ -265,7 +272,9 @@ fn any_split_of_the_stream_downloads_the_same() {
     for split in [Split::AtMost(1), Split::Random(17), Split::AtMost(16_397), Split::Whole] {
         let limits = Limits { split, ..Limits::default() };
         let (mut world, _, leech) = pair(World::with(11, limits, Config::default()), &content);
-        world.run_until(|world| world.is_finished(leech, &content)).unwrap_or_else(|stuck| panic!("{split:?}: {stuck}"));
+        world
+            .run_until(|world| world.is_finished(leech, &content))
+            .unwrap_or_else(|stuck| panic!("{split:?}: {stuck}"));
         assert!(world.has_all(leech, &content));
     }
 }

@@ -32,6 +32,8 @@ pub enum IoFault {
     ShortRead,
     /// A file stands in the way: it is not ours, or not a regular file.
     Exists,
+    /// Another process has it.
+    Busy,
     /// The answer does not follow its protocol (HTTP, TLS).
     Protocol,
     /// The certificate or host name could not be verified.
@@ -62,6 +64,7 @@ impl fmt::Display for IoFault {
             IoFault::ReadOnly => "read-only file system",
             IoFault::ShortRead => "the file is shorter than it should be",
             IoFault::Exists => "a file that is not ours is in the way",
+            IoFault::Busy => "in use by another process",
             IoFault::Protocol => "the answer breaks its protocol",
             IoFault::Untrusted => "the certificate cannot be trusted",
             IoFault::TooLarge => "the answer is too large",

@@ -19,6 +19,8 @@ pub enum Work {
         torrent: TorrentId,
         /// The folder it is stored under.
         root: RootId,
+        /// The name of its resume data; the same torrent under another folder has its own.
+        key: InfoHash,
         /// Its files.
         layout: Arc<StorageLayout>,
     },
@@ -82,18 +84,14 @@ pub enum Work {
     /// Store resume data, whole or not at all: temporary file, sync, rename, sync of the folder. The one before is kept beside it. Ends with [`JobResult::Done`].
     Save {
         /// Whose.
-        key: InfoHash,
-        /// The folder that the torrent is stored under: the same torrent elsewhere has resume data of its own.
-        root: RootId,
+        torrent: TorrentId,
         /// What.
         bytes: Bytes,
     },
-    /// Fetch resume data. Ends with [`JobResult::Loaded`], or `Denied` when another process runs the torrent.
+    /// Fetch resume data. Ends with [`JobResult::Loaded`], or `Busy` when another process runs the torrent.
     Load {
         /// Whose.
-        key: InfoHash,
-        /// The folder that the torrent is stored under.
-        root: RootId,
+        torrent: TorrentId,
     },
     /// Look up a host's addresses. Ends with [`JobResult::Resolved`].
     Resolve {

@@ -196,14 +196,7 @@ impl Session {
 
     /// Calls one of the session's own machines.
     fn with_cx<R>(&mut self, out: &mut Actions, call: impl FnOnce(&mut SessionParts, &mut Cx) -> R) -> R {
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: 0,
-        };
+        let mut cx = Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: 0 };
         let mut parts = SessionParts { sockets: &mut self.sockets, acceptor: &mut self.acceptor };
         call(&mut parts, &mut cx)
     }
@@ -217,14 +210,8 @@ impl Session {
     ) -> Option<R> {
         let id = id?;
         let torrent = self.torrents.get_mut(&id)?;
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: id.0 + 1,
-        };
+        let mut cx =
+            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
         let result = call(torrent, &mut cx, &mut self.shared);
         // The indexes follow.
         let deadline = torrent.deadline(&cx);
@@ -384,14 +371,8 @@ impl Session {
             self.names.insert(name, id);
         }
         out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: id.0 + 1,
-        };
+        let mut cx =
+            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.with_torrent(Some(id), out, |_, _, _| ());

@@ -261,7 +261,7 @@ impl Torrent {
                         pieces: claims.pieces,
                         files: claims.files,
                     };
-                    let work = Work::Save { key: self.info_hash(), root: self.root, bytes: Bytes::from(data.emit()) };
+                    let work = Work::Save { torrent: self.id, bytes: Bytes::from(data.emit()) };
                     self.start(cx, work, Purpose::Save { pieces });
                 }
                 PersistOrder::Reverify(pieces) => {

@@ -44,11 +44,11 @@ mod swarm;
 mod trackers;
 mod view;
 
-use crate::border::{
-    AddTorrent, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, RootId, SeedGoal,
-    StorageLayout, TorrentId, TorrentState, Work,
-};
 use crate::bitfield::Bitfield;
+use crate::border::{
+    AddTorrent, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, SeedGoal, StorageLayout,
+    TorrentId, TorrentState, Work,
+};
 use crate::cx::Cx;
 use crate::metainfo::{Geometry, Metainfo, PieceHashes};
 use crate::peer::{PeerConn, PeerFacts};
@@ -94,7 +94,12 @@ enum Phase {
     /// Stopped by a fault that does not heal by itself.
     Failed(IoFault),
     /// Finishing.
-    Stopping { until: Time },
+    Stopping {
+        /// When it is over whether it is done or not.
+        until: Time,
+        /// Whether what ended after stopping began has been made durable too.
+        flushed: bool,
+    },
     /// Finished.
     Stopped,
 }
@@ -119,7 +124,6 @@ pub struct Torrent {
     id: TorrentId,
     facts: Facts,
     peer_id: PeerId,
-    root: RootId,
     goal: SeedGoal,
     overwrite: bool,
     recheck: bool,
@@ -185,8 +189,11 @@ impl Torrent {
             tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
             tiers.extend(meta.trackers().iter().cloned());
         }
-        let (announcer, refused) =
-            Announcer::new(tiers, cx.seeds.decisions(Stream::Announcer, number), cx.seeds.secrets(Stream::Announcer, number));
+        let (announcer, refused) = Announcer::new(
+            tiers,
+            cx.seeds.decisions(Stream::Announcer, number),
+            cx.seeds.secrets(Stream::Announcer, number),
+        );
         for (url, why) in refused {
             cx.out.notices.push(Notice::TrackerFailed { torrent: id, url, why: why.to_string(), retry: None });
         }
@@ -201,7 +208,6 @@ impl Torrent {
         let mut torrent = Torrent {
             id,
             peer_id,
-            root: add.root,
             goal: add.goal,
             overwrite: add.overwrite,
             recheck: add.recheck,
@@ -241,9 +247,10 @@ impl Torrent {
             udp_key: None,
             facts,
         };
-        let open = Work::Open { torrent: id, root: add.root, layout: torrent.facts.layout.clone() };
+        let (key, layout) = (torrent.info_hash(), torrent.facts.layout.clone());
+        let open = Work::Open { torrent: id, root: add.root, key, layout };
         torrent.start(cx, open, Purpose::Open);
-        torrent.start(cx, Work::Load { key: torrent.info_hash(), root: add.root }, Purpose::Load);
+        torrent.start(cx, Work::Load { torrent: id }, Purpose::Load);
         torrent.tell_state(cx);
         torrent.add_peers(cx, &add.peers, true);
         torrent
@@ -268,7 +275,7 @@ impl Torrent {
     pub(crate) fn deadline(&self, cx: &Cx) -> Option<Time> {
         let running = matches!(self.phase, Phase::Running);
         let stopping = match self.phase {
-            Phase::Stopping { until } => Some(until),
+            Phase::Stopping { until, .. } => Some(until),
             _ => None,
         };
         let active = running || stopping.is_some();
@@ -304,7 +311,7 @@ impl Torrent {
             self.refill = true;
         }
         self.settle(cx, shared);
-        if let Phase::Stopping { until } = self.phase
+        if let Phase::Stopping { until, .. } = self.phase
             && until <= cx.now
         {
             self.stopped(cx);

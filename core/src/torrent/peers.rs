@@ -262,7 +262,12 @@ impl Torrent {
         let was_end_game = self.picker.end_game();
         let mut blocks = core::mem::take(&mut self.scratch);
         blocks.clear();
-        let ask = PickAsk { count: room, only, fast: self.is_fast(conn.download_rate().per_second(cx.now)), suggested: conn.suggested() };
+        let ask = PickAsk {
+            count: room,
+            only,
+            fast: self.is_fast(conn.download_rate().per_second(cx.now)),
+            suggested: conn.suggested(),
+        };
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
         if (blocks.len() as u32) < room {
             self.hungry.insert(key);
@@ -309,8 +314,7 @@ impl Torrent {
             }
             let Some(run) = peer.conn.next_read(READ_RUN) else { return };
             shared.read_ahead += u64::from(run.length);
-            let work =
-                Work::Read { torrent: self.id, piece: run.piece.get(), begin: run.begin, length: run.length };
+            let work = Work::Read { torrent: self.id, piece: run.piece.get(), begin: run.begin, length: run.length };
             self.start(cx, work, Purpose::Upload { peer: key, run });
         }
     }

@@ -137,11 +137,7 @@ impl Torrent {
                     startup.queue.extend(doubted.into_iter().filter_map(|number| self.facts.geometry.piece(number)));
                 }
                 if startup.done.is_multiple_of(TELL_EVERY) || startup.done == startup.total {
-                    cx.out.notices.push(Notice::Checked {
-                        torrent: self.id,
-                        done: startup.done,
-                        total: startup.total,
-                    });
+                    cx.out.notices.push(Notice::Checked { torrent: self.id, done: startup.done, total: startup.total });
                 }
                 self.check_more(cx, shared);
             }

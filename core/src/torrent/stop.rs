@@ -52,13 +52,12 @@ impl Torrent {
     /// Begins to stop. [`Torrent::is_stopped`] turns true within
     /// [`SessionConfig::shutdown_limit`](crate::border::SessionConfig::shutdown_limit).
     pub(crate) fn stop(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let until = cx.now + cx.config.session.shutdown_limit;
         match self.phase {
             Phase::Stopping { .. } | Phase::Stopped => return,
-            Phase::Starting(_) | Phase::Failed(_) => {
-                self.phase = Phase::Stopping { until: cx.now + cx.config.session.shutdown_limit };
-            }
+            Phase::Starting(_) | Phase::Failed(_) => self.phase = Phase::Stopping { until, flushed: true },
             Phase::Running => {
-                self.phase = Phase::Stopping { until: cx.now + cx.config.session.shutdown_limit };
+                self.phase = Phase::Stopping { until, flushed: false };
                 self.announce_stop(cx, shared);
                 self.persist.flush(cx.now);
             }
@@ -79,6 +78,16 @@ impl Torrent {
         }
         // Files are closed when nothing uses them any more; trackers may take longer.
         let disk_idle = !self.jobs.any(|purpose| !matches!(purpose, Purpose::Resolve { .. }));
+        if let Phase::Stopping { flushed: flushed @ false, .. } = &mut self.phase
+            && disk_idle
+        {
+            // Pieces that were verified while the first sync ran are not in it. Once more only: a disk that fails is not
+            // asked over and over.
+            *flushed = true;
+            self.persist.flush(cx.now);
+            self.persist_orders(cx);
+            return self.stop_step(cx);
+        }
         if disk_idle && self.persist.is_clean() && self.announcer.is_stopped() && self.peers.is_empty() {
             self.start(cx, Work::Release { torrent: self.id }, Purpose::Release);
         }

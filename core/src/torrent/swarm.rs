@@ -37,13 +37,7 @@ impl Torrent {
         self.candidates.add(cx.now, &cx.config.candidates, addr, source);
     }
 
-    pub(super) fn resolved(
-        &mut self,
-        cx: &mut Cx,
-        port: u16,
-        from_user: bool,
-        result: Result<JobResult, IoFault>,
-    ) {
+    pub(super) fn resolved(&mut self, cx: &mut Cx, port: u16, from_user: bool, result: Result<JobResult, IoFault>) {
         if let Ok(JobResult::Resolved(addresses)) = result
             && let Some(&first) = addresses.first()
         {
@@ -77,13 +71,7 @@ impl Torrent {
     }
 
     /// A dial succeeded. The new connection, or `None` when it is not wanted any more.
-    pub(crate) fn dialled(
-        &mut self,
-        cx: &mut Cx,
-        shared: &mut Shared,
-        dial: DialId,
-        tcp: TcpId,
-    ) -> Option<PeerKey> {
+    pub(crate) fn dialled(&mut self, cx: &mut Cx, shared: &mut Shared, dial: DialId, tcp: TcpId) -> Option<PeerKey> {
         let known = self.dials.remove(&dial);
         if known.is_some() {
             shared.half_open = shared.half_open.saturating_sub(1);

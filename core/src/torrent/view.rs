@@ -69,7 +69,8 @@ impl Torrent {
             upload_rate: self.uploaded.per_second(now),
             eta: if missing == 0 { None } else { self.downloaded.time_for(now, missing) },
             peers: self.ready_peers,
-            seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count() as u32,
+            seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count()
+                as u32,
             known_peers: self.candidates.counts().known as u32,
             age: now.since(self.started_at),
         }

@@ -1,7 +1,7 @@
 //! The first 68 bytes of a connection.
 //!
 //! BEP 3: "The handshake starts with character ninteen (decimal) followed by the string 'BitTorrent protocol'. [...] After
-//! the fixed headers come eight reserved bytes [...] next comes the 20 byte sha1 hash of the bencoded form of the info
+//! the fixed headers come eight reserved bytes [...] Next comes the 20 byte sha1 hash of the bencoded form of the info
 //! value [...] After the download hash comes the 20-byte peer id".
 
 use crate::border::{InfoHash, PeerId};

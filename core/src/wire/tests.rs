@@ -204,6 +204,9 @@ fn a_length_above_the_limit_is_refused_before_anything_is_kept() {
     let mut framer = Framer::new(MAX);
     framer.feed(Bytes::from_static(&[0xff, 0xff, 0xff, 0xff]), 0);
     assert_eq!(framer.next(&mut Vec::new()), Err(WireError::TooLong { length: u32::MAX }));
+    let mut framer = Framer::new(MAX);
+    framer.feed(Bytes::copy_from_slice(&(MAX + 1).to_be_bytes()), 0);
+    assert_eq!(framer.next(&mut Vec::new()), Err(WireError::TooLong { length: MAX + 1 }));
     // At the limit it is taken, and nothing is said until it is there.
     let mut framer = Framer::new(MAX);
     framer.feed(Bytes::copy_from_slice(&MAX.to_be_bytes()), 0);

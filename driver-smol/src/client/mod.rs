@@ -114,7 +114,8 @@ impl<M: Machine> Client<M> {
     /// Adds a torrent and starts it. The folder is made if it does not exist.
     ///
     /// # Errors
-    /// [`AddError::Folder`] when the folder cannot be made or opened, [`AddError::Refused`] when the session does not take the torrent.
+    /// [`AddError::Folder`] when the folder cannot be made or opened, [`AddError::Refused`] when the session does not
+    /// take the torrent.
     pub async fn add(&self, options: AddOptions) -> Result<TorrentId, AddError> {
         let root = self.root(&options.dir).await?;
         let command = Command::Add(Box::new(AddTorrent {
@@ -134,7 +135,8 @@ impl<M: Machine> Client<M> {
         }
     }
 
-    /// Tells a torrent of peers; names are resolved. One that does not exist is not an error here: it is told as a notice.
+    /// Tells a torrent of peers; names are resolved. One that does not exist is not an error here: it is told as a
+    /// notice.
     ///
     /// # Errors
     /// [`ClientError`] when the client has ended.
@@ -153,8 +155,8 @@ impl<M: Machine> Client<M> {
         }
     }
 
-    /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and should copy out what it
-    /// needs. A panic in it comes back to the caller.
+    /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and
+    /// should copy out what it needs. A panic in it comes back to the caller.
     ///
     /// # Errors
     /// [`ClientError`] when the client has ended.
@@ -174,8 +176,8 @@ impl<M: Machine> Client<M> {
     }
 
     /// Stops in order: trackers are told, resume data saved, connections closed. Ends within the session's
-    /// [`shutdown_limit`](parcacik_core::border::SessionConfig::shutdown_limit) and a second, and then what the disk needs to end
-    /// what it was given.
+    /// [`shutdown_limit`](parcacik_core::border::SessionConfig::shutdown_limit) and a second, and then what the disk
+    /// needs to end what it was given.
     ///
     /// # Errors
     /// [`ClientError::TimedOut`] when the session was not done in time and was stopped regardless;

@@ -10,13 +10,15 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// What a client is made with. `ClientConfig::default()` listens on IPv4 and IPv6, on ports that the system chooses, and keeps no state.
+/// What a client is made with. `ClientConfig::default()` listens on IPv4 and IPv6, on ports that the system chooses,
+/// and keeps no state.
 pub struct ClientConfig {
     /// The session's own configuration.
     pub core: Config,
     /// Where resume data lie; made if it does not exist. `None`: nothing is kept, and every start checks every piece.
     pub state_dir: Option<PathBuf>,
-    /// The addresses to listen on, TCP and UDP on the same port; port 0 lets the system choose. Dials leave from these addresses.
+    /// The addresses to listen on, TCP and UDP on the same port; port 0 lets the system choose. Dials leave from these
+    /// addresses.
     pub listen: Vec<SocketAddr>,
     /// Threads, descriptors and buffers of the disk. Its `state_dir` is overridden by the one above.
     pub storage: StorageOptions,
@@ -28,8 +30,8 @@ pub struct ClientConfig {
     pub seeds: Option<Seeds>,
     /// Who sees every event and action.
     pub recorder: Option<Box<dyn Recorder>>,
-    /// The most bytes of read buffers that may wait for the disk at once; above it, what is read is copied. 16 MiB: what the session may have
-    /// in its queue to the disk.
+    /// The most bytes of read buffers that may wait for the disk at once; above it, what is read is copied. 16 MiB:
+    /// what the session may have in its queue to the disk.
     pub max_pinned: usize,
     /// The most notices that wait for one receiver, 4096: some seconds of a fast download of small pieces.
     pub max_notices: usize,

@@ -28,7 +28,8 @@ impl Machine for Session {
 }
 
 impl Client<Session> {
-    /// Starts a session on a thread of its own, with our own disk and HTTP on theirs. Blocks for the moment that opening sockets takes.
+    /// Starts a session on a thread of its own, with our own disk and HTTP on theirs. Blocks for the moment that
+    /// opening sockets takes.
     ///
     /// # Errors
     /// [`StartError`] says what could not be had; nothing runs then.
@@ -44,7 +45,8 @@ impl Client<Session> {
         Client::start_with(config, Services { disk, answers, http: Box::new(http) })
     }
 
-    /// Starts a session whose files and HTTP are done by somebody else. Blocks for the moment that opening sockets takes.
+    /// Starts a session whose files and HTTP are done by somebody else. Blocks for the moment that opening sockets
+    /// takes.
     ///
     /// # Errors
     /// As [`Client::start`].

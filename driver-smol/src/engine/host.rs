@@ -8,13 +8,13 @@ use std::rc::{Rc, Weak};
 
 /// Takes events to the machine.
 pub(crate) trait Sink {
-    /// Hands in an event. Its actions are done before this returns, unless the machine is busy with another event or has had a long
-    /// turn: then it is queued.
+    /// Hands in an event. Its actions are done before this returns, unless the machine is busy with another event or
+    /// has had a long turn: then it is queued.
     fn event(&self, event: Event);
 }
 
-/// The executor and the sink. Tasks hold this and are held by the executor, so both links back are weak: when the engine's
-/// thread lets go of the executor, every task goes with its sockets.
+/// The executor and the sink. Tasks hold this and are held by the executor, so both links back are weak: when the
+/// engine's thread lets go of the executor, every task goes with its sockets.
 pub(crate) struct Host {
     executor: Weak<LocalExecutor<'static>>,
     sink: RefCell<Option<Weak<dyn Sink>>>,

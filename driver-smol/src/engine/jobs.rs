@@ -32,7 +32,8 @@ pub type Answer = (JobId, Result<JobResult, IoFault>);
 
 /// Does work on files. Its answers come by a channel, exactly one for each job.
 pub trait DiskService: Send + Sync {
-    /// Opens a folder that torrents may be stored under, making it if need be. May block: it is not called on the engine's thread.
+    /// Opens a folder that torrents may be stored under, making it if need be. May block: it is not called on the
+    /// engine's thread.
     ///
     /// # Errors
     /// Whatever the operating system has against it.

@@ -11,13 +11,13 @@
 //!           recorder             notices           actions, in order: Net, Jobs
 //! ```
 //!
-//! An event goes from the task that sees it straight into the machine, by a function call; its actions are done before the call returns.
-//! What an action answers at once (a `Bind`, say) is queued and handled after it: nothing recurses. A turn is bounded
-//! ([`TURN`]); what is left is handled by the main task when the others have run.
+//! An event goes from the task that sees it straight into the machine, by a function call; its actions are done before
+//! the call returns. What an action answers at once (a `Bind`, say) is queued and handled after it: nothing recurses.
+//! A turn is bounded ([`TURN`]); what is left is handled by the main task when the others have run.
 //!
-//! **When the machine panics**, which only its own broken invariant can bring about, the thread survives: it stops using the machine, closes
-//! everything, lets the disk end its work and the recorder store what it has, and the application is told
-//! ([`ClientError::Broken`](crate::ClientError::Broken)).
+//! **When the machine panics**, which only its own broken invariant can bring about, the thread survives: it stops
+//! using the machine, closes everything, lets the disk end its work and the recorder store what it has, and the
+//! application is told ([`ClientError::Broken`](crate::ClientError::Broken)).
 
 pub(crate) mod host;
 pub(crate) mod jobs;
@@ -248,8 +248,9 @@ impl<M: Machine> Engine<M> {
     }
 
     fn notice(&self, notice: Notice) {
+        // In this order, so that who was answered and asks for notices then gets none of before.
+        self.hub.tell(notice.clone());
         self.replies.borrow_mut().answer(&notice);
-        self.hub.tell(notice);
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<End> {
@@ -271,7 +272,8 @@ impl<M: Machine> Engine<M> {
             let due = self.core.borrow().machine.deadline().is_some_and(|deadline| deadline <= self.clock.now());
             if due {
                 self.event(Event::Tick);
-                // One tick a poll: a machine whose deadline does not move on must not keep the other tasks from running.
+                // One tick a poll: a machine whose deadline does not move on must not keep the other tasks from
+                // running.
                 self.wake();
                 break;
             }
@@ -283,8 +285,8 @@ impl<M: Machine> Engine<M> {
         }
     }
 
-    /// Sees to it that the timer goes off when the machine's deadline comes. It is moved only when that has come nearer: one that goes off
-    /// too early costs less than moving it with every event.
+    /// Sees to it that the timer goes off when the machine's deadline comes. It is moved only when that has come
+    /// nearer: one that goes off too early costs less than moving it with every event.
     fn set_alarm(&self) {
         let Some(deadline) = self.core.borrow().machine.deadline() else { return };
         let mut alarm = self.alarm.borrow_mut();

@@ -1,13 +1,14 @@
 //! Notices on their way to the application, in bounded queues.
 //!
-//! Each [`NoticeReceiver`] has a queue of its own and sees what is told from its making on. The engine never waits for a
-//! receiver. When a queue is full, what is least missed goes first:
+//! Each [`NoticeReceiver`] has a queue of its own and sees what is told from its making on. The engine never waits for
+//! a receiver. When a queue is full, what is least missed goes first:
 //!
 //! 1. the oldest notice of mere progress: `PieceDone`, `Checked`, `PeerConnected`, `PeerClosed`;
-//! 2. where there is none, the oldest report that comes again and again: `PieceFailed`, `PeerBanned`, `TrackerAnswered`,
-//!    `TrackerFailed`, `StorageFailed`, `Saved`;
+//! 2. where there is none, the oldest report that comes again and again: `PieceFailed`, `PeerBanned`,
+//!    `TrackerAnswered`, `TrackerFailed`, `StorageFailed`, `Saved`;
 //! 3. of what is left, only a `State` that a later `State` of the same torrent has made untrue. Answers to commands,
-//!    the latest state, `Finished`, `Done`, `Removed` and `Stopped` are never dropped: of those there are as many as torrents and commands.
+//!    the latest state, `Finished`, `Done`, `Removed` and `Stopped` are never dropped: of those there are as many as
+//!    torrents and commands.
 //!
 //! [`NoticeReceiver::dropped`] counts what was dropped.
 

@@ -1,7 +1,8 @@
 //! Sockets: everything that the engine does with the network, and nothing that it decides.
 //!
-//! [`Net`] holds a table each of sockets, dials and streams, and does the core's actions on them. What happens on them is told
-//! to the core from the task that sees it: there is no lock and no channel in between, all of this lives on one thread.
+//! [`Net`] holds a table each of sockets, dials and streams, and does the core's actions on them. What happens on them
+//! is told to the core from the task that sees it: there is no lock and no channel in between, all of this lives on
+//! one thread.
 
 pub(crate) mod pool;
 pub(crate) mod resolve;
@@ -30,13 +31,15 @@ use std::rc::Rc;
 use std::time::Duration;
 use tcp::Stream;
 
-/// The longest that a dial may take here. The core gives up much earlier; this only keeps a dial that it forgot from staying for ever.
+/// The longest that a dial may take here. The core gives up much earlier; this only keeps a dial that it forgot from
+/// staying for ever.
 const DIAL_LIMIT: Duration = Duration::from_secs(30);
 /// How many addresses of a name are tried.
 const DIAL_ADDRESSES: usize = 4;
 /// Streams that are accepted in one turn.
 const ACCEPT_TURN: u32 = 16;
-/// How long to wait before accepting again when it failed: out of descriptors, most likely, which takes a while to pass.
+/// How long to wait before accepting again when it failed: out of descriptors, most likely, which takes a while to
+/// pass.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The network of one engine.

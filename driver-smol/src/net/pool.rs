@@ -1,15 +1,17 @@
 //! The buffers that streams are read into.
 //!
-//! A chunk that was read is handed to the core as [`Bytes`] without copying: a block of content is a slice of it, all the way
-//! to the disk. The buffer comes back when the last slice is dropped, on whatever thread that happens; so the list of
-//! free buffers is behind a lock, taken twice for each chunk (not for each block) and never for long.
+//! A chunk that was read is handed to the core as [`Bytes`] without copying: a block of content is a slice of it, all
+//! the way to the disk. The buffer comes back when the last slice is dropped, on whatever thread that happens; so the
+//! list of free buffers is behind a lock, taken twice for each chunk (not for each block) and never for long.
 //!
 //! Two rules keep memory bounded, whatever the core holds on to:
-//! - a buffer that was filled to less than a quarter is not handed out: its bytes are copied, so that 17 bytes do not pin 64 KiB;
-//! - once the buffers that are out there come to [`Pool::limit`], everything is copied, out of one buffer of the small size.
+//! - a buffer that was filled to less than a quarter is not handed out: its bytes are copied, so that 17 bytes do not
+//!   pin 64 KiB;
+//! - once the buffers that are out there come to the pool's limit, everything is copied, out of one buffer of the small
+//!   size.
 //!
-//! Buffers are made of zeros once and keep what they held: memory that lives on is what makes reading cheap, fresh pages
-//! are what makes it dear.
+//! Buffers are made of zeros once and keep what they held: memory that lives on is what makes reading cheap, fresh
+//! pages are what makes it dear.
 
 use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) const SMALL: usize = 64 << 10;
 /// What is read at once from a stream that fills a small buffer, in bytes.
 pub(crate) const LARGE: usize = 256 << 10;
-/// How many free buffers of each size are kept: 2 MiB of large ones and as many small ones as a turn of many peers uses.
+/// How many free buffers of each size are kept: 2 MiB of large ones and as many small ones as a turn of many peers
+/// uses.
 const KEEP: usize = 8;
 
 /// A bounded store of read buffers. Cheap to clone.

@@ -1,8 +1,8 @@
 //! Host names, by the operating system's resolver.
 //!
 //! `getaddrinfo` blocks, for half a minute if a name server is silent, and cannot be stopped. It runs on the threads of
-//! `blocking`, at most [`AT_ONCE`] at a time: a place is given back when the *lookup* ends, not when its caller has stopped waiting, so
-//! that silent name servers cannot fill the machine with threads.
+//! `blocking`, at most [`AT_ONCE`] at a time: a place is given back when the *lookup* ends, not when its caller has
+//! stopped waiting, so that silent name servers cannot fill the machine with threads.
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
@@ -41,8 +41,8 @@ impl Resolver {
         Resolver { take, give }
     }
 
-    /// The addresses of `host`, in the order to try them: at least one, at most [`MAX_ADDRESSES`]. An address in text, an
-    /// IPv6 one also in brackets, is its own answer.
+    /// The addresses of `host`, in the order to try them: at least one, at most [`MAX_ADDRESSES`]. An address in text,
+    /// an IPv6 one also in brackets, is its own answer.
     pub(crate) async fn resolve(&self, host: String) -> Result<Vec<IpAddr>, IoFault> {
         let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&host);
         if let Ok(ip) = bare.parse::<IpAddr>() {

@@ -8,17 +8,17 @@
 //!                                            Flushed
 //! ```
 //!
-//! **Reading.** Nothing is read without credit, so a peer that sends faster than the core takes is held back by TCP itself. One `read`
-//! asks for what credit allows, up to 64 KiB, or 256 KiB while the peer fills that; a short read means that the socket is dry, so the next
-//! thing is to wait, not to try (each attempt in vain costs a system call). The end of a stream is noticed by reading:
-//! a stream without credit does not notice it.
+//! **Reading.** Nothing is read without credit, so a peer that sends faster than the core takes is held back by TCP
+//! itself. One `read` asks for what credit allows, up to 64 KiB, or 256 KiB while the peer fills that; a short read
+//! means that the socket is dry, so the next thing is to wait, not to try (each attempt in vain costs a system call).
+//! The end of a stream is noticed by reading: a stream without credit does not notice it.
 //!
-//! **Writing.** What the core sends is queued as it is and written up to 64 slices in a call: headers and blocks of many messages leave
-//! together, uncopied. The core bounds the queue, by what `Flushed` has told it.
+//! **Writing.** What the core sends is queued as it is and written up to 64 slices in a call: headers and blocks of
+//! many messages leave together, uncopied. The core bounds the queue, by what `Flushed` has told it.
 //!
-//! **Closing.** At once (what is queued is lost), or with a flush: the queue is written, our side is ended, and what the other
-//! side still says is read and thrown away until it ends too, since closing with unread bytes would reset the connection and may destroy what
-//! was just sent. All that for at most [`LINGER`].
+//! **Closing.** At once (what is queued is lost), or with a flush: the queue is written, our side is ended, and what
+//! the other side still says is read and thrown away until it ends too, since closing with unread bytes would reset
+//! the connection and may destroy what was just sent. All that for at most [`LINGER`].
 
 use super::Net;
 use super::pool::{LARGE, SMALL};
@@ -124,7 +124,8 @@ impl Stream {
         drop(reader);
         link.closing.set(true);
         if !flush {
-            // This may be called from within one of the tasks, which then runs on to its next wait: nothing is left for it to do.
+            // This may be called from within one of the tasks, which then runs on to its next wait: nothing is left
+            // for it to do.
             link.queue.borrow_mut().clear();
             return None;
         }

@@ -34,7 +34,8 @@ pub(crate) async fn receive(net: Rc<Net>, sock: SocketId, socket: Rc<Async<UdpSo
                     net.host.tell(Event::Datagrams { sock, from, segment, bytes });
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // What an earlier datagram met on its way (ICMP) is told here by some systems; it says nothing of the socket.
+                // What an earlier datagram met on its way (ICMP) is told here by some systems; it says nothing of the
+                // socket.
                 Err(_) => {}
             }
         }

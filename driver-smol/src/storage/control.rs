@@ -5,12 +5,13 @@
 
 use super::files::Files;
 use super::queue::{Queue, Taken};
-use super::state::{self, StateLock, StateLockError, lock_in};
+use super::state::{self, StateLock, StateLockError, StateName, lock_in};
 use super::{Answers, Farewell};
 use bytes::Bytes;
 use cap_std::fs::Dir;
-use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult};
+use parcacik_core::border::{IoFault, JobId, JobResult};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Something for the control thread to do.
@@ -19,8 +20,8 @@ pub(super) enum Task {
     Check { job: JobId, files: Arc<Files> },
     CreateEmpty { job: JobId, files: Arc<Files> },
     Sync { job: JobId, files: Arc<Files> },
-    Save { job: JobId, key: InfoHash, bytes: Bytes },
-    Load { job: JobId, key: InfoHash },
+    Save { job: JobId, files: Arc<Files>, bytes: Bytes },
+    Load { job: JobId, files: Arc<Files> },
     Release(Arc<Farewell>),
 }
 
@@ -47,7 +48,7 @@ pub(super) struct States {
 #[derive(Debug, Default)]
 struct Inner {
     dir: Option<Arc<Dir>>,
-    locks: BTreeMap<InfoHash, StateLock>,
+    locks: BTreeMap<StateName, StateLock>,
 }
 
 impl States {
@@ -57,18 +58,17 @@ impl States {
     }
 
     /// The folder, with this torrent locked in it; `None` when there is no folder.
-    pub(super) fn locked(&self, key: InfoHash) -> Result<Option<Arc<Dir>>, StateLockError> {
+    pub(super) fn locked(&self, key: &StateName) -> Result<Option<Arc<Dir>>, StateLockError> {
         let mut inner = self.lock();
         let Some(dir) = inner.dir.clone() else { return Ok(None) };
-        if !inner.locks.contains_key(&key) {
-            let lock = lock_in(&dir, key)?;
-            inner.locks.insert(key, lock);
+        if let Entry::Vacant(place) = inner.locks.entry(key.clone()) {
+            place.insert(lock_in(&dir, key)?);
         }
         Ok(Some(dir))
     }
 
-    pub(super) fn unlock(&self, key: InfoHash) {
-        self.lock().locks.remove(&key);
+    pub(super) fn unlock(&self, key: &StateName) {
+        self.lock().locks.remove(key);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -102,25 +102,25 @@ impl Control {
         let (job, result) = match task {
             Task::Release(farewell) => return farewell.bid(&self.answers),
             Task::Sync { job, files } => (job, files.sync().and_then(|()| checked(&files))),
-            Task::Save { job, key, bytes } => (job, self.save(key, &bytes)),
+            Task::Save { job, files, bytes } => (job, self.save(&files.state, &bytes)),
             Task::Check { job, .. } | Task::CreateEmpty { job, .. } | Task::Load { job, .. } if closing => {
                 (job, Err(IoFault::Cancelled))
             }
             Task::Check { job, files } => (job, checked(&files)),
             Task::CreateEmpty { job, files } => (job, files.create_empty().map(|()| JobResult::Done)),
-            Task::Load { job, key } => (job, self.load(key)),
+            Task::Load { job, files } => (job, self.load(&files.state)),
         };
         self.answers.say(job, result);
     }
 
-    fn save(&self, key: InfoHash, bytes: &[u8]) -> Result<JobResult, IoFault> {
+    fn save(&self, key: &StateName, bytes: &[u8]) -> Result<JobResult, IoFault> {
         if let Some(dir) = self.states.locked(key).map_err(|error| error.fault())? {
             state::save(&dir, key, bytes, |_| Ok(())).map_err(|error| crate::fault::io_fault(&error))?;
         }
         Ok(JobResult::Done)
     }
 
-    fn load(&self, key: InfoHash) -> Result<JobResult, IoFault> {
+    fn load(&self, key: &StateName) -> Result<JobResult, IoFault> {
         let found = match self.states.locked(key).map_err(|error| error.fault())? {
             Some(dir) => state::load(&dir, key, self.max_state)?,
             None => Vec::new(),

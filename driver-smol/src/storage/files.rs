@@ -8,6 +8,7 @@
 //! only was *verified* counts too, once: an earlier run of the program may have written it and been killed before its sync.
 
 use super::handles::Handles;
+use super::state::StateName;
 use crate::fault::io_fault;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use parcacik_core::border::{FileRange, FileState, IoFault, LayoutFile, StorageLayout};
@@ -28,6 +29,8 @@ pub(super) struct Files {
     pub(super) serial: u64,
     pub(super) layout: Arc<StorageLayout>,
     root: Arc<Dir>,
+    /// The name of its resume data.
+    pub(super) state: StateName,
     handles: Arc<Handles>,
     dirty: Mutex<Dirty>,
     /// Held while a file is created, until its folder is marked: so no other thread can write to it, answer, and have a
@@ -45,8 +48,14 @@ struct Dirty {
 }
 
 impl Files {
-    pub(super) fn new(serial: u64, layout: Arc<StorageLayout>, root: Arc<Dir>, handles: Arc<Handles>) -> Files {
-        Files { serial, layout, root, handles, dirty: Mutex::default(), creating: Mutex::default() }
+    pub(super) fn new(
+        serial: u64,
+        layout: Arc<StorageLayout>,
+        root: Arc<Dir>,
+        state: StateName,
+        handles: Arc<Handles>,
+    ) -> Files {
+        Files { serial, layout, root, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
     }
 
     /// Where a piece's byte lies in the torrent; `None` when the range does not lie inside it.
@@ -240,7 +249,7 @@ impl Files {
         };
         let file = match opened {
             Err(Errno::NOENT) if write => return self.create(index, &path),
-            other => Arc::new(other.map_err(|errno| open_fault(errno))?),
+            other => Arc::new(other.map_err(open_fault)?),
         };
         regular(&file)?;
         Ok(self.handles.put(key, file, write))

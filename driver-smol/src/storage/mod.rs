@@ -16,7 +16,7 @@
 //! - A file is never truncated nor made executable. Pad files (BEP 47) are hashed and read as zeros and never written.
 //! - When `Sync` ends well, every write that had ended before it was started survives a power cut, as does what was
 //!   verified before; when it fails, the error is given, and the sync is not tried again in silence.
-//! - Resume data are replaced whole; see [`lock_state`] for the lock that keeps a second process away.
+//! - Resume data are replaced whole, and locked against a second process while a torrent is open ([`IoFault::Busy`]).
 //!
 //! Jobs that are no disk work end with [`IoFault::Unsupported`], those for a torrent that is not open with [`IoFault::NotFound`].
 
@@ -33,7 +33,6 @@ mod tests;
 mod worker;
 
 pub use options::StorageOptions;
-pub use state::{StateLock, StateLockError, lock_state};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -43,10 +42,11 @@ use handles::Handles;
 use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult, RootId, StorageLayout, TorrentId, Work};
 use pool::Pool;
 use queue::{Haste, Queue};
+use state::StateName;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ pub struct Storage {
 /// Which folders and torrents there are.
 #[derive(Debug, Default)]
 struct Table {
-    roots: BTreeMap<RootId, Arc<Dir>>,
+    roots: BTreeMap<RootId, (Arc<Dir>, PathBuf)>,
     torrents: BTreeMap<TorrentId, Arc<Files>>,
     opened: u64,
 }
@@ -135,7 +135,8 @@ impl Storage {
             File::open(parent)?.sync_all()?;
         }
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        self.table().roots.insert(root, Arc::new(dir));
+        let real = path.canonicalize()?;
+        self.table().roots.insert(root, (Arc::new(dir), real));
         Ok(())
     }
 
@@ -144,17 +145,6 @@ impl Storage {
     pub fn set_state_dir(&self, path: &Path) -> io::Result<()> {
         self.states.set_dir(state::open_state_dir(path)?);
         Ok(())
-    }
-
-    /// Locks a torrent's resume data, as the first `Load` or `Save` does: so that a program can say early and clearly that another
-    /// process has the torrent. Does nothing without a state folder, or when it is locked by this storage already.
-    pub fn lock_state(&self, key: InfoHash) -> Result<(), StateLockError> {
-        self.states.locked(key).map(|_| ())
-    }
-
-    /// Gives a torrent's resume data back to other processes. Locks are otherwise held until the storage is dropped.
-    pub fn unlock_state(&self, key: InfoHash) {
-        self.states.unlock(key);
     }
 
     /// Takes work over. Never waits for the disk; the caller bounds how much is under way.
@@ -182,8 +172,8 @@ impl Storage {
 
     fn route(&self, job: JobId, work: Work) -> Result<(), IoFault> {
         match work {
-            Work::Open { torrent, root, layout } => {
-                self.open(torrent, root, layout)?;
+            Work::Open { torrent, root, key, layout } => {
+                self.open(torrent, root, key, layout)?;
                 self.answers.say(job, Ok(JobResult::Done));
                 Ok(())
             }
@@ -213,17 +203,20 @@ impl Storage {
                 self.to_control(control::Task::CreateEmpty { job, files: self.files(torrent)? })
             }
             Work::Sync { torrent } => self.to_control(control::Task::Sync { job, files: self.files(torrent)? }),
-            Work::Save { key, bytes, .. } => self.to_control(control::Task::Save { job, key, bytes }),
-            Work::Load { key, .. } => self.to_control(control::Task::Load { job, key }),
+            Work::Save { torrent, bytes } => {
+                self.to_control(control::Task::Save { job, files: self.files(torrent)?, bytes })
+            }
+            Work::Load { torrent } => self.to_control(control::Task::Load { job, files: self.files(torrent)? }),
             _ => Err(IoFault::Unsupported),
         }
     }
 
-    fn open(&self, torrent: TorrentId, root: RootId, layout: Arc<StorageLayout>) -> Result<(), IoFault> {
+    fn open(&self, torrent: TorrentId, root: RootId, key: InfoHash, layout: Arc<StorageLayout>) -> Result<(), IoFault> {
         let mut table = self.table();
-        let dir = Arc::clone(table.roots.get(&root).ok_or(IoFault::NotFound)?);
+        let (dir, path) = table.roots.get(&root).ok_or(IoFault::NotFound)?;
+        let (dir, state) = (Arc::clone(dir), StateName::new(key, path));
         table.opened += 1;
-        let files = Files::new(table.opened, layout, dir, Arc::clone(&self.handles));
+        let files = Files::new(table.opened, layout, dir, state, Arc::clone(&self.handles));
         table.torrents.insert(torrent, Arc::new(files));
         Ok(())
     }
@@ -232,7 +225,12 @@ impl Storage {
     /// the files and answers.
     fn release(&self, job: JobId, torrent: TorrentId) -> Result<(), IoFault> {
         let files = self.table().torrents.remove(&torrent).ok_or(IoFault::NotFound)?;
-        let farewell = Arc::new(Farewell { job, files, left: AtomicUsize::new(self.workers.len() + 1) });
+        let farewell = Arc::new(Farewell {
+            job,
+            files,
+            left: AtomicUsize::new(self.workers.len() + 1),
+            states: Arc::clone(&self.states),
+        });
         for queue in &self.workers {
             if queue.push(worker::Task::Release(Arc::clone(&farewell)), Haste::Urgent).is_err() {
                 farewell.bid(&self.answers);
@@ -310,6 +308,8 @@ struct Farewell {
     files: Arc<Files>,
     /// Threads that may still be working on it.
     left: AtomicUsize,
+    /// Where its resume data are locked.
+    states: Arc<States>,
 }
 
 impl Farewell {
@@ -320,6 +320,7 @@ impl Farewell {
     fn bid(&self, answers: &Answers) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.files.close();
+            self.states.unlock(&self.files.state);
             answers.say(self.job, Ok(JobResult::Done));
         }
     }

@@ -1,13 +1,13 @@
 //! Resume data: one file a torrent, two generations, locked against a second process.
 //!
-//! In the state folder lie, for each torrent, named by its info-hash in 40 hexadecimal digits:
+//! In the state folder lie, for each torrent in each download folder, under the [`StateName`] of both:
 //!
 //! | file | what |
 //! |---|---|
-//! | `HEX.resume` | the newest resume data |
-//! | `HEX.resume.1` | the ones before |
-//! | `HEX.resume.tmp` | what is being written, or what a crash left; never read |
-//! | `HEX.lock` | empty; locked while a process has the torrent. Never removed: removing would let two hold "the" lock |
+//! | `NAME.resume` | the newest resume data |
+//! | `NAME.resume.1` | the ones before |
+//! | `NAME.resume.tmp` | what is being written, or what a crash left; never read |
+//! | `NAME.lock` | empty; locked while a process has the torrent. Never removed: removing would let two hold "the" lock |
 //!
 //! [`save`] writes the temporary file, syncs it, renames the newest to `.1`, renames the temporary file to the newest and
 //! syncs the folder. Between any two of these steps one whole generation at least has its name.
@@ -18,21 +18,24 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use parcacik_core::border::{InfoHash, IoFault};
 use rustix::fs::OFlags;
+use sha1::{Digest, Sha1};
+use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Holds a torrent's resume data for this process. Given back when dropped, and by the system when the process ends in
 /// whatever way.
 #[derive(Debug)]
-pub struct StateLock {
+pub(super) struct StateLock {
     _file: File,
 }
 
 /// Why a torrent's resume data could not be locked.
 #[derive(Debug, thiserror::Error)]
-pub enum StateLockError {
+pub(super) enum StateLockError {
     /// Another process, or another [`Storage`](super::Storage), has this torrent.
     #[error("another parcacik process has this torrent")]
     Held,
@@ -42,18 +45,33 @@ pub enum StateLockError {
 }
 
 impl StateLockError {
-    /// The word that jobs end with: [`IoFault::Denied`] when it is held by somebody else.
-    pub fn fault(&self) -> IoFault {
+    /// The word that jobs end with: [`IoFault::Busy`] when it is held by somebody else.
+    pub(super) fn fault(&self) -> IoFault {
         match self {
-            StateLockError::Held => IoFault::Denied,
+            StateLockError::Held => IoFault::Busy,
             StateLockError::Io(error) => io_fault(error),
         }
     }
 }
 
-/// Locks a torrent's resume data in a state folder, which is created when missing. Does not wait.
-pub fn lock_state(dir: &Path, key: InfoHash) -> Result<StateLock, StateLockError> {
-    lock_in(&open_state_dir(dir)?, key)
+/// The name of a torrent's files in the state folder: the info-hash in 40 hexadecimal digits, and 8 more that stand for the
+/// download folder. The same torrent in two folders is two downloads.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StateName(String);
+
+impl StateName {
+    /// The name for a torrent under a download folder, which is named by its real path.
+    pub(super) fn new(key: InfoHash, root: &Path) -> StateName {
+        let root = Sha1::digest(root.as_os_str().as_bytes());
+        let place: String = root.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        StateName(format!("{key}-{place}"))
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Opens a state folder; creates it, for the owner alone, when missing.
@@ -62,7 +80,7 @@ pub(super) fn open_state_dir(path: &Path) -> io::Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority())
 }
 
-pub(super) fn lock_in(dir: &Dir, key: InfoHash) -> Result<StateLock, StateLockError> {
+pub(super) fn lock_in(dir: &Dir, key: &StateName) -> Result<StateLock, StateLockError> {
     let mut options = private();
     options.read(true).write(true).create(true);
     let file = dir.open_with(format!("{key}.lock"), &options)?.into_std();
@@ -93,7 +111,7 @@ pub(super) enum Step {
 /// `before` is called before each step; its error ends the call there, as a crash would.
 pub(super) fn save(
     dir: &Dir,
-    key: InfoHash,
+    key: &StateName,
     bytes: &[u8],
     mut before: impl FnMut(Step) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -127,7 +145,7 @@ pub(super) fn save(
 
 /// Resume data, the newest first; at most two. What is longer than `limit` or cannot be read is left out: the older
 /// generation is there for that. An error is given only when it leaves nothing.
-pub(super) fn load(dir: &Dir, key: InfoHash, limit: u64) -> Result<Vec<Bytes>, IoFault> {
+pub(super) fn load(dir: &Dir, key: &StateName, limit: u64) -> Result<Vec<Bytes>, IoFault> {
     let mut found = Vec::new();
     let mut fault = None;
     for name in [newest(key), older(key)] {
@@ -163,10 +181,10 @@ fn private() -> OpenOptions {
     options
 }
 
-fn newest(key: InfoHash) -> String {
+fn newest(key: &StateName) -> String {
     format!("{key}.resume")
 }
 
-fn older(key: InfoHash) -> String {
+fn older(key: &StateName) -> String {
     format!("{key}.resume.1")
 }

@@ -14,7 +14,7 @@
 //! | dialling | `next` has given it out | by `connected` or `closed` |
 //! | linked | it has a connection, made by us or by it | by `closed` of the last |
 //! | asleep | a seed while we seed: nothing to exchange | when we do not seed any more |
-//! | spent | failed too often; remembered, so that hearing of it again is no reason to dial it at once | when heard of after a while |
+//! | spent | failed too often; remembered, so that it is not new when heard of again | when heard of after a while |
 //!
 //! The far end of an incoming connection is no address to dial: its port is not where it listens. Such a connection is
 //! remembered apart until the peer has told its port.

@@ -215,8 +215,10 @@ fn after_a_kill_a_few_claimed_pieces_are_hashed_and_all_that_are_not_claimed() {
 fn files_that_became_older_shorter_or_were_unknown_are_checked() {
     let layout = layout(&[(100, false)]);
     let claimed = resume(10, &[0, 1, 2], vec![state(100, 5)]);
-    let older = run(&claimed, &[state(100, 4)], &layout);
-    assert_eq!((older.trusted.count(), older.to_check.count()), (0, 10));
+    // More claims than samples are drawn: not one of them is believed.
+    let ten = resume(10, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], vec![state(100, 5)]);
+    let older = run(&ten, &[state(100, 4)], &layout);
+    assert_eq!((older.trusted.count(), older.to_check.count(), older.samples.count()), (0, 10, 0));
     let shorter = run(&claimed, &[state(25, 9)], &layout);
     assert_eq!((shorter.trusted.count(), list(&shorter.to_check)), (0, vec![0, 1]));
     let unknown = run(&resume(10, &[0, 1, 2], vec![None]), &[state(100, 5)], &layout);

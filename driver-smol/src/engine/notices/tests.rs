@@ -103,8 +103,8 @@ fn a_receiver_that_sleeps_is_woken() {
 }
 
 proptest! {
-    /// Against the rule as it is written down: over any list, what is found is what is left of the list when, whenever it is too long, the
-    /// first notice of the lowest rank is struck out.
+    /// Against the rule as it is written down: over any list, what is found is what is left of the list when, whenever
+    /// it is too long, the first notice of the lowest rank is struck out.
     #[test]
     fn what_is_dropped_follows_the_rule(kinds in proptest::collection::vec(0u32..3, 0..60), capacity in 1usize..10) {
         let told: Vec<Notice> = kinds.iter().zip(0..).map(|(kind, n)| match kind {

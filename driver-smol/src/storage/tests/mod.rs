@@ -12,9 +12,9 @@ use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 const TORRENT: TorrentId = TorrentId(7);
+const KEY: InfoHash = InfoHash([0xab; 20]);
 
 /// A storage with one download folder and (once opened) one torrent.
 struct Lab {
@@ -63,7 +63,7 @@ impl Lab {
     }
 
     fn open(&self, layout: StorageLayout) {
-        let work = Work::Open { torrent: TORRENT, root: RootId(0), layout: Arc::new(layout) };
+        let work = Work::Open { torrent: TORRENT, root: RootId(0), key: KEY, layout: Arc::new(layout) };
         assert_eq!(self.run(work), Ok(JobResult::Done));
     }
 

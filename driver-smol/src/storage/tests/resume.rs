@@ -4,22 +4,26 @@ use super::super::state::{self, Step};
 use super::*;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-const KEY: InfoHash = InfoHash([0xab; 20]);
-
 fn lab() -> (Lab, PathBuf) {
     let lab = Lab::new(StorageOptions { max_state: 1_000, ..StorageOptions::default() });
     let dir = lab.root.parent().unwrap().join("state/parcacik");
     lab.storage.set_state_dir(&dir).unwrap();
+    lab.open(layout(&[("a", 1)], 1));
     (lab, dir)
 }
 
 impl Lab {
+    /// What its torrent's files in the state folder begin with.
+    fn state_name(&self) -> StateName {
+        StateName::new(KEY, &self.root.canonicalize().unwrap())
+    }
+
     fn save(&self, bytes: &[u8]) -> Result<JobResult, IoFault> {
-        self.run(Work::Save { key: KEY, bytes: Bytes::copy_from_slice(bytes) })
+        self.run(Work::Save { torrent: TORRENT, bytes: Bytes::copy_from_slice(bytes) })
     }
 
     fn load(&self) -> Result<Vec<Vec<u8>>, IoFault> {
-        match self.run(Work::Load { key: KEY })? {
+        match self.run(Work::Load { torrent: TORRENT })? {
             JobResult::Loaded(list) => Ok(list.iter().map(|bytes| bytes.to_vec()).collect()),
             other => panic!("{other:?}"),
         }
@@ -34,7 +38,8 @@ fn the_last_two_generations_are_kept() {
         assert_eq!(lab.save(saved.as_bytes()), Ok(JobResult::Done));
         assert_eq!(lab.load().unwrap(), loaded.iter().map(|text| text.as_bytes().to_vec()).collect::<Vec<_>>());
     }
-    let hex = "ab".repeat(20);
+    let hex = lab.state_name();
+    assert!(hex.to_string().starts_with(&"ab".repeat(20)));
     let mut names: Vec<String> =
         std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -53,7 +58,7 @@ fn a_crash_before_any_step_leaves_a_whole_generation() {
         lab.save(b"one").unwrap();
         lab.save(b"two").unwrap();
         let mut steps = Vec::new();
-        let crashed = state::save(&dir, KEY, b"three", |next| {
+        let crashed = state::save(&dir, &lab.state_name(), b"three", |next| {
             steps.push(next);
             if next == step { Err(io::Error::other("crash")) } else { Ok(()) }
         });
@@ -74,19 +79,19 @@ fn a_crash_before_any_step_leaves_a_whole_generation() {
 #[test]
 fn what_a_crash_left_half_written_is_not_read() {
     let (lab, dir) = lab();
-    std::fs::write(dir.join(format!("{KEY}.resume.tmp")), "ha").unwrap();
+    std::fs::write(dir.join(format!("{}.resume.tmp", lab.state_name())), "ha").unwrap();
     assert_eq!(lab.load(), Ok(vec![]));
-    std::fs::write(dir.join(format!("{KEY}.resume.1")), "old").unwrap();
+    std::fs::write(dir.join(format!("{}.resume.1", lab.state_name())), "old").unwrap();
     assert_eq!(lab.load(), Ok(vec![b"old".to_vec()]));
 }
 
 #[test]
 fn a_generation_that_cannot_be_used_is_left_out() {
     let (lab, dir) = lab();
-    let newest = dir.join(format!("{KEY}.resume"));
+    let newest = dir.join(format!("{}.resume", lab.state_name()));
     std::fs::write(&newest, [0; 1_001]).unwrap();
     assert_eq!(lab.load(), Err(IoFault::TooLarge));
-    std::fs::write(dir.join(format!("{KEY}.resume.1")), [0; 1_000]).unwrap();
+    std::fs::write(dir.join(format!("{}.resume.1", lab.state_name())), [0; 1_000]).unwrap();
     assert_eq!(lab.load(), Ok(vec![vec![0; 1_000]]));
     std::fs::remove_file(&newest).unwrap();
     symlink("/etc/passwd", &newest).unwrap();
@@ -94,29 +99,37 @@ fn a_generation_that_cannot_be_used_is_left_out() {
 }
 
 #[test]
-fn a_torrent_that_another_has_is_refused_until_it_is_given_back() {
+fn a_torrent_that_another_has_is_refused_until_it_is_released() {
     let (lab, dir) = lab();
-    let other = Lab::new(StorageOptions { state_dir: Some(dir.clone()), ..StorageOptions::default() });
+    let other = Lab::at(lab.root.clone(), StorageOptions { state_dir: Some(dir.clone()), ..StorageOptions::default() });
+    other.open(layout(&[("a", 1)], 1));
     lab.save(b"mine").unwrap();
-    assert_eq!(other.load(), Err(IoFault::Denied));
-    assert_eq!(other.save(b"theirs"), Err(IoFault::Denied));
-    let error = other.storage.lock_state(KEY).unwrap_err();
-    assert!(matches!(error, StateLockError::Held));
-    assert_eq!(error.to_string(), "another parcacik process has this torrent");
-    assert!(matches!(lock_state(&dir, KEY), Err(StateLockError::Held)));
-    assert!(lock_state(&dir, InfoHash([1; 20])).is_ok(), "only that torrent is locked");
-    lab.storage.unlock_state(KEY);
+    assert_eq!(other.load(), Err(IoFault::Busy));
+    assert_eq!(other.save(b"theirs"), Err(IoFault::Busy));
+    assert_eq!(lab.run(Work::Release { torrent: TORRENT }), Ok(JobResult::Done));
     assert_eq!(other.load(), Ok(vec![b"mine".to_vec()]));
-    assert_eq!(lab.load(), Err(IoFault::Denied));
+    lab.open(layout(&[("a", 1)], 1));
+    assert_eq!(lab.load(), Err(IoFault::Busy));
     assert!(other.storage.stop());
     assert_eq!(lab.load(), Ok(vec![b"mine".to_vec()]));
 }
 
 #[test]
+fn the_same_torrent_in_another_folder_has_resume_data_of_its_own() {
+    let (lab, dir) = lab();
+    lab.save(b"here").unwrap();
+    let other = Lab::new(StorageOptions { state_dir: Some(dir), ..StorageOptions::default() });
+    other.open(layout(&[("a", 1)], 1));
+    assert_eq!(other.load(), Ok(vec![]), "neither locked nor known");
+    other.save(b"there").unwrap();
+    assert_eq!(lab.load(), Ok(vec![b"here".to_vec()]));
+}
+
+#[test]
 fn without_a_state_folder_nothing_is_stored() {
     let lab = Lab::new(StorageOptions::default());
+    lab.open(layout(&[("a", 1)], 1));
     assert_eq!(lab.save(b"one"), Ok(JobResult::Done));
     assert_eq!(lab.load(), Ok(vec![]));
-    assert!(lab.storage.lock_state(KEY).is_ok());
     assert!(lab.storage.set_state_dir(Path::new("/dev/null/state")).is_err());
 }
