@@ -11,8 +11,20 @@ fn what_was_made_can_be_shown_and_checked() {
     here.file("thing/a.txt", 40_000);
     here.write("thing/empty", b"");
     let made = here.done(&[
-        "create", "thing", "-o", "t.torrent", "--piece-length", "32K", "--private", "--comment", "words", "--tracker",
-        "http://one.example/announce", "--tracker", "udp://two.example:6969", "--json",
+        "create",
+        "thing",
+        "-o",
+        "t.torrent",
+        "--piece-length",
+        "32K",
+        "--private",
+        "--comment",
+        "words",
+        "--tracker",
+        "http://one.example/announce",
+        "--tracker",
+        "udp://two.example:6969",
+        "--json",
     ]);
     let made = made.json();
     assert_eq!((&made["piece_count"], &made["bytes"], &made["files"]), (&json!(5), &json!(140_005), &json!(4)));
@@ -33,7 +45,8 @@ fn what_was_made_can_be_shown_and_checked() {
     for null in ["info_hash_v2", "source"] {
         assert!(shown.as_object().unwrap().contains_key(null) && shown[null].is_null(), "{null}");
     }
-    let paths: Vec<&str> = shown["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    let paths: Vec<&str> =
+        shown["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["thing/a/z", "thing/a.txt", "thing/b", "thing/empty"]);
     assert_eq!(
         shown["files"][1],
@@ -41,10 +54,16 @@ fn what_was_made_can_be_shown_and_checked() {
                "symlink": null, "pieces_root": null})
     );
     let text = here.done(&["inspect", "t.torrent"]).out;
-    assert!(text.contains("thing/a.txt") && text.contains("39.1 KiB") && text.contains("udp://two.example:6969"), "{text}");
+    assert!(
+        text.contains("thing/a.txt") && text.contains("39.1 KiB") && text.contains("udp://two.example:6969"),
+        "{text}"
+    );
 
     let checked = here.done(&["verify", "t.torrent", "--data", ".", "--json"]).json();
-    assert_eq!((&checked["pieces_ok"], &checked["pieces_bad"], &checked["complete"]), (&json!(5), &json!(0), &json!(true)));
+    assert_eq!(
+        (&checked["pieces_ok"], &checked["pieces_bad"], &checked["complete"]),
+        (&json!(5), &json!(0), &json!(true))
+    );
 }
 
 #[test]
@@ -89,7 +108,10 @@ fn a_bad_piece_is_found_and_named() {
     let checked = ended.json();
     assert_eq!(checked["bad_pieces"], json!([12]));
     assert_eq!(checked["bad_files"], json!([{"path": "thing/b", "problem": "wrong data", "pieces": 1}]));
-    assert_eq!((&checked["pieces_ok"], &checked["pieces_bad"], &checked["complete"]), (&json!(12), &json!(1), &json!(false)));
+    assert_eq!(
+        (&checked["pieces_ok"], &checked["pieces_bad"], &checked["complete"]),
+        (&json!(12), &json!(1), &json!(false))
+    );
     let text = here.run(&["verify", "t.torrent", "--data", "."]).out;
     assert!(text.contains("thing/b") && text.contains("bad pieces: 12"), "{text}");
 }

@@ -78,7 +78,8 @@ struct Ended {
 impl Ended {
     /// The last line of stdout as JSON.
     fn json(&self) -> Value {
-        serde_json::from_str(self.out.lines().last().unwrap_or_default()).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_str(self.out.lines().last().unwrap_or_default())
+            .unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     fn lines(&self) -> Vec<Value> {

@@ -25,7 +25,8 @@ fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
 }
 
 fn download<'a>(peer: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--peer", peer, "--stop-after", "50s"];
+    let mut args =
+        vec!["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--peer", peer, "--stop-after", "50s"];
     args.extend(more);
     args
 }
@@ -36,7 +37,10 @@ fn a_download_from_a_seed_is_whole_and_then_complete() {
     let (seed, addr) = seed(&here);
     let ended = here.done(&download(&addr, &["--json", "--no-tracker"]));
     let last = ended.json();
-    assert_eq!((&last["event"], &last["name"], &last["bytes"]), (&json!("finished"), &json!("thing"), &json!(1_070_003)));
+    assert_eq!(
+        (&last["event"], &last["name"], &last["bytes"]),
+        (&json!("finished"), &json!("thing"), &json!(1_070_003))
+    );
     assert!(last["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{last}");
     let hash = here.done(&["inspect", "t.torrent", "--json"]).json()["info_hash_v1"].clone();
     assert_eq!(last["info_hash"], hash);
@@ -44,7 +48,10 @@ fn a_download_from_a_seed_is_whole_and_then_complete() {
     assert_eq!(std::fs::canonicalize(path).unwrap(), here.path().join("here/thing").canonicalize().unwrap());
     assert_eq!(ended.lines().iter().filter(|line| line["event"] == "finished").count(), 1, "{ended:?}");
     for file in ["a", "b"] {
-        assert!(here.read(&format!("here/thing/{file}")) == here.read(&format!("there/thing/{file}")), "{file} differs");
+        assert!(
+            here.read(&format!("here/thing/{file}")) == here.read(&format!("there/thing/{file}")),
+            "{file} differs"
+        );
     }
     here.done(&["verify", "t.torrent", "--data", "here"]);
 
@@ -107,8 +114,17 @@ fn time_runs_out_with_exit_code_3() {
     let here = Here::new();
     here.file("there/thing/a", 100_000);
     here.done(&["create", "there/thing", "-o", "t.torrent"]);
-    let ended =
-        here.run(&["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--no-tracker", "--stop-after", "300ms"]);
+    let ended = here.run(&[
+        "download",
+        "t.torrent",
+        "-o",
+        "here",
+        "--listen",
+        "127.0.0.1:0",
+        "--no-tracker",
+        "--stop-after",
+        "300ms",
+    ]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.err.contains("goes on where it was"), "{ended:?}");
 }
@@ -139,7 +155,7 @@ fn two_programs_do_not_download_one_torrent() {
     assert!(first.line().contains("\"progress\""));
     let second = here.run(&args);
     assert_eq!(second.code, Some(1), "{second:?}");
-    assert!(second.err.contains("another parcacik") && second.err.contains("--state-dir"), "{second:?}");
+    assert!(second.err.contains("another parcacik") && second.err.contains("another folder"), "{second:?}");
     first.signal(Signal::TERM);
     assert_eq!(first.end().code, Some(130));
 }
@@ -160,10 +176,41 @@ fn the_demo_does_the_main_job_and_cleans_up() {
     let here = Here::new();
     let temporary = here.path().join("tmp");
     std::fs::create_dir(&temporary).unwrap();
-    let mut command = here.command(&["demo"]);
+    let mut command = here.command(&["demo", "--record", "recordings"]);
     command.env("TMPDIR", &temporary);
     let ended = Running::start(command).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.out.matches("SHA-256 is right").count(), 2, "{ended:?}");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+    for name in ["seed", "first", "second"] {
+        here.done(&["replay", &format!("recordings/{name}.rec")]);
+    }
+}
+
+#[test]
+fn a_recorded_download_replays_to_its_digest() {
+    let here = Here::new();
+    let (_seed, addr) = seed(&here);
+    let ended = here.done(&download(&addr, &["--no-tracker", "--record", "session.rec"]));
+    let digest = ended.err.lines().find_map(|line| line.split_once("digest ")).expect("no digest is told").1.to_owned();
+    let replayed = here.done(&["replay", "session.rec", "--json"]).json();
+    assert_eq!(
+        (&replayed["digest"], &replayed["same"], &replayed["complete"]),
+        (&json!(digest), &json!(true), &json!(true))
+    );
+    // Content is left out.
+    let bytes = here.read("session.rec");
+    assert!(bytes.len() < 500_000, "{}", bytes.len());
+
+    // Nothing is overwritten, and what was cut off or is damaged is told.
+    let ended = here.run(&download(&addr, &["--no-tracker", "--record", "session.rec"]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    here.write("cut.rec", &bytes[..bytes.len() - 10]);
+    let cut = here.done(&["replay", "cut.rec", "--json"]);
+    assert_eq!(cut.json()["complete"], false);
+    assert!(cut.err.contains("cut off"), "{cut:?}");
+    here.write("bad.rec", b"hello");
+    let bad = here.run(&["replay", "bad.rec"]);
+    assert_eq!(bad.code, Some(1));
+    assert!(bad.err.contains("bad.rec") && bad.err.contains("not a recording"), "{bad:?}");
 }

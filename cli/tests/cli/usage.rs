@@ -23,6 +23,7 @@ fn wrong_usage_is_exit_code_2() {
         &["verify", "a.torrent"],
         &["inspect"],
         &["tracker"],
+        &["replay"],
         &["inspect", "a", "-q", "-v"],
     ] {
         let ended = here.run(wrong);
@@ -36,7 +37,7 @@ fn every_command_has_help_with_an_example() {
     let here = Here::new();
     assert!(here.done(&["--help"]).out.contains("Exit codes"));
     assert!(here.done(&["--version"]).out.starts_with("parcacik "));
-    for command in ["download", "seed", "create", "verify", "inspect", "tracker", "demo"] {
+    for command in ["download", "seed", "create", "verify", "inspect", "tracker", "replay", "demo"] {
         let help = here.done(&[command, "--help"]).out;
         assert!(help.contains("Example") && help.contains(&format!("parcacik {command}")), "{command}: {help}");
     }
@@ -53,7 +54,9 @@ fn what_is_no_torrent_is_refused_with_the_place() {
         (b"d4:infod6:lengthi-5e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee", "length"),
     ] {
         here.write("bad.torrent", bytes);
-        for command in [&["inspect", "bad.torrent"][..], &["download", "bad.torrent"], &["verify", "bad.torrent", "--data", "."]] {
+        for command in
+            [&["inspect", "bad.torrent"][..], &["download", "bad.torrent"], &["verify", "bad.torrent", "--data", "."]]
+        {
             let ended = here.run(command);
             assert_eq!(ended.code, Some(1), "{ended:?}");
             assert!(ended.err.contains("bad.torrent") && ended.err.contains(words), "{words}: {ended:?}");
@@ -69,7 +72,10 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
     here.done(&["create", "a", "-o", "a.torrent"]);
     for (args, words) in [
         (&["download", "nothing.torrent"][..], "nothing.torrent"),
-        (&["download", "magnet:?xt=urn:btih:0000000000000000000000000000000000000000"], "magnet links are not supported"),
+        (
+            &["download", "magnet:?xt=urn:btih:0000000000000000000000000000000000000000"],
+            "magnet links are not supported",
+        ),
         (&["download", "https://example.com/a.torrent"], "download the .torrent file first"),
         (&["download", "."], "folder"),
         (&["download", "a.torrent", "./a.torrent"], "the same torrent"),
@@ -97,7 +103,11 @@ fn a_torrent_of_version_2_only_is_shown_and_not_transferred() {
     assert!(shown["info_hash_v1"].is_null(), "{shown}");
     assert_eq!(shown["info_hash_v2"].as_str().map(str::len), Some(64));
     assert_eq!(shown["files"][0]["pieces_root"], "07".repeat(32));
-    for args in [&["download", "v2.torrent"][..], &["seed", "v2.torrent", "--data", "."], &["verify", "v2.torrent", "--data", "."]] {
+    for args in [
+        &["download", "v2.torrent"][..],
+        &["seed", "v2.torrent", "--data", "."],
+        &["verify", "v2.torrent", "--data", "."],
+    ] {
         let ended = here.run(args);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.err.contains("version 2 only"), "{ended:?}");
