@@ -1,0 +1,58 @@
+//! From options to a running client.
+
+use crate::args::NetworkArgs;
+use anyhow::Context as _;
+use etcetera::BaseStrategy as _;
+use parcacik_core::border::Config;
+use parcacik_driver_smol::{Client, ClientConfig, Recorder, StartError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// Where resume data lie: what the user says, or the place that the system has for such things.
+///
+/// # Errors
+/// When neither is known, because there is no home folder.
+pub fn state_dir(args: &NetworkArgs) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = &args.state_dir {
+        return Ok(dir.clone());
+    }
+    let base =
+        etcetera::base_strategy::choose_base_strategy().context("there is no home folder; add --state-dir DIR")?;
+    let state = base.state_dir().context("this system has no folder for state; add --state-dir DIR")?;
+    Ok(state.join("parcacik"))
+}
+
+/// Starts a client.
+///
+/// # Errors
+/// In words for the user; most often an address that cannot be had.
+pub fn start(args: &NetworkArgs, state_dir: &Path, recorder: Option<Box<dyn Recorder>>) -> anyhow::Result<Client> {
+    let mut core = Config::default();
+    core.session.max_peers = args.max_peers;
+    core.session.max_peers_per_torrent = core.session.max_peers_per_torrent.min(args.max_peers);
+    let listen = if args.listen.is_empty() { everywhere() } else { args.listen.clone() };
+    let config =
+        ClientConfig { core, state_dir: Some(state_dir.to_owned()), listen, recorder, ..ClientConfig::default() };
+    Client::start(config).map_err(explain)
+}
+
+/// Both families, as far as this machine has them.
+fn everywhere() -> Vec<SocketAddr> {
+    let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let v6 = has_v6.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    std::iter::once(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).chain(v6).map(|ip| SocketAddr::new(ip, 0)).collect()
+}
+
+fn explain(error: StartError) -> anyhow::Error {
+    let hint = match &error {
+        StartError::Listen { .. } => {
+            Some("the address must be one of this machine's and its port free; choose another one with --listen")
+        }
+        StartError::State { .. } => Some("choose another folder with --state-dir"),
+        _ => None,
+    };
+    match hint {
+        Some(hint) => anyhow::anyhow!("{error}; {hint}"),
+        None => error.into(),
+    }
+}
