@@ -2,7 +2,7 @@
 //!
 //! Each part stands alone:
 //!
-//! - [`url`]: what a tracker's URL may be; [`AddrClass`]: which addresses may be asked on another's behalf.
+//! - [`url`]: what a tracker's URL may be. Which addresses may be asked is decided by [`net_policy`](crate::net_policy).
 //! - [`http`] and [`udp`]: the two protocols, both sides, bytes to values and back ([`udp::UdpExchange`] is the client's one
 //!   conversation with its retransmissions).
 //! - [`announcer`]: the machine that each torrent has: tiers, intervals, events, back-off.
@@ -10,7 +10,6 @@
 //!
 //! What both protocols say is the same: [`AnnounceRequest`] and [`AnnounceResponse`].
 
-mod addr_class;
 pub mod announcer;
 pub mod http;
 pub mod server;
@@ -19,9 +18,10 @@ mod testkit;
 pub mod udp;
 pub mod url;
 
-pub use addr_class::AddrClass;
 pub use announcer::{AnnounceFacts, Announcer, TrackerSaid, TrackerState, TrackerStatus};
 pub use url::{TrackerUrl, UrlError};
+
+pub use crate::net_policy::AddrClass;
 
 use crate::border::{InfoHash, IoFault, PeerId, Target};
 use alloc::string::String;

@@ -4,13 +4,15 @@
 //! tracker as they stand (private trackers keep a passkey there). It is stricter than a browser: no credentials, no
 //! internationalised names (they can look like others), no other schemes.
 
-use super::AddrClass;
+pub use crate::net_policy::Scheme;
+
+use crate::net_policy::{NetPolicy, Purpose, Refusal, Request};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// The longest URL that is taken, in bytes. Web servers refuse longer request lines too.
@@ -18,28 +20,6 @@ pub const MAX_URL: usize = 2048;
 
 /// What may not stand in a request line, and is encoded; everything else stays byte for byte.
 const NOT_IN_A_REQUEST: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
-
-/// How a tracker is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheme {
-    /// HTTP (BEP 3).
-    Http,
-    /// HTTP by TLS.
-    Https,
-    /// UDP (BEP 15).
-    Udp,
-}
-
-impl Scheme {
-    /// As it stands in a URL.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::Udp => "udp",
-        }
-    }
-}
 
 /// Who a URL names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -170,13 +150,19 @@ impl TrackerUrl {
         }
     }
 
-    /// Whether a tracker that lies at an address of `class` may be asked by this URL.
+    /// Whether the tracker may be asked at one of its host's addresses. See [`NetPolicy::may_ask`].
     ///
-    /// On this machine itself only what looks like a tracker may be asked (`announce_path`), so that a torrent cannot reach
-    /// other services of the user with requests of its choice.
-    pub fn may_ask(&self, class: AddrClass, announce_path: bool) -> bool {
-        let local_service = class == AddrClass::Loopback && self.scheme != Scheme::Udp && announce_path;
-        class.may_be_asked() && (!local_service || self.path.starts_with("/announce"))
+    /// # Errors
+    /// Why not.
+    pub fn may_ask(&self, ip: IpAddr, policy: &NetPolicy, source_is_global: bool) -> Result<(), Refusal> {
+        let request = Request {
+            purpose: Purpose::Tracker,
+            scheme: self.scheme,
+            to: SocketAddr::new(ip, self.port),
+            path: &self.path,
+            has_query: self.query.is_some(),
+        };
+        policy.may_ask(&request, source_is_global)
     }
 
     /// The URL that a `Location` of this one's answer leads to (RFC 3986, 5.2).

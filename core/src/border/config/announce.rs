@@ -52,9 +52,6 @@ pub struct AnnounceConfig {
     pub retry_jitter: Duration,
     /// How long telling trackers `stopped` may take, over all of them (libtorrent's `stop_tracker_timeout`: 5 s).
     pub stop_timeout: Duration,
-    /// Whether an HTTP tracker on this machine itself must have a path that begins with `/announce`. A torrent could
-    /// otherwise make us send requests to any local service.
-    pub loopback_needs_announce_path: bool,
 }
 
 impl Default for AnnounceConfig {
@@ -82,7 +79,6 @@ impl Default for AnnounceConfig {
             retry_max: Duration::from_secs(3600),
             retry_jitter: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(5),
-            loopback_needs_announce_path: true,
         }
     }
 }

@@ -238,11 +238,7 @@ impl Exchange {
     /// where it points, and may say something else each time.
     fn resolved(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, addrs: &[IpAddr]) -> Option<Ended> {
         let config = &cx.config.announce;
-        let allowed = |ip: &IpAddr| {
-            let class = AddrClass::of(*ip);
-            self.url.may_ask(class, config.loopback_needs_announce_path)
-                && (!self.from_global || class == AddrClass::Global)
-        };
+        let allowed = |ip: &IpAddr| self.url.may_ask(*ip, &cx.config.net, self.from_global).is_ok();
         let in_family = |ip: &IpAddr| env.facts.bind_ip.is_none_or(|own| own.is_ipv4() == ip.is_ipv4());
         let addrs: Vec<IpAddr> = addrs.iter().map(IpAddr::to_canonical).filter(allowed).collect();
         if addrs.is_empty() && self.from_global {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, InfoHash, PeerId, SocketId, Work};
+use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, InfoHash, NetPolicy, PeerId, SocketId, Work};
 use crate::cx::IdSource;
 use crate::rng::{Seeds, Stream};
 use crate::tracker::http::{encode_failure, parse_announce};
@@ -44,7 +44,11 @@ impl World {
         assert_eq!(refused, []);
         World {
             announcer,
-            config: Config::default(),
+            // The trackers here are told apart by ports from 1 on.
+            config: Config {
+                net: NetPolicy { allow_service_ports: true, ..NetPolicy::default() },
+                ..Config::default()
+            },
             seeds,
             ids: IdSource::default(),
             now: Time::from_secs(1000),
