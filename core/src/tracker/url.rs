@@ -96,6 +96,15 @@ impl TrackerUrl {
     /// # Errors
     /// When it is not a URL of a tracker; see [`UrlError`].
     pub fn parse(text: &str) -> Result<TrackerUrl, UrlError> {
+        TrackerUrl::parse_with(text, &NetPolicy::default())
+    }
+
+    /// Like [`parse`](TrackerUrl::parse), where internationalised host names may be allowed; they are then written in
+    /// Punycode.
+    ///
+    /// # Errors
+    /// When it is not a URL of a tracker.
+    pub fn parse_with(text: &str, policy: &NetPolicy) -> Result<TrackerUrl, UrlError> {
         let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         if text.is_empty() {
             return Err(UrlError::Empty);
@@ -110,7 +119,7 @@ impl TrackerUrl {
             .ok_or(UrlError::Scheme)?;
         let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(authority_end);
-        let (host, port) = parse_authority(authority, scheme)?;
+        let (host, port) = parse_authority(authority, scheme, policy)?;
         let (path, query) = parse_tail(tail);
         // "If the path is empty, it is sent as /" (RFC 9112, 3.2.1). For UDP it means that there is no URL data.
         let path = if path.is_empty() && scheme != Scheme::Udp { String::from("/") } else { path };
@@ -226,7 +235,7 @@ impl fmt::Display for TrackerUrl {
     }
 }
 
-fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlError> {
+fn parse_authority(authority: &str, scheme: Scheme, policy: &NetPolicy) -> Result<(Host, u16), UrlError> {
     if authority.contains('@') {
         return Err(UrlError::Credentials);
     }
@@ -240,8 +249,8 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlEr
         (Host::Ip(IpAddr::V6(ip)), port)
     } else {
         match authority.split_once(':') {
-            Some((host, port)) => (parse_host(host)?, Some(port)),
-            None => (parse_host(authority)?, None),
+            Some((host, port)) => (parse_host(host, policy)?, Some(port)),
+            None => (parse_host(authority, policy)?, None),
         }
     };
     let port = match (port, scheme) {
@@ -256,26 +265,14 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlEr
     Ok((host, port))
 }
 
-fn parse_host(text: &str) -> Result<Host, UrlError> {
+fn parse_host(text: &str, policy: &NetPolicy) -> Result<Host, UrlError> {
     if let Ok(ip) = text.parse::<Ipv4Addr>() {
         return Ok(Host::Ip(IpAddr::V4(ip)));
     }
-    if !text.is_ascii() {
-        return Err(UrlError::Idna);
-    }
-    let name = text.to_ascii_lowercase();
-    // "labels ... 63 octets or less; names 255 octets or less" (RFC 1035, 2.3.4); a dot at the end is allowed.
-    let labels = name.strip_suffix('.').unwrap_or(&name);
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    for label in labels.split('.') {
-        if label.is_empty() || label.len() > 63 || !label.bytes().all(allowed) {
-            return Err(UrlError::Host);
-        }
-        if label.starts_with("xn--") {
-            return Err(UrlError::Idna);
-        }
-    }
-    if labels.len() > 253 { Err(UrlError::Host) } else { Ok(Host::Name(name)) }
+    policy.host_name(text).map(Host::Name).map_err(|refusal| match refusal {
+        Refusal::Idna => UrlError::Idna,
+        _ => UrlError::Host,
+    })
 }
 
 /// Path and query of what follows the authority.

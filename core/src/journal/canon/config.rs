@@ -102,6 +102,10 @@ canon_struct!(AnnounceConfig {
     retry_max,
     retry_jitter,
     stop_timeout,
+    all_tiers,
+    all_trackers,
+    prefer_udp,
+    max_asks,
 });
 
 canon_struct!(PersistConfig {
