@@ -60,6 +60,14 @@ fn range_of(line: &[u8], limits: &FilterLimits) -> Result<Line, LineProblem> {
     if line.len() > limits.line {
         return Err(LineProblem::TooLong);
     }
+    // The usual P2P line: what begins with neither digit nor colon is no address, and the range stands behind the last colon.
+    let begins_like_address = line.first().is_some_and(|b| b.is_ascii_hexdigit() || *b == b':');
+    if !begins_like_address
+        && let Some(colon) = line.iter().rposition(|&b| b == b':')
+        && let Ok((first, last)) = plain(line.get(colon + 1..).unwrap_or_default())
+    {
+        return Ok(Line::Blocked(first, last));
+    }
     // A network, an address or a range with nothing else; a DAT line is that with commas behind it.
     let mut fields = line.split(|&b| b == b',');
     let bare = fields.next().unwrap_or_default();
@@ -152,14 +160,19 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     Some(IpAddr::V6(ip))
 }
 
+/// Four numbers of one to three digits. In one pass: lists are long, and most of the time of reading one is spent here.
 fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0u8; 4];
-    let mut parts = text.split(|&b| b == b'.');
-    for octet in &mut octets {
-        let digits = parts.next().filter(|digits| digits.len() <= 3)?;
-        *octet = u8::try_from(decimal(digits)?).ok()?;
+    let (mut bits, mut octet, mut digits, mut dots) = (0u32, 0u32, 0u32, 0u32);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits < 3 => (octet, digits) = (octet * 10 + u32::from(byte - b'0'), digits + 1),
+            b'.' if digits > 0 && octet <= 255 && dots < 3 => {
+                (bits, octet, digits, dots) = (bits << 8 | octet, 0, 0, dots + 1);
+            }
+            _ => return None,
+        }
     }
-    parts.next().is_none().then(|| Ipv4Addr::from(octets))
+    (dots == 3 && digits > 0 && octet <= 255).then(|| Ipv4Addr::from_bits(bits << 8 | octet))
 }
 
 /// A number of at most nine digits.
