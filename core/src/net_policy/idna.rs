@@ -1,7 +1,7 @@
 //! Internationalised host names, shown as what they are.
 //!
-//! A name such as `archivｅ.org`, with one letter that only looks like an `e`, is a trap. Here it becomes
-//! `xn--archiv-0y43d.org` or the like, before anybody sees it or looks it up.
+//! A name such as `archivｅ.org`, with one letter that only looks like an `e`, is a trap. Here it becomes a
+//! name that begins with `xn--archiv-`, before anybody sees it or looks it up.
 //!
 //! Labels that are not ASCII are folded to lower case and written in Punycode (RFC 3492). That is not the whole of IDNA:
 //! nothing is normalised, so a name that other programs would first map to another one stays apart from it, and will most

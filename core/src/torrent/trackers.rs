@@ -100,7 +100,7 @@ impl Torrent {
                         self.add_peers(cx, &peers, false);
                     }
                 }
-                // "Clients ... MUST disconnect from all current peers" (BEP 27).
+                // "The peer MUST disconnect from all current peers" (BEP 27).
                 TrackerSaid::Switched { .. } => self.close_all(cx, shared, CloseReason::TrackerSwitched),
                 TrackerSaid::Failed { url, why, retry } => {
                     cx.out.notices.push(Notice::TrackerFailed { torrent: self.id, url, why: why.to_string(), retry });

@@ -238,7 +238,7 @@ impl fmt::Display for Magnet {
             write!(f, "xt=urn:btih:{}", InfoHash(*v1))?;
             separator = "&";
         }
-        // BEP 9: "hybrid torrents ... can include both xt=urn:btih and xt=urn:btmh". 0x12, 0x20: SHA-256, 32 bytes.
+        // BEP 9: "'btmh' and 'btih' exact topics may exist in the same magnet if they describe the same hybrid torrent". 0x12, 0x20: SHA-256, 32 bytes.
         if let Some(v2) = &self.hashes.v2 {
             write!(f, "{separator}xt=urn:btmh:1220")?;
             v2.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;

@@ -93,9 +93,9 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// BEP 9: "`<info-hash>` is the info-hash, hex encoded, for a total of 40 characters. For compatibility with existing links in the
-    /// wild, clients should also support the 32 character base32 encoded info-hash. `<tagged-info-hash>` is the multihash formatted,
-    /// hex encoded full infohash for torrents in the new metadata format."
+    /// BEP 9: "the info-hash hex encoded, for a total of 40 characters. For compatability with existing links in the wild,
+    /// clients should also support the 32 character base32 encoded info-hash"; for v2 "the multihash formatted, hex encoded
+    /// full infohash".
     fn topic(&mut self, value: &str) -> Result<(), MagnetError> {
         let value = unescape(value, false).ok_or(MagnetError::BadInfoHash)?;
         let urn = |prefix: &str| {
@@ -162,7 +162,7 @@ impl Reading<'_> {
         }
     }
 
-    /// BEP 9: "a peer address expressed as hostname:port, ipv4-literal:port or [ipv6-literal]:port".
+    /// BEP 9: "A peer address expressed as hostname:port, ipv4-literal:port or [ipv6-literal]:port."
     fn target(&mut self, parameter: &'static str, value: &str, list: impl FnOnce(&mut Magnet) -> &mut Vec<Target>) {
         let text = unescape(value, false).and_then(|bytes| String::from_utf8(bytes).ok());
         let Some(text) = text else { return self.warn(parameter, MagnetProblem::Escape) };

@@ -9,7 +9,8 @@
 //!
 //! There is one *group* of trackers, in which rounds are made; by
 //! [`all_tiers`](crate::border::AnnounceConfig::all_tiers) each tier is a group, by
-//! [`all_trackers`](crate::border::AnnounceConfig::all_trackers) each tracker. Groups know nothing of each other.
+//! [`all_trackers`](crate::border::AnnounceConfig::all_trackers) each tracker. Groups know nothing of each other. A private
+//! torrent has one group, and keeps to the tracker that answered until it fails (BEP 27).
 //!
 //! A tracker is asked in one *lane*, or in two at once where it has addresses of both families and we listen on both. The first lane
 //! that answers makes it a success, and the other goes on behind: what it says is passed on, and its failure is
@@ -71,6 +72,8 @@ pub struct Announcer {
     /// Whether the download has ended in this session.
     completed: bool,
     grouping: Grouping,
+    /// Whether the torrent is private: a tracker that answers is kept until it fails.
+    keeps_to_one: bool,
     /// Made at the first start.
     groups: Vec<Group>,
     asks: Vec<Ask>,
@@ -202,6 +205,7 @@ impl Announcer {
             phase: Phase::Idle,
             completed: false,
             grouping: Grouping::All,
+            keeps_to_one: false,
             groups: Vec::new(),
             asks: Vec::new(),
             full: false,

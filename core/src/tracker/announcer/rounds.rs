@@ -17,7 +17,8 @@ impl Announcer {
         if config.prefer_udp {
             self.put_udp_first();
         }
-        // BEP 27: "peers must ... only ... use one tracker at a time".
+        // BEP 27: "each peer MUST use only one tracker at a time".
+        self.keeps_to_one = facts.private;
         self.grouping = match (config.all_trackers, config.all_tiers) {
             _ if facts.private => Grouping::All,
             (true, _) => Grouping::Tracker,
@@ -70,7 +71,16 @@ impl Announcer {
     /// The trackers of a group, in the order to ask them.
     fn members(&self, group: usize) -> VecDeque<usize> {
         match self.grouping {
-            Grouping::All => self.tiers.iter().flatten().copied().collect(),
+            Grouping::All => {
+                let mut all: VecDeque<usize> = self.tiers.iter().flatten().copied().collect();
+                // BEP 27: "... and only switch between trackers when the current tracker fails": not back to a better tier
+                // before that.
+                let last = self.groups.get(group).and_then(|group| group.last).filter(|_| self.keeps_to_one);
+                if let Some(place) = last.and_then(|last| all.iter().position(|&at| at == last)) {
+                    all.remove(place).into_iter().for_each(|last| all.push_front(last));
+                }
+                all
+            }
             Grouping::Tier => self.tiers.get(group).into_iter().flatten().copied().collect(),
             Grouping::Tracker => VecDeque::from([group]),
         }

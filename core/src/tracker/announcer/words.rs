@@ -44,8 +44,8 @@ impl AnnounceFacts {
 /// What the announcer has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerSaid {
-    /// A private torrent has gone over to another tracker. BEP 27: when "switching between trackers ... peers ... MUST
-    /// disconnect from all current peers and connect only to those provided by the new tracker". Said right before what
+    /// A private torrent has gone over to another tracker. BEP 27: "When switching between trackers, the peer
+    /// MUST disconnect from all current peers and connect only to those provided from the new tracker." Said right before what
     /// that one answered.
     Switched {
         /// The tracker that answered before.

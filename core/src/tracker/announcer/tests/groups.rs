@@ -152,6 +152,11 @@ fn a_private_torrent_keeps_to_one_tracker_and_says_when_it_is_another() {
         panic!("{:?}", world.said)
     };
     assert_eq!((from.as_str(), to.as_str(), url.as_str()), (ONE, TWO, TWO));
+    // It stays there, though the first tier is up again, until that one fails.
+    world.sleep();
+    assert_eq!(ports(&world), [2]);
+    world.refused();
+    assert_eq!(ports(&world), [1]);
 }
 
 #[test]
