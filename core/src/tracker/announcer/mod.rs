@@ -271,16 +271,12 @@ impl Announcer {
         self.phase = Phase::Stopping;
         self.stop_limit = cx.now + cx.config.announce.stop_timeout;
         self.groups.iter_mut().for_each(|group| group.round = None);
-        // The one that answered last is the likeliest to answer again.
-        let mut known: Vec<usize> = (0..self.trackers.len()).filter(|&at| self.is_due_stopped(at)).collect();
-        known.sort_by_key(|&at| core::cmp::Reverse(self.trackers.get(at).and_then(|tracker| tracker.answered_at)));
-        self.to_stop = known.into();
         let half = cx.now + cx.config.announce.stop_timeout / 2;
         for mut ask in core::mem::take(&mut self.asks) {
-            // A `started` that the tracker may have seen: its answer says whether a `stopped` is due.
-            let waits = ask.event == Some(AnnounceEvent::Started) && !ask.answered;
+            // An announce that the tracker may be reading: a `stopped` that overtook it would leave us listed. After a
+            // `started`, the answer also says whether a `stopped` is due at all.
             ask.lanes.retain_mut(|lane| {
-                if waits && lane.reached() {
+                if !ask.answered && lane.reached() {
                     lane.limit_to(half);
                     return true;
                 }
@@ -291,6 +287,11 @@ impl Announcer {
                 self.asks.push(ask);
             }
         }
+        // The one that answered last is the likeliest to answer again.
+        let is_free = |at: &usize| self.is_due_stopped(*at) && !self.asks.iter().any(|ask| ask.tracker == *at);
+        let mut known: Vec<usize> = (0..self.trackers.len()).filter(is_free).collect();
+        known.sort_by_key(|&at| core::cmp::Reverse(self.trackers.get(at).and_then(|tracker| tracker.answered_at)));
+        self.to_stop = known.into();
         self.advance(cx, facts);
     }
 

@@ -283,6 +283,11 @@ impl Announcer {
             Ended::Failed { .. } if late || !last => {}
             Ended::Failed { error, retry } => self.failed(cx, (tracker, event), error, retry),
         }
+        // What was under way when we stopped is over: now it can be told.
+        let was_first = !late && (answered || last) && event != Some(AnnounceEvent::Stopped);
+        if was_first && self.phase == Phase::Stopping && self.is_due_stopped(tracker) {
+            self.to_stop.push_front(tracker);
+        }
     }
 
     fn succeeded(
@@ -313,9 +318,6 @@ impl Announcer {
             }
         }
         self.say_answer(cx, at, response);
-        if self.phase == Phase::Stopping && self.is_due_stopped(at) {
-            self.to_stop.push_front(at);
-        }
         self.promote(at);
     }
 

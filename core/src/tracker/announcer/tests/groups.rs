@@ -134,6 +134,32 @@ fn udp_takes_the_place_of_http_of_the_same_host() {
     assert_eq!(order(&off)[0], (0, "http://t.example:1/announce".to_string()));
 }
 
+/// Seen with a driver of threads: `stopped` reached the tracker before a `completed` that was under way and cancelled, and we
+/// stayed listed.
+#[test]
+fn stopped_does_not_overtake_what_is_under_way() {
+    for answered in [true, false] {
+        let mut world = world(&[&[ONE]], |_| {});
+        world.start();
+        world.good();
+        world.now = world.now + Duration::from_secs(1);
+        world.completed();
+        world.stop();
+        assert!(world.cancelled.is_empty());
+        assert_eq!((ports(&world), event_of(&world, 1)), (vec![1], Some(AnnounceEvent::Completed)));
+        if answered {
+            world.good();
+        } else {
+            // It is not waited for long: half of the time is kept for the `stopped`.
+            world.sleep();
+            assert_eq!(world.now, Time::from_secs(1001) + world.config.announce.stop_timeout / 2);
+        }
+        assert_eq!(event_of(&world, 1), Some(AnnounceEvent::Stopped));
+        world.good();
+        assert!(world.announcer.is_stopped());
+    }
+}
+
 /// BEP 27: one tracker at a time, and the peers of the old one go.
 #[test]
 fn a_private_torrent_keeps_to_one_tracker_and_says_when_it_is_another() {
