@@ -299,3 +299,23 @@ fn shutting_down_ends_within_its_bound() {
         .unwrap_or_else(|stuck| panic!("{stuck}"));
     assert!(world.now().since(asked) <= Duration::from_secs(6), "{:?}", world.now().since(asked));
 }
+
+#[test]
+fn a_torrent_that_failed_at_its_start_stops_at_once() {
+    let tracker = "udp://45.10.0.1:6969/announce";
+    let content = Content::with_files("mine.txt", &[("mine.txt", 100_000)], 16_384, 7, &[tracker]);
+    let mut world = World::new(13);
+    let leech = world.add_node();
+    world.disk(leech).put("mine.txt", b"somebody's diary".to_vec());
+    world.download(leech, &content, &[]);
+    world
+        .run_until(|world| world.notices(leech).iter().any(|notice| matches!(notice, Notice::ForeignFile { .. })))
+        .unwrap_or_else(|stuck| panic!("{stuck}"));
+    let asked = world.now();
+    world.command(leech, parcacik_core::border::Command::Shutdown);
+    world
+        .run_until(|world| world.notices(leech).last() == Some(&Notice::Stopped))
+        .unwrap_or_else(|stuck| panic!("{stuck}"));
+    // No tracker has been told of it, so none has to be told of its end.
+    assert!(world.now().since(asked) < Duration::from_secs(1), "{:?}", world.now().since(asked));
+}

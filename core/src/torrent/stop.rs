@@ -58,10 +58,11 @@ impl Torrent {
             Phase::Starting(_) | Phase::Failed(_) => self.phase = Phase::Stopping { until, flushed: true },
             Phase::Running => {
                 self.phase = Phase::Stopping { until, flushed: false };
-                self.announce_stop(cx, shared);
                 self.persist.flush(cx.now);
             }
         }
+        // Where no tracker has been told anything, this ends at once.
+        self.announce_stop(cx, shared);
         self.tell_state(cx);
         self.close_all(cx, shared, CloseReason::Stopped);
         for &dial in self.dials.keys() {
