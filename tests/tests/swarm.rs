@@ -319,3 +319,22 @@ fn a_torrent_that_failed_at_its_start_stops_at_once() {
     // No tracker has been told of it, so none has to be told of its end.
     assert!(world.now().since(asked) < Duration::from_secs(1), "{:?}", world.now().since(asked));
 }
+
+#[test]
+fn a_foreign_file_is_still_foreign_the_second_time() {
+    let content = Content::new("mine.txt", 100_000, 16_384, 7);
+    let mut world = World::new(14);
+    let seed = world.add_node();
+    let leech = world.add_node();
+    world.seed(seed, &content, &[]);
+    world.disk(leech).put("mine.txt", b"somebody's diary".to_vec());
+    let at = world.address(seed);
+    for _ in 0..2 {
+        world.download(leech, &content, &[at]);
+        world.run_for(Duration::from_secs(5));
+        world.command(leech, parcacik_core::border::Command::Shutdown);
+        world.run_for(Duration::from_secs(10));
+        world.restart(leech);
+    }
+    assert_eq!(world.disk(leech).get("mine.txt"), Some(&b"somebody's diary"[..]));
+}

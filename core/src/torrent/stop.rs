@@ -55,7 +55,10 @@ impl Torrent {
         let until = cx.now + cx.config.session.shutdown_limit;
         match self.phase {
             Phase::Stopping { .. } | Phase::Stopped => return,
-            Phase::Starting(_) | Phase::Failed(_) => self.phase = Phase::Stopping { until, flushed: true },
+            Phase::Starting(_) | Phase::Failed(_) => {
+                self.phase = Phase::Stopping { until, flushed: true };
+                self.persist.abandon();
+            }
             Phase::Running => {
                 self.phase = Phase::Stopping { until, flushed: false };
                 self.persist.flush(cx.now);
