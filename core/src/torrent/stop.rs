@@ -55,13 +55,17 @@ impl Torrent {
         let until = cx.now + cx.config.session.shutdown_limit;
         match self.phase {
             Phase::Stopping { .. } | Phase::Stopped => return,
-            Phase::Starting(_) | Phase::Failed(_) => self.phase = Phase::Stopping { until, flushed: true },
+            Phase::Starting(_) | Phase::Failed(_) => {
+                self.phase = Phase::Stopping { until, flushed: true };
+                self.persist.abandon();
+            }
             Phase::Running => {
                 self.phase = Phase::Stopping { until, flushed: false };
-                self.announce_stop(cx, shared);
                 self.persist.flush(cx.now);
             }
         }
+        // Where no tracker has been told anything, this ends at once.
+        self.announce_stop(cx, shared);
         self.tell_state(cx);
         self.close_all(cx, shared, CloseReason::Stopped);
         for &dial in self.dials.keys() {
