@@ -174,7 +174,8 @@ impl<'a> Board<'a> {
             let bar = output.bars().add(ProgressBar::new(0));
             bar.with_style(style("{prefix} [{bar:20}] {msg}"))
         });
-        Board { output, bars: bars.collect(), pace: Pace { last: None } }
+        // The first line is due after a while: what is done at once has none.
+        Board { output, bars: bars.collect(), pace: Pace { last: Some(Instant::now()) } }
     }
 
     /// Shows how things are.

@@ -88,7 +88,7 @@ struct Facts {
 #[derive(Clone, Debug)]
 enum Phase {
     /// Finding out what is there.
-    Starting(Startup),
+    Starting(Box<Startup>),
     /// Exchanging pieces.
     Running,
     /// Stopped by a fault that does not heal by itself.
@@ -212,7 +212,7 @@ impl Torrent {
             overwrite: add.overwrite,
             recheck: add.recheck,
             seed_only: add.seed_only,
-            phase: Phase::Starting(Startup::default()),
+            phase: Phase::Starting(Box::default()),
             told: None,
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),

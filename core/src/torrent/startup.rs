@@ -69,7 +69,7 @@ impl Torrent {
             (_, Ok(_)) => {}
             (_, Err(fault)) => return self.fail(cx, fault),
         }
-        if let Phase::Starting(Startup { opened: true, loaded: true, .. }) = self.phase {
+        if matches!(&self.phase, Phase::Starting(startup) if startup.opened && startup.loaded) {
             self.start(cx, Work::Check { torrent: self.id }, Purpose::Check);
         }
     }
