@@ -164,12 +164,6 @@ impl Persist {
         }
     }
 
-    /// The torrent ends before it has begun: what is stored stays as it is. A record that claims nothing would make good
-    /// ones worthless, and would say that the files are ours where they may be somebody else's.
-    pub fn abandon(&mut self) {
-        self.save_due = false;
-    }
-
     /// Whether content may be written yet: a record that the files are ours is durable.
     pub fn may_write(&self) -> bool {
         self.durable.is_some()
