@@ -60,7 +60,10 @@ fn twenty_kills_in_one_download() {
         download().succeeds();
         content.assert_same_in(&lab.path("out"));
         let fetched = relay.passed() - start;
-        assert!(fetched < (missing + 8) * PIECE as u64 * 11 / 10, "{missing} pieces were missing; {fetched} bytes came");
+        assert!(
+            fetched < (missing + 8) * PIECE as u64 * 11 / 10,
+            "{missing} pieces were missing; {fetched} bytes came"
+        );
         assert!(bad_pieces(&torrent, &lab.path("out")).is_empty());
         assert_eq!(Claims::newest(&lab.path("out.state")).pieces.len(), pieces as usize);
     });
@@ -71,8 +74,12 @@ fn bad_pieces(torrent: &Path, dir: &Path) -> BTreeSet<u32> {
     let mut process = ours(["verify", "--json", "-q"]).arg(torrent).arg("--data").arg(dir).start();
     let status = process.wait_within(PATIENCE);
     let said = process.line("a JSON object", |line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let bad: BTreeSet<u32> =
-        said["bad_pieces"].as_array().expect("a list").iter().map(|piece| piece.as_u64().expect("a number") as u32).collect();
+    let bad: BTreeSet<u32> = said["bad_pieces"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|piece| piece.as_u64().expect("a number") as u32)
+        .collect();
     assert_eq!(status.success(), bad.is_empty(), "the exit code says whether all is right");
     bad
 }

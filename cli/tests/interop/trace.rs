@@ -166,8 +166,13 @@ fn check(calls: &[Call], layout: &StorageLayout, out: &Path) -> Checked {
                     .filter(|((begin, end), _)| *begin < to && from < *end)
                     .map(|(_, end)| end)
                     .collect();
-                let last = *ends.iter().max().unwrap_or_else(|| panic!("piece {piece} is claimed, and was never written"));
-                assert!(synced(calls, last), "piece {piece} is claimed, and {} was not synced after it", path.display());
+                let last =
+                    *ends.iter().max().unwrap_or_else(|| panic!("piece {piece} is claimed, and was never written"));
+                assert!(
+                    synced(calls, last),
+                    "piece {piece} is claimed, and {} was not synced after it",
+                    path.display()
+                );
             }
         }
         match claims.pieces.len() as u64 {
@@ -212,7 +217,8 @@ fn small_trace(synced: u64) -> Vec<Call> {
     let hex: String = data.emit().iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let length = data.emit().len();
     let lines = [
-        r#"1.000010 pwritev(5</out/file>, [{iov_base="\x00"..., iov_len=16384}], 1, 16384) = 16384 <0.000005>"#.to_owned(),
+        r#"1.000010 pwritev(5</out/file>, [{iov_base="\x00"..., iov_len=16384}], 1, 16384) = 16384 <0.000005>"#
+            .to_owned(),
         format!("1.{synced:06} fdatasync(5</out/file>) = 0 <0.000003>"),
         format!(r#"1.000030 write(6</state/t.resume.tmp>, "{hex}", {length}) = {length} <0.000002>"#),
         "1.000040 fsync(6</state/t.resume.tmp>) = 0 <0.000002>".to_owned(),

@@ -100,11 +100,10 @@ fn a_tracker_behind_tls() {
 #[test]
 fn a_tracker_that_nobody_vouches_for_is_not_asked_and_told_of() {
     lab::run(&[Need::Python], |lab| {
-        let (content, torrent, ..) = behind_tls(lab);
-        let (_, other) = (content, lab.folder("other"));
+        let (_, torrent, _, _running) = behind_tls(lab);
         // A certificate of somebody else's.
         let stranger = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("it can be made");
-        let trusted = other.join("stranger.pem");
+        let trusted = lab.path("stranger.pem");
         fs::write(&trusted, stranger.cert.pem()).expect("a file can be written");
         let mut download = Ours::download(lab, &torrent, "out")
             .args(["--listen", "127.0.0.3:0", "--stop-after", "60s"])

@@ -101,11 +101,11 @@ fn listening(process: &mut Process) -> SocketAddr {
 /// A v1 torrent of a content, made by our program.
 pub fn make_torrent(lab: &Lab, content: &Content, piece_length: &str, trackers: &[&str]) -> PathBuf {
     let torrent = lab.path(&format!("{}.torrent", content.name));
-    let mut create = ours(["create"])
-        .arg(content.path())
-        .arg("--output")
-        .arg(&torrent)
-        .args(["--force", "--piece-length", piece_length]);
+    let mut create = ours(["create"]).arg(content.path()).arg("--output").arg(&torrent).args([
+        "--force",
+        "--piece-length",
+        piece_length,
+    ]);
     for tracker in trackers {
         create = create.args(["--tracker", tracker]);
     }
@@ -199,7 +199,12 @@ pub fn aria2(torrent: &Path, dir: &Path, ip: &str, seeds: bool) -> Process {
     let mut command = Command::new("aria2c");
     command.args(["--no-conf", "--check-integrity=true", "--file-allocation=none", "--console-log-level=notice"]);
     // It shall find nobody else. Alone in the namespace, any port is free.
-    command.args(["--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false"]);
+    command.args([
+        "--enable-dht=false",
+        "--enable-dht6=false",
+        "--bt-enable-lpd=false",
+        "--enable-peer-exchange=false",
+    ]);
     command.arg("--listen-port=16881").arg(format!("--interface={ip}")).arg("--follow-torrent=mem");
     command.args(["--allow-overwrite=true", "--summary-interval=0", "--show-console-readout=false"]);
     // A ratio of 0 is for ever; a seed time of 0 is none.
