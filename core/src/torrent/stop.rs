@@ -92,7 +92,11 @@ impl Torrent {
             self.persist_orders(cx);
             return self.stop_step(cx);
         }
-        if disk_idle && (self.persist.is_clean() || !self.examined) && self.announcer.is_stopped() && self.peers.is_empty() {
+        if disk_idle
+            && (self.persist.is_clean() || !self.examined)
+            && self.announcer.is_stopped()
+            && self.peers.is_empty()
+        {
             self.start(cx, Work::Release { torrent: self.id }, Purpose::Release);
         }
     }
