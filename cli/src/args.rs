@@ -88,6 +88,16 @@ trackers (tiers of URLs), web_seeds, http_seeds, comment, created_by, creation_d
 Example:
   parcacik tracker --listen 0.0.0.0:6969")]
     Tracker(TrackerArgs),
+    /// Run a recorded session again and compare
+    ///
+    /// Feeds what was recorded with --record to the same state machine, without network, disk or clock. The exit code is 0 when it takes the same decisions; otherwise the first event that makes a difference is shown.
+    #[command(after_help = "\
+Example:
+  parcacik download debian.iso.torrent --record session.rec
+  parcacik replay session.rec
+
+JSON (--json): {\"events\",\"seconds\",\"digest\",\"complete\",\"same\"}")]
+    Replay(ReplayArgs),
     /// Show that it works: a tracker, a seed and two downloads on this machine
     ///
     /// Makes a random file of 64 MiB in a temporary folder, seeds it, downloads it twice over loopback, compares, and cleans up. Needs no network.
@@ -167,15 +177,18 @@ pub struct NetworkArgs {
     /// The address to listen on and to connect from; may be repeated [default: every address, ports chosen by the system]
     #[arg(long, value_name = "IP:PORT", value_parser = values::listen)]
     pub listen: Vec<SocketAddr>,
-    /// Stop after so long, with exit code 3 when the job is not done: 90s, 10m
+    /// Stop after so long, with exit code 3: 90s, 10m
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub stop_after: Option<Duration>,
     /// The most connections to peers, over all torrents
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_peers: u32,
     /// Where resume data are kept [default: $XDG_STATE_HOME/parcacik]
-    #[arg(long, value_name = "DIR", env = "PARCACIK_STATE_DIR")]
+    #[arg(long, value_name = "DIR", env = "PARCACIK_STATE_DIR", hide_env_values = true)]
     pub state_dir: Option<PathBuf>,
+    /// Record the session in a new file, for `replay`. Content is left out; peers and secrets are not: keep it to yourself
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }
 
 /// `create`.
@@ -240,6 +253,21 @@ pub struct TrackerArgs {
     pub listen: SocketAddr,
 }
 
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print one object to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {}
+pub struct DemoArgs {
+    /// Record the three sessions in this folder, for `replay`: seed.rec, first.rec and second.rec
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+}

@@ -12,6 +12,7 @@ mod hashing;
 mod network;
 mod output;
 mod progress;
+mod record;
 mod signals;
 mod torrent_file;
 mod transfer;
@@ -46,6 +47,7 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),
+        Command::Replay(args) => commands::replay::run(args, output),
         Command::Demo(args) => commands::demo::run(args, output),
     }
 }

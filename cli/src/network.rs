@@ -1,10 +1,10 @@
 //! From options to a running client.
 
 use crate::args::NetworkArgs;
+use crate::record::{self, Recording};
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
-use parcacik_core::border::Config;
-use parcacik_driver_smol::{Client, ClientConfig, Recorder, StartError};
+use parcacik_driver_smol::{Client, ClientConfig, StartError};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -22,18 +22,33 @@ pub fn state_dir(args: &NetworkArgs) -> anyhow::Result<PathBuf> {
     Ok(state.join("parcacik"))
 }
 
-/// Starts a client.
+/// Starts a client, and its recording where one is wanted.
 ///
 /// # Errors
 /// In words for the user; most often an address that cannot be had.
-pub fn start(args: &NetworkArgs, state_dir: &Path, recorder: Option<Box<dyn Recorder>>) -> anyhow::Result<Client> {
-    let mut core = Config::default();
-    core.session.max_peers = args.max_peers;
-    core.session.max_peers_per_torrent = core.session.max_peers_per_torrent.min(args.max_peers);
-    let listen = if args.listen.is_empty() { everywhere() } else { args.listen.clone() };
-    let config =
-        ClientConfig { core, state_dir: Some(state_dir.to_owned()), listen, recorder, ..ClientConfig::default() };
-    Client::start(config).map_err(explain)
+pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Option<Recording>)> {
+    let mut config = ClientConfig {
+        state_dir: Some(state_dir.to_owned()),
+        listen: if args.listen.is_empty() { everywhere() } else { args.listen.clone() },
+        ..ClientConfig::default()
+    };
+    let limits = &mut config.core.session;
+    limits.max_peers = args.max_peers;
+    limits.max_peers_per_torrent = limits.max_peers_per_torrent.min(args.max_peers);
+    start_with(config, args.record.as_deref())
+}
+
+/// Starts a client, recorded in a new file where one is named.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(mut config: ClientConfig, record: Option<&Path>) -> anyhow::Result<(Client, Option<Recording>)> {
+    let mut recording = None;
+    if let Some(path) = record {
+        let (started, recorder, seeds) = record::start(path, &config.core)?;
+        (config.recorder, config.seeds, recording) = (Some(recorder), Some(seeds), Some(started));
+    }
+    Ok((Client::start(config).map_err(explain)?, recording))
 }
 
 /// Both families, as far as this machine has them.

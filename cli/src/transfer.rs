@@ -51,7 +51,7 @@ pub struct Plan {
 /// When nothing can be run at all. What happens to a single torrent is told, and makes the outcome [`Outcome::Failed`].
 pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
     let state_dir = network::state_dir(args)?;
-    let client = network::start(args, &state_dir, None)?;
+    let (client, recording) = network::start(args, &state_dir)?;
     let listening: Vec<String> = client.listening().iter().map(|socket| socket.addr.to_string()).collect();
     if !plan.seed_only {
         output.detail(format_args!("listening on {}", listening.join(" and ")));
@@ -75,11 +75,19 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
     run.board.clear();
     let outcome = run.outcome(&ended);
     let Run { jobs, .. } = run;
-    let ended = ended?;
-    if ended == Some(Outcome::Interrupted) {
+    if outcome == Outcome::Interrupted {
         output.say("stopping; Ctrl-C again ends at once");
     }
-    match futures_lite::future::block_on(client.shutdown()) {
+    // In order, whatever has ended it: what is there is saved.
+    let stopped = futures_lite::future::block_on(client.shutdown());
+    if let Some(recording) = recording {
+        match recording.finish() {
+            Ok(line) => output.say(line),
+            Err(error) => output.warn(format_args!("{error:#}")),
+        }
+    }
+    ended?;
+    match stopped {
         Ok(()) => {}
         Err(error @ ClientError::TimedOut) => output.warn(error),
         Err(error) => return Err(error.into()),

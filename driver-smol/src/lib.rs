@@ -86,6 +86,7 @@ mod engine;
 pub mod fault;
 pub mod http;
 mod net;
+pub mod record;
 pub mod storage;
 pub mod tracker_server;
 

@@ -3,8 +3,10 @@
 use crate::args::DemoArgs;
 use crate::exit::Outcome;
 use crate::hashing;
+use crate::network;
 use crate::output::Output;
 use crate::progress::{Board, Row, State};
+use crate::record::Recording;
 use crate::signals::Interrupt;
 use crate::values::{hex, rate, size};
 use anyhow::{Context as _, anyhow, bail};
@@ -38,10 +40,13 @@ const CHUNK: usize = 1 << 20;
 ///
 /// # Errors
 /// When a step fails; the text says which.
-pub fn run(_args: &DemoArgs, output: &Output) -> anyhow::Result<Outcome> {
+pub fn run(args: &DemoArgs, output: &Output) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen()?;
+    if let Some(dir) = &args.record {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    }
     let folder = Folder::make()?;
-    let outcome = demonstrate(&folder.0, &interrupt, output);
+    let outcome = demonstrate(&folder.0, args.record.as_deref(), &interrupt, output);
     match folder.remove() {
         Ok(()) => output.say("cleaned up"),
         Err(error) => output.warn(error),
@@ -49,13 +54,19 @@ pub fn run(_args: &DemoArgs, output: &Output) -> anyhow::Result<Outcome> {
     outcome
 }
 
-fn demonstrate(folder: &Path, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
+fn demonstrate(
+    folder: &Path,
+    record: Option<&Path>,
+    interrupt: &Interrupt,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let source = folder.join("seed");
     fs::create_dir(&source)?;
     output.say(format_args!("making {} of random data in {}", size(LENGTH), folder.display()));
     let expected = make_file(&source.join(NAME)).context("cannot make the file")?;
 
+    let record = |name: &str| record.map(|dir| dir.join(name).with_extension("rec"));
     let tracker = TrackerHost::start(loopback()).context("cannot start a tracker")?;
     let url = format!("http://{}/announce", tracker.local_addr());
     let metainfo = make_torrent(&source, &url, interrupt)?;
@@ -65,7 +76,7 @@ fn demonstrate(folder: &Path, interrupt: &Interrupt, output: &Output) -> anyhow:
     output.say(format_args!("tracker at {url}"));
 
     let ended = futures_lite::future::block_on(async {
-        let swarm = async { swarm(folder, &metainfo, &tracker, output).await.map(Some) };
+        let swarm = async { swarm(folder, &metainfo, &tracker, record, output).await.map(Some) };
         let interrupted = async {
             interrupt.wait().await;
             Ok(None)
@@ -108,6 +119,7 @@ struct Peer {
     dir: PathBuf,
     client: Client,
     torrent: TorrentId,
+    recording: Option<Recording>,
 }
 
 impl Peer {
@@ -116,15 +128,25 @@ impl Peer {
         dir: PathBuf,
         metainfo: &Bytes,
         seed_only: bool,
+        record: Option<PathBuf>,
     ) -> anyhow::Result<(Peer, NoticeReceiver)> {
         let config =
             ClientConfig { state_dir: Some(dir.join("state")), listen: vec![loopback()], ..ClientConfig::default() };
-        let client = Client::start(config).with_context(|| format!("cannot start the {name}"))?;
+        let (client, recording) =
+            network::start_with(config, record.as_deref()).with_context(|| format!("cannot start the {name}"))?;
         let notices = client.notices();
         // It serves until all have everything.
         let options = AddOptions { seed_only, goal: SeedGoal::Forever, ..AddOptions::new(metainfo.clone(), &dir) };
         let torrent = client.add(options).await?;
-        Ok((Peer { name, dir, client, torrent }, notices))
+        Ok((Peer { name, dir, client, torrent, recording }, notices))
+    }
+
+    async fn end(self, output: &Output) -> anyhow::Result<()> {
+        self.client.shutdown().await.with_context(|| format!("cannot stop the {}", self.name))?;
+        if let Some(recording) = self.recording {
+            output.say(recording.finish()?);
+        }
+        Ok(())
     }
 
     async fn row(&self) -> Row {
@@ -170,8 +192,14 @@ struct Leech {
     uploaded: u64,
 }
 
-async fn swarm(folder: &Path, metainfo: &Bytes, tracker: &TrackerHost, output: &Output) -> anyhow::Result<Swarm> {
-    let (seed, mut notices) = Peer::start("seed", folder.join("seed"), metainfo, true).await?;
+async fn swarm(
+    folder: &Path,
+    metainfo: &Bytes,
+    tracker: &TrackerHost,
+    record: impl Fn(&str) -> Option<PathBuf>,
+    output: &Output,
+) -> anyhow::Result<Swarm> {
+    let (seed, mut notices) = Peer::start("seed", folder.join("seed"), metainfo, true, record("seed")).await?;
     whole(seed.name, &mut notices).await?;
     // A leech that asks before the seed is listed would ask again after a minute only.
     while tracker.peers() == 0 {
@@ -180,8 +208,10 @@ async fn swarm(folder: &Path, metainfo: &Bytes, tracker: &TrackerHost, output: &
     output.say("the seed has checked its file, and the tracker knows it");
 
     let started = Instant::now();
-    let (first, mut first_notices) = Peer::start("first leech", folder.join("first"), metainfo, false).await?;
-    let (second, mut second_notices) = Peer::start("second leech", folder.join("second"), metainfo, false).await?;
+    let (first, mut first_notices) =
+        Peer::start("first leech", folder.join("first"), metainfo, false, record("first")).await?;
+    let (second, mut second_notices) =
+        Peer::start("second leech", folder.join("second"), metainfo, false, record("second")).await?;
     let mut board = Board::new(output, 2);
     let both = async {
         let both = (whole(first.name, &mut first_notices), whole(second.name, &mut second_notices));
@@ -201,10 +231,10 @@ async fn swarm(folder: &Path, metainfo: &Bytes, tracker: &TrackerHost, output: &
     let mut leeches = Vec::new();
     for peer in [first, second] {
         let uploaded = peer.row().await.uploaded;
-        peer.client.shutdown().await?;
-        leeches.push(Leech { name: peer.name, dir: peer.dir, uploaded });
+        leeches.push(Leech { name: peer.name, dir: peer.dir.clone(), uploaded });
+        peer.end(output).await?;
     }
-    seed.client.shutdown().await?;
+    seed.end(output).await?;
     Ok(Swarm { took, seed_uploaded, leeches })
 }
 

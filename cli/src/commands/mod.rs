@@ -4,6 +4,7 @@ pub mod create;
 pub mod demo;
 pub mod download;
 pub mod inspect;
+pub mod replay;
 pub mod seed;
 pub mod tracker;
 pub mod verify;

@@ -143,6 +143,8 @@ pub enum PeerSaid {
     Pieces,
     /// The peer has got a piece that it did not have.
     Have(PieceIndex),
+    /// The peer has got these pieces, which it did not have.
+    Gained(Bitfield),
     /// The peer chokes us. Requests that it will not answer any more are given back; with the fast extension there are
     /// none, as each is answered apart.
     Choked {

@@ -54,6 +54,8 @@ pub struct Session {
     sockets: Sockets,
     acceptor: Acceptor,
     torrents: BTreeMap<TorrentId, Box<Torrent>>,
+    /// How many of them have not stopped.
+    alive: usize,
     next_torrent: u32,
     names: BTreeMap<InfoHash, TorrentId>,
     streams: BTreeMap<TcpId, (TorrentId, PeerKey)>,
@@ -62,8 +64,8 @@ pub struct Session {
     dialers: Timers<TorrentId>,
     /// Torrents that read from nobody because the disk is behind.
     held: BTreeSet<TorrentId>,
-    /// Torrents that were asked to go, and by whom.
-    removing: BTreeMap<TorrentId, CommandId>,
+    /// Torrents that were asked to go.
+    removing: BTreeSet<TorrentId>,
     dial_window: (Time, u32),
     stopping: Option<Stopping>,
     unix_seconds: Option<i64>,
@@ -88,6 +90,7 @@ impl Session {
             sockets: Sockets::default(),
             acceptor: Acceptor::default(),
             torrents: BTreeMap::new(),
+            alive: 0,
             next_torrent: 0,
             names: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -95,7 +98,7 @@ impl Session {
             timers: Timers::default(),
             dialers: Timers::default(),
             held: BTreeSet::new(),
-            removing: BTreeMap::new(),
+            removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
             stopping: None,
             unix_seconds: None,
@@ -212,6 +215,7 @@ impl Session {
         let torrent = self.torrents.get_mut(&id)?;
         let mut cx =
             Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let was_stopped = torrent.is_stopped();
         let result = call(torrent, &mut cx, &mut self.shared);
         // The indexes follow.
         let deadline = torrent.deadline(&cx);
@@ -233,15 +237,17 @@ impl Session {
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
-        if torrent.is_stopped()
-            && let Some(command) = self.removing.remove(&id)
-        {
-            self.forget(out, id, command);
+        if torrent.is_stopped() {
+            self.alive -= usize::from(!was_stopped);
+            if self.removing.remove(&id) {
+                self.forget(out, id);
+            }
         }
         Some(result)
     }
 
-    fn forget(&mut self, out: &mut Actions, id: TorrentId, _command: CommandId) {
+    /// Takes a torrent that has stopped out of everything.
+    fn forget(&mut self, out: &mut Actions, id: TorrentId) {
         let Some(mut torrent) = self.torrents.remove(&id) else { return };
         self.timers.clear(id, &mut torrent.timer);
         self.dialers.clear(id, &mut torrent.dial_timer);
@@ -249,6 +255,7 @@ impl Session {
             self.answers.remove(&key);
         }
         self.held.remove(&id);
+        torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
             self.names.remove(&name);
         }
@@ -341,7 +348,7 @@ impl Session {
                     out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
                     return;
                 }
-                self.removing.insert(torrent, id);
+                self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
             Command::Shutdown => self.shutdown(out),
@@ -375,6 +382,7 @@ impl Session {
             Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
+        self.alive += 1;
         self.with_torrent(Some(id), out, |_, _, _| ());
         Ok(())
     }
@@ -451,7 +459,7 @@ impl Session {
 
     fn stop_step(&mut self, out: &mut Actions) {
         let Some(Stopping { until, told: false }) = self.stopping else { return };
-        if self.now < until && self.torrents.values().any(|torrent| !torrent.is_stopped()) {
+        if self.now < until && self.alive > 0 {
             return;
         }
         self.stopping = Some(Stopping { until, told: true });

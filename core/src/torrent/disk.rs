@@ -243,7 +243,7 @@ impl Torrent {
 
     /// Carries out what the persistence protocol orders.
     pub(super) fn persist_orders(&mut self, cx: &mut Cx) {
-        if !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
+        if !self.examined || !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
             return;
         }
         while let Some(order) = self.persist.next(cx.now, &cx.config.persist) {

@@ -129,6 +129,9 @@ pub struct Torrent {
     recheck: bool,
     seed_only: bool,
     phase: Phase,
+    /// Whether what is on the disk was looked at to the end: before, there is nothing to make durable, and what is durable
+    /// already must not be replaced.
+    examined: bool,
     told: Option<TorrentState>,
 
     picker: Picker,
@@ -213,6 +216,7 @@ impl Torrent {
             recheck: add.recheck,
             seed_only: add.seed_only,
             phase: Phase::Starting(Box::default()),
+            examined: false,
             told: None,
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
@@ -283,7 +287,7 @@ impl Torrent {
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
-            if active { self.persist.deadline(&cx.config.persist) } else { None },
+            if active && self.examined { self.persist.deadline(&cx.config.persist) } else { None },
             if running { self.choker.deadline() } else { None },
             if running { self.disk.retry_at } else { None },
             if running { self.goal_deadline() } else { None },
@@ -314,7 +318,7 @@ impl Torrent {
         if let Phase::Stopping { until, .. } = self.phase
             && until <= cx.now
         {
-            self.stopped(cx);
+            self.out_of_time(cx);
         }
     }
 
@@ -345,7 +349,7 @@ impl Torrent {
             Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
-            Purpose::Release => self.released(cx),
+            Purpose::Release => self.ended(cx),
             Purpose::Resolve { port, from_user } => self.resolved(cx, port, from_user, result),
         }
     }

@@ -125,6 +125,16 @@ impl Torrent {
                 }
                 return self.nothing_to_exchange(peer);
             }
+            PeerSaid::Gained(pieces) => {
+                for piece in pieces.iter().filter_map(|number| self.facts.geometry.piece(number)) {
+                    if peer.counted {
+                        self.picker.peer_gained(piece);
+                    }
+                }
+                peer.interesting = self.count_interesting(peer);
+                self.show_interest(cx, shared, peer);
+                return self.nothing_to_exchange(peer);
+            }
             PeerSaid::Choked { returned } | PeerSaid::Snubbed { returned } => self.give_back(key, &returned),
             PeerSaid::Rejected(block) => self.give_back(key, &[block]),
             PeerSaid::Unchoked | PeerSaid::AllowedFast(_) | PeerSaid::Suggested(_) => {}

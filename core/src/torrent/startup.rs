@@ -190,6 +190,7 @@ impl Torrent {
     /// Begins to exchange pieces.
     fn run(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.phase = Phase::Running;
+        self.examined = true;
         self.started_at = cx.now;
         if !self.seed_only {
             self.start(cx, Work::CreateEmpty { torrent: self.id }, Purpose::CreateEmpty);
