@@ -9,8 +9,8 @@
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
-//! | [`Announcer`](crate::tracker::announcer::Announcer) | which tracker to ask, and when |
-//! | [`PeerConn`](crate::peer::PeerConn) | everything between the bytes of one connection and their meaning |
+//! | [`Announcer`] | which tracker to ask, and when |
+//! | [`PeerConn`] | everything between the bytes of one connection and their meaning |
 //!
 //! # States
 //!
