@@ -190,8 +190,11 @@ impl Torrent {
     }
 
     fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
-        self.candidates.ban(&cx.config.candidates, addr.ip());
-        cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
+        // Pieces of somebody banned may go on failing for a while; that is no news.
+        if !self.candidates.is_banned(addr.ip()) {
+            self.candidates.ban(&cx.config.candidates, addr.ip());
+            cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
+        }
         let guilty: Vec<PeerKey> = self
             .peers
             .iter()
