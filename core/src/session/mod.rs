@@ -11,6 +11,7 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
+//! | `ready_dialers`, `readers`, `held` | (sets) what dials in turn, reads in turn, waits for the disk | torrent |
 //!
 //! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
 //!
@@ -40,6 +41,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use core::ops::Bound;
 use core::time::Duration;
 use sockets::Sockets;
 
@@ -62,6 +64,13 @@ pub struct Session {
     answers: BTreeMap<(SocketAddr, u32), TorrentId>,
     timers: Timers<TorrentId>,
     dialers: Timers<TorrentId>,
+    /// Torrents that have somebody to dial now.
+    ready_dialers: BTreeSet<TorrentId>,
+    /// Who dialled last: the turn is the next one's.
+    last_dialler: TorrentId,
+    /// Torrents with peers that wait for room to read ahead.
+    readers: BTreeSet<TorrentId>,
+    last_reader: TorrentId,
     /// Torrents that read from nobody because the disk is behind.
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
@@ -97,6 +106,10 @@ impl Session {
             answers: BTreeMap::new(),
             timers: Timers::default(),
             dialers: Timers::default(),
+            ready_dialers: BTreeSet::new(),
+            last_dialler: TorrentId(0),
+            readers: BTreeSet::new(),
+            last_reader: TorrentId(0),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
@@ -146,6 +159,7 @@ impl Session {
                 let owner = Self::torrent_of(job.owner());
                 self.with_torrent(owner, out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result));
                 self.release_held(out);
+                self.read_on(out);
             }
             Event::Command { id, command } => self.command(out, id, command),
         }
@@ -156,7 +170,11 @@ impl Session {
 
     /// When [`Event::Tick`] is due; `None`: not before something else happens.
     pub fn deadline(&self) -> Option<Time> {
-        let dial = self.may_dial().then(|| self.dialers.first()).flatten().map(|due| due.max(self.next_dial_time()));
+        let dial = match (self.may_dial(), self.ready_dialers.is_empty()) {
+            (false, _) => None,
+            (true, false) => Some(self.next_dial_time()),
+            (true, true) => self.dialers.first(),
+        };
         [self.timers.first(), self.acceptor.deadline(), dial, self.stopping.filter(|s| !s.told).map(|s| s.until)]
             .into_iter()
             .flatten()
@@ -220,8 +238,18 @@ impl Session {
         // The indexes follow.
         let deadline = torrent.deadline(&cx);
         self.timers.set(id, &mut torrent.timer, deadline);
-        let dial = torrent.dial_deadline(&cx);
-        self.dialers.set(id, &mut torrent.dial_timer, dial);
+        match torrent.dial_deadline(&cx) {
+            Some(due) if due <= self.now => _ = self.ready_dialers.insert(id),
+            later => {
+                self.ready_dialers.remove(&id);
+                self.dialers.set(id, &mut torrent.dial_timer, later);
+            }
+        }
+        if torrent.waits_to_read() {
+            self.readers.insert(id);
+        } else {
+            self.readers.remove(&id);
+        }
         let awaited = torrent.awaits_datagram();
         if torrent.udp_key != awaited {
             if let Some(old) = core::mem::replace(&mut torrent.udp_key, awaited) {
@@ -255,6 +283,8 @@ impl Session {
             self.answers.remove(&key);
         }
         self.held.remove(&id);
+        self.ready_dialers.remove(&id);
+        self.readers.remove(&id);
         torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
             self.names.remove(&name);
@@ -409,6 +439,17 @@ impl Session {
         }
     }
 
+    /// Lets those who wait for room to read ahead go on: torrents in turn, and in each its peers in turn.
+    fn read_on(&mut self, out: &mut Actions) {
+        while self.shared.read_ahead < self.config.session.max_read_ahead
+            && let Some(id) = next_turn(&self.readers, self.last_reader)
+        {
+            self.last_reader = id;
+            // Each turn takes one peer off the list, or fills the room.
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.read_on(cx, shared));
+        }
+    }
+
     fn may_dial(&self) -> bool {
         self.stopping.is_none()
             && self.shared.half_open < self.config.session.max_half_open
@@ -423,22 +464,26 @@ impl Session {
 
     /// Lets torrents dial in turn, as far as limits allow.
     fn dial_round(&mut self, out: &mut Actions) {
-        while self.may_dial() && self.dialers.first().is_some_and(|due| due <= self.now) {
+        while let Some(id) = self.dialers.pop_due(self.now) {
+            if let Some(torrent) = self.torrents.get_mut(&id) {
+                torrent.dial_timer = None;
+            }
+            // Looks again whether it has somebody, and when.
+            self.with_torrent(Some(id), out, |_, _, _| ());
+        }
+        while self.may_dial()
+            && let Some(id) = next_turn(&self.ready_dialers, self.last_dialler)
+        {
             if self.now.since(self.dial_window.0) >= Duration::from_secs(1) {
                 self.dial_window = (self.now, 0);
             }
             if self.dial_window.1 >= self.config.session.dials_per_second {
                 return;
             }
-            let Some(id) = self.dialers.pop_due(self.now) else { return };
-            if let Some(torrent) = self.torrents.get_mut(&id) {
-                torrent.dial_timer = None;
-            }
+            self.last_dialler = id;
+            // One that has nobody after all is not ready any more now.
             let dialled = self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.dial(cx, shared));
-            if dialled != Some(true) {
-                break;
-            }
-            self.dial_window.1 += 1;
+            self.dial_window.1 += u32::from(dialled == Some(true));
         }
     }
 
@@ -466,6 +511,11 @@ impl Session {
         self.with_cx(out, |this, cx| this.sockets.close_all(cx));
         out.notices.push(Notice::Stopped);
     }
+}
+
+/// Whose turn it is, of those who want one, after `last` had it.
+fn next_turn(wanting: &BTreeSet<TorrentId>, last: TorrentId) -> Option<TorrentId> {
+    wanting.range((Bound::Excluded(last), Bound::Unbounded)).next().or_else(|| wanting.first()).copied()
 }
 
 /// The session's own machines, apart from what a context borrows.

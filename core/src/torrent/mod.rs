@@ -9,8 +9,8 @@
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
-//! | [`Announcer`](crate::tracker::announcer::Announcer) | which tracker to ask, and when |
-//! | [`PeerConn`](crate::peer::PeerConn) | everything between the bytes of one connection and their meaning |
+//! | [`Announcer`] | which tracker to ask, and when |
+//! | [`PeerConn`] | everything between the bytes of one connection and their meaning |
 //!
 //! # States
 //!
@@ -148,12 +148,16 @@ pub struct Torrent {
     dials: BTreeMap<crate::border::DialId, SocketAddr>,
     /// Peers that could be asked for more than there was to ask.
     hungry: BTreeSet<PeerKey>,
+    /// Nobody is there, and nobody is left to dial: trackers have been asked for more.
+    dry: bool,
     /// Something may have become free to ask for.
     refill: bool,
     /// Peers that are not read from because the disk is behind.
     held: bool,
     /// Peers that wait for room to read ahead for.
     waiting_reads: BTreeSet<PeerKey>,
+    /// Who of them had its turn last.
+    last_reader: PeerKey,
 
     jobs: Jobs,
     disk: disk::DiskState,
@@ -229,9 +233,11 @@ impl Torrent {
             timers: Timers::default(),
             dials: BTreeMap::new(),
             hungry: BTreeSet::new(),
+            dry: false,
             refill: false,
             held: false,
             waiting_reads: BTreeSet::new(),
+            last_reader: PeerKey(0),
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
             chance_at: None,
@@ -365,6 +371,7 @@ impl Torrent {
             // Somebody may get more of a piece on parole by waiting alone.
             self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
         }
+        self.ask_for_peers(cx, shared);
         self.persist_orders(cx);
         self.check_goal(cx, shared);
         self.stop_step(cx);

@@ -13,8 +13,9 @@
 //! ```
 //!
 //! One thread owns the session and waits on one channel, no longer than until the session's deadline. Nothing that
-//! blocks is done there. The channel needs no bound of its own: what goes into it was allowed by credit, by the limit of
-//! dials, or is the one answer to a job.
+//! blocks is done there. The channel has a bound: whoever is ahead of the session waits, so strangers who connect or
+//! send datagrams cannot fill the memory. The session's thread itself never sends to it, or it could wait for itself;
+//! what it has to say goes on a list of its own.
 //!
 //! Left out, as the standard library has no words for it: the source address and device of a dial, TLS, symbolic links
 //! in the download folder (followed here). The driver on smol has them.
@@ -35,14 +36,17 @@ use parcacik_core::border::{
 use parcacik_core::rng::Seeds;
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+/// How many messages may wait for the session; with 64 KiB of content in each they are 16 MiB.
+const MAX_WAITING: usize = 256;
 
 /// What the other threads send to the one that owns the session.
 #[derive(Debug)]
@@ -62,7 +66,10 @@ pub struct Driver {
     /// The session's time is counted from here.
     epoch: Instant,
     inbox: Receiver<Message>,
-    outbox: Sender<Message>,
+    /// The other end, for new threads.
+    outbox: SyncSender<Message>,
+    /// What this thread has to say.
+    happened: VecDeque<Event>,
     disk: Disk,
     streams: HashMap<TcpId, Stream>,
     listeners: HashMap<SocketId, net::Listener>,
@@ -75,13 +82,14 @@ pub struct Driver {
 impl Driver {
     /// A driver without torrents.
     pub fn new(config: Config, seeds: Seeds) -> Result<Driver, ConfigError> {
-        let (outbox, inbox) = channel();
-        let driver = Driver {
+        let (outbox, inbox) = sync_channel(MAX_WAITING);
+        let mut driver = Driver {
             session: Session::new(config, seeds)?,
             epoch: Instant::now(),
             inbox,
             disk: Disk::start(outbox.clone()),
             outbox,
+            happened: VecDeque::new(),
             streams: HashMap::new(),
             listeners: HashMap::new(),
             udp: HashMap::new(),
@@ -135,13 +143,15 @@ impl Driver {
         Time::ZERO + self.epoch.elapsed()
     }
 
-    fn tell(&self, event: Event) {
-        // We hold the other end ourselves: it cannot be gone.
-        let _ = self.outbox.send(Message::Event(event));
+    fn tell(&mut self, event: Event) {
+        self.happened.push_back(event);
     }
 
     /// Waits for something to happen, or for the session's deadline.
     fn next_event(&mut self) -> Event {
+        if let Some(event) = self.happened.pop_front() {
+            return event;
+        }
         loop {
             let deadline = self.session.deadline().unwrap_or(Time::NEVER);
             // A bound on the wait, as not every system can wait for half a million years. A tick too many does no harm.
@@ -216,7 +226,11 @@ impl Driver {
                 self.listeners.remove(&sock);
                 self.udp.remove(&sock);
             }
-            Action::Dial { dial, to, .. } => net::dial(dial, to, &self.outbox),
+            Action::Dial { dial, to, .. } => {
+                if net::dial(dial, to, &self.outbox).is_err() {
+                    self.tell(Event::DialFailed { dial, fault: IoFault::TooManyOpen });
+                }
+            }
             // It answers all the same, in a few seconds.
             Action::CancelDial { .. } => {}
             Action::Send { tcp, bytes } | Action::SendContent { tcp, bytes, .. } => {
@@ -255,12 +269,17 @@ impl Driver {
                 if addresses.is_empty() { Err(IoFault::NotFound) } else { Ok(JobResult::Resolved(addresses)) }
             }),
             Work::Http(request) => self.in_thread(job, move || http::exchange(&request).map(JobResult::Http)),
-            on_disk => self.disk.start_job(job, on_disk),
+            on_disk => {
+                if let Err(fault) = self.disk.start_job(job, on_disk) {
+                    // Its thread is gone, which only a fault of its own can bring about. Every job is answered all the same.
+                    self.tell(Event::JobDone { job, result: Err(fault) });
+                }
+            }
         }
     }
 
     /// Does a job that may take long, and answers it: exactly once, whatever happens.
-    fn in_thread(&self, job: JobId, work: impl FnOnce() -> Result<JobResult, IoFault> + Send + 'static) {
+    fn in_thread(&mut self, job: JobId, work: impl FnOnce() -> Result<JobResult, IoFault> + Send + 'static) {
         let outbox = self.outbox.clone();
         let started = thread::Builder::new().spawn(move || {
             let _ = outbox.send(Message::Event(Event::JobDone { job, result: work() }));

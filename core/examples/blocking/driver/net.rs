@@ -2,12 +2,12 @@
 
 use super::{Message, fault};
 use bytes::Bytes;
-use parcacik_core::border::{DialId, Event, IoFault, SocketId, Target, TcpId};
+use parcacik_core::border::{DialId, Event, SocketId, Target, TcpId};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn start(tcp: TcpId, socket: TcpStream, outbox: &Sender<Message>) -> io::Result<Stream> {
+    pub fn start(tcp: TcpId, socket: TcpStream, outbox: &SyncSender<Message>) -> io::Result<Stream> {
         // Whole batches of messages are handed over: waiting for more to send with them would only add time.
         socket.set_nodelay(true)?;
         let (credit, credits) = channel();
@@ -70,7 +70,7 @@ impl Stream {
 }
 
 /// Reads as much as credit allows, and waits when it allows nothing: so a peer is slowed down by TCP itself.
-fn read(tcp: TcpId, mut socket: TcpStream, credits: &Receiver<u32>, outbox: &Sender<Message>) -> io::Result<()> {
+fn read(tcp: TcpId, mut socket: TcpStream, credits: &Receiver<u32>, outbox: &SyncSender<Message>) -> io::Result<()> {
     let mut credit = 0usize;
     loop {
         if credit == 0 {
@@ -94,7 +94,7 @@ fn read(tcp: TcpId, mut socket: TcpStream, credits: &Receiver<u32>, outbox: &Sen
 }
 
 /// Writes what is queued and tells how much has left, until the queue's sender is gone.
-fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &Sender<Message>) -> io::Result<()> {
+fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &SyncSender<Message>) -> io::Result<()> {
     while let Ok(mut bytes) = queue.recv() {
         while !bytes.is_empty() {
             let count = match socket.write(&bytes) {
@@ -111,9 +111,9 @@ fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &S
 }
 
 /// Opens a stream, in a thread. Names are tried address by address.
-pub fn dial(dial: DialId, to: Target, outbox: &Sender<Message>) {
+pub fn dial(dial: DialId, to: Target, outbox: &SyncSender<Message>) -> io::Result<()> {
     let tells = outbox.clone();
-    let started = thread::Builder::new().spawn(move || {
+    thread::Builder::new().spawn(move || {
         let connected = match &to {
             Target::Addr(addr) => TcpStream::connect_timeout(addr, DIAL_TIME),
             Target::Host { name, port } => (name.as_str(), *port).to_socket_addrs().and_then(|mut found| {
@@ -130,10 +130,8 @@ pub fn dial(dial: DialId, to: Target, outbox: &Sender<Message>) {
             Ok(stream) => Message::Dialled(dial, stream),
             Err(error) => Message::Event(Event::DialFailed { dial, fault: fault(&error) }),
         });
-    });
-    if started.is_err() {
-        let _ = outbox.send(Message::Event(Event::DialFailed { dial, fault: IoFault::TooManyOpen }));
-    }
+    })?;
+    Ok(())
 }
 
 /// A listening socket: its thread ends when this is dropped.
@@ -144,7 +142,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn start(sock: SocketId, listener: TcpListener, outbox: &Sender<Message>) -> io::Result<Listener> {
+    pub fn start(sock: SocketId, listener: TcpListener, outbox: &SyncSender<Message>) -> io::Result<Listener> {
         let (local, ended) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
         let (tells, stop) = (outbox.clone(), ended.clone());
         thread::Builder::new().spawn(move || {
@@ -179,7 +177,7 @@ pub struct Udp {
 }
 
 impl Udp {
-    pub fn bind(sock: SocketId, addr: SocketAddr, outbox: &Sender<Message>) -> io::Result<(Udp, SocketAddr)> {
+    pub fn bind(sock: SocketId, addr: SocketAddr, outbox: &SyncSender<Message>) -> io::Result<(Udp, SocketAddr)> {
         let socket = UdpSocket::bind(addr)?;
         let (local, reads, ended) = (socket.local_addr()?, socket.try_clone()?, Arc::new(AtomicBool::new(false)));
         let (tells, stop) = (outbox.clone(), ended.clone());
