@@ -88,7 +88,7 @@ struct Facts {
 #[derive(Clone, Debug)]
 enum Phase {
     /// Finding out what is there.
-    Starting(Startup),
+    Starting(Box<Startup>),
     /// Exchanging pieces.
     Running,
     /// Stopped by a fault that does not heal by itself.
@@ -219,7 +219,7 @@ impl Torrent {
             overwrite: add.overwrite,
             recheck: add.recheck,
             seed_only: add.seed_only,
-            phase: Phase::Starting(Startup::default()),
+            phase: Phase::Starting(Box::default()),
             examined: false,
             told: None,
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
