@@ -278,6 +278,21 @@ fn dials_keep_to_their_limits() {
 }
 
 #[test]
+fn torrents_dial_in_turn() {
+    let mut rig = Rig::new(|config| config.session.dials_per_second = 10);
+    rig.running(1, targets(200));
+    rig.running(2, targets(200));
+    let mut by_owner = [0; 2];
+    for _ in 0..4 {
+        for dial in dials(&rig.wait(Duration::from_secs(1))) {
+            by_owner[dial.owner() as usize - 1] += 1;
+            rig.tell(Event::DialFailed { dial, fault: IoFault::Refused });
+        }
+    }
+    assert_eq!(by_owner, [20, 20]);
+}
+
+#[test]
 fn a_dial_that_comes_through_when_all_places_are_taken_is_closed() {
     let mut rig = Rig::new(|config| config.session.max_peers_per_torrent = 1);
     let begun = rig.running(1, targets(1));
