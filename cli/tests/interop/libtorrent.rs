@@ -112,6 +112,25 @@ fn a_swarm_of_two_of_ours_and_it() {
     });
 }
 
+#[test]
+fn by_ipv6_in_both_directions() {
+    lab::run(NEEDS, |lab| {
+        let content = Content::file(&lab.folder("data"), "file.bin", MIB + 54_321);
+        let torrent = make_torrent(lab, &content, "32K", &[]);
+        let seed = Libtorrent::seed(&torrent, &content, "[::1]", &[]);
+        Ours::download(lab, &torrent, "out")
+            .args(["--listen", "[::1]:0", "--no-tracker", "--peer", &seed.addr.to_string()])
+            .succeeds();
+        content.assert_same_in(&lab.path("out"));
+        drop(seed);
+
+        let (_ours, addr) = Ours::seed(lab, &torrent, &content, "[::1]", &["--no-tracker"]);
+        let mut leech = Libtorrent::start(&torrent, &lab.folder("back"), "[::1]", &[addr], &[]);
+        leech.stored();
+        content.assert_same_in(&lab.path("back"));
+    });
+}
+
 /// Half a download by libtorrent is found, checked and finished by us.
 #[test]
 fn we_go_on_where_it_stopped() {

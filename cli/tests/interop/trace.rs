@@ -140,7 +140,7 @@ fn check(calls: &[Call], layout: &StorageLayout, out: &Path) -> Checked {
     }
     let mut checked = Checked::default();
     for rename in calls.iter().filter(|call| call.name.starts_with("rename") && call.result == 0) {
-        let names: Vec<String> = rename.args.split('"').skip(1).step_by(2).map(|hex| plain(hex)).collect();
+        let names: Vec<String> = rename.args.split('"').skip(1).step_by(2).map(plain).collect();
         let [from, to] = &names[..] else { panic!("a rename has two names: {rename:?}") };
         if !to.ends_with(".resume") || !from.ends_with(".resume.tmp") {
             continue;

@@ -74,21 +74,33 @@ fn certificates(lab: &Lab) -> Certificates {
     Certificates { authority, tracker, key }
 }
 
-/// A seed of ours, a TLS tracker that names it, and the torrent.
-fn behind_tls(lab: &Lab) -> (Content, PathBuf, Certificates, impl Sized) {
+/// A seed of ours, a TLS tracker that names it, and the torrent, which has the tracker with this path.
+fn behind_tls(lab: &Lab, path: &str) -> (Content, PathBuf, Certificates, impl Sized) {
     let content = Content::file(&lab.folder("data"), "file.bin", LENGTH);
     let bare = make_torrent(lab, &content, "64K", &[]);
     let (seed, addr): (_, SocketAddr) = Ours::seed(lab, &bare, &content, "127.0.0.2", &[]);
     let certificates = certificates(lab);
     let (tracker, port) = lab::https_tracker(&certificates.tracker, &certificates.key, addr);
-    let torrent = make_torrent(lab, &content, "64K", &[&format!("https://127.0.0.1:{port}/announce")]);
+    let torrent = make_torrent(lab, &content, "64K", &[&format!("https://127.0.0.1:{port}{path}")]);
     (content, torrent, certificates, (seed, tracker))
 }
 
 #[test]
 fn a_tracker_behind_tls() {
     lab::run(&[Need::Python], |lab| {
-        let (content, torrent, certificates, _running) = behind_tls(lab);
+        let (content, torrent, certificates, _running) = behind_tls(lab, "/announce");
+        Ours::download(lab, &torrent, "out")
+            .args(["--listen", "127.0.0.3:0"])
+            .env("SSL_CERT_FILE", &certificates.authority)
+            .succeeds();
+        content.assert_same_in(&lab.path("out"));
+    });
+}
+
+#[test]
+fn a_tracker_that_answers_with_dictionaries() {
+    lab::run(&[Need::Python], |lab| {
+        let (content, torrent, certificates, _running) = behind_tls(lab, "/announce/dictionary");
         Ours::download(lab, &torrent, "out")
             .args(["--listen", "127.0.0.3:0"])
             .env("SSL_CERT_FILE", &certificates.authority)
@@ -100,7 +112,7 @@ fn a_tracker_behind_tls() {
 #[test]
 fn a_tracker_that_nobody_vouches_for_is_not_asked_and_told_of() {
     lab::run(&[Need::Python], |lab| {
-        let (_, torrent, _, _running) = behind_tls(lab);
+        let (_, torrent, _, _running) = behind_tls(lab, "/announce");
         // A certificate of somebody else's.
         let stranger = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).expect("it can be made");
         let trusted = lab.path("stranger.pem");

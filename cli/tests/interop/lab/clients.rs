@@ -34,7 +34,7 @@ impl Ours {
             .arg(lab.path(&format!("{name}.state")))
     }
 
-    /// `seed`; gives the process and where it listens, which is a port of `ip`.
+    /// `seed`; gives the process and where it listens, which is a port of `ip` (IPv6 in brackets).
     pub fn seed(lab: &Lab, torrent: &Path, content: &Content, ip: &str, more: &[&str]) -> (Process, SocketAddr) {
         let mut process = ours(["-vv", "seed"])
             .arg(torrent)
@@ -139,7 +139,7 @@ pub fn tracker_knows(http: &str, info_hash: &str, seeds: u32) {
     });
 }
 
-/// A tracker behind TLS that names one peer to everybody; gives the process and its port.
+/// A tracker behind TLS that names one peer to everybody, below `/announce/dictionary` in the older form; gives the process and its port.
 pub fn https_tracker(certificate: &Path, key: &Path, peer: SocketAddr) -> (Process, u16) {
     let mut command = Command::new(python());
     command.arg(script("https_tracker.py")).arg(certificate).arg(key).arg(peer.to_string());
@@ -168,7 +168,7 @@ impl Libtorrent {
         torrent
     }
 
-    /// Starts a peer at a port of `ip`, with its data in `dir`: it looks at what is there, and downloads the rest.
+    /// Starts a peer at a port of `ip` (IPv6 in brackets), with its data in `dir`: it looks at what is there, and downloads the rest.
     pub fn start(torrent: &Path, dir: &Path, ip: &str, peers: &[SocketAddr], trackers: &[&str]) -> Libtorrent {
         let peers: Vec<String> = peers.iter().map(SocketAddr::to_string).collect();
         let options = serde_json::json!({
@@ -178,7 +178,8 @@ impl Libtorrent {
         command.args(["-W", "ignore"]).arg(script("libtorrent_peer.py")).arg(options.to_string());
         let mut process = Process::start(&format!("libtorrent at {ip}"), &mut command);
         let port: u16 = process.line("where it listens", |line| line.strip_prefix("listening ")?.parse().ok());
-        Libtorrent { process, addr: SocketAddr::new(ip.parse().expect("an address"), port) }
+        let addr = format!("{ip}:{port}").parse().expect("an address");
+        Libtorrent { process, addr }
     }
 
     /// Starts a seed, and waits until it has looked at its data.

@@ -23,13 +23,17 @@ impl Claims {
     /// Of the newest resume data in a state folder that holds those of one torrent. None there claim nothing.
     pub fn newest(state: &Path) -> Claims {
         let Ok(entries) = fs::read_dir(state) else { return Claims::default() };
-        let mut found = entries
-            .map(|entry| entry.expect("a folder can be read").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "resume"));
-        let Some(path) = found.next() else { return Claims::default() };
-        assert!(found.next().is_none(), "one torrent, one newest file");
-        let bytes = fs::read(&path).expect("resume data can be read");
-        Claims::parse(&bytes).unwrap_or_else(|| panic!("{} is damaged", path.display()))
+        let paths: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be read").path()).collect();
+        // Between two renames of a save only the older one has its name.
+        for ending in [".resume", ".resume.1"] {
+            let mut found = paths.iter().filter(|path| path.to_string_lossy().ends_with(ending));
+            if let Some(path) = found.next() {
+                assert!(found.next().is_none(), "one torrent, one {ending}");
+                let bytes = fs::read(path).expect("resume data can be read");
+                return Claims::parse(&bytes).unwrap_or_else(|| panic!("{} is damaged", path.display()));
+            }
+        }
+        Claims::default()
     }
 
     /// Fails unless each piece claimed lies in `dir` with the right SHA-1.

@@ -1,5 +1,6 @@
 """A tracker behind TLS, by Python's own libraries: https_tracker.py CERTIFICATE KEY PEER_IP:PORT. It names that one peer to everybody.
 
+The peer is named in the compact form (BEP 23), or as a dictionary (BEP 3) when the path begins with /announce/dictionary.
 It says `listening PORT`, and for each announce `announce PATH`. Runs until it is killed.
 """
 import http.server
@@ -10,12 +11,14 @@ import sys
 certificate, key, peer = sys.argv[1:]
 ip, port = peer.rsplit(":", 1)
 compact = socket.inet_aton(ip) + int(port).to_bytes(2, "big")
-answer = b"d8:intervali900e5:peers%d:%se" % (len(compact), compact)
+compact_answer = b"d8:intervali900e5:peers%d:%se" % (len(compact), compact)
+dictionary_answer = b"d8:intervali900e5:peersld2:ip%d:%s4:porti%deeee" % (len(ip), ip.encode(), int(port))
 
 
 class Tracker(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         print("announce", self.path, flush=True)
+        answer = dictionary_answer if self.path.startswith("/announce/dictionary") else compact_answer
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(answer)))

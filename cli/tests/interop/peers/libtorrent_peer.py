@@ -23,7 +23,7 @@ def say(*words):
 
 session = lt.session({
     "listen_interfaces": options["listen"],
-    "outgoing_interfaces": options["listen"].rsplit(":", 1)[0],
+    "outgoing_interfaces": options["listen"].rsplit(":", 1)[0].strip("[]"),
     # It shall find nobody but those it is told of.
     "enable_dht": False,
     "enable_lsd": False,
@@ -45,7 +45,7 @@ torrent.save_path = options["dir"]
 torrent.trackers = options.get("trackers", [])
 torrent.flags |= lt.torrent_flags.override_trackers
 torrent.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
-torrent.peers = [(ip, int(port)) for ip, port in (peer.rsplit(":", 1) for peer in options.get("peers", []))]
+torrent.peers = [(ip.strip("[]"), int(port)) for ip, port in (peer.rsplit(":", 1) for peer in options.get("peers", []))]
 
 ended = False
 
