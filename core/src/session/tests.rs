@@ -136,12 +136,31 @@ fn a_stream_is_routed_by_its_info_hash_and_a_stranger_learns_nothing() {
 }
 
 #[test]
-fn a_torrent_that_is_still_checking_takes_nobody() {
+fn who_comes_while_a_torrent_is_checking_is_kept_until_it_is_done() {
+    let mut rig = Rig::new(|_| ());
+    let added = rig.add(1, vec![]);
+    let hash = rig.hash();
+    rig.accept(1);
+    assert!(rig.handshake(1, hash, 7).list.is_empty(), "neither closed nor answered");
+    rig.accept(2);
+    rig.handshake(2, hash, 8);
+    rig.tell(Event::Closed { tcp: TcpId(2), fault: None });
+    let started = rig.serve_disk(added);
+    assert!(started.list.iter().any(|action| matches!(action, Action::Send { tcp: TcpId(1), .. })));
+    assert!(!started.list.iter().any(|action| matches!(action, Action::Send { tcp: TcpId(2), .. })));
+    assert_eq!(rig.session.shared().peers, 1);
+    let peers = rig.session.torrent(TorrentId(0)).unwrap().peer_list(rig.session.now());
+    assert_eq!(peers[0].id, Some(PeerId([7; 20])), "what it said before is not lost");
+}
+
+#[test]
+fn who_waits_for_a_check_waits_no_longer_than_for_a_handshake() {
     let mut rig = Rig::new(|_| ());
     rig.add(1, vec![]);
     let hash = rig.hash();
     rig.accept(1);
-    assert_eq!(closes(&rig.handshake(1, hash, 7)), [TcpId(1)]);
+    rig.handshake(1, hash, 7);
+    assert_eq!(closes(&rig.wait(Duration::from_secs(10))), [TcpId(1)]);
 }
 
 #[test]
