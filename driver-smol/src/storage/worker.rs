@@ -283,6 +283,9 @@ impl Worker {
             // Hashed further than is asked for means hashed with bytes that do not belong.
             known = Known::default();
         }
+        if known.hashed() == 0 && known.waiting() == 0 {
+            files.prefetch(check.piece, check.length);
+        }
         self.held.push(Held { job, files, check, known, since: Instant::now() });
         if self.held.len() >= LANES {
             self.verify_held();
