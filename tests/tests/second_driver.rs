@@ -171,7 +171,8 @@ fn it_serves_the_first_driver() {
     driver.command(Command::Listen { tcp: SocketId(1), udp: None, addr, device: None });
     let mut add = AddTorrent::new(content.metainfo.clone(), driver.add_root(there.path().to_owned()).unwrap());
     add.seed_only = true;
-    add.goal = SeedGoal::Forever;
+    // Served once, it is done, and still delivers what it has counted.
+    add.goal = SeedGoal::Ratio(1000);
     driver.command(Command::Add(Box::new(add)));
     let (tells, listening) = channel();
     let serving = thread::spawn(move || {
@@ -180,8 +181,7 @@ fn it_serves_the_first_driver() {
                 tells.send(local).unwrap();
                 None
             }
-            // The only peer there is has gone.
-            Notice::PeerClosed { .. } => Some(Command::Shutdown),
+            Notice::Done { .. } => Some(Command::Shutdown),
             _ => None,
         });
     });
