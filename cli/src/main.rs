@@ -1,1 +1,53 @@
-fn main() {}
+//! `parcacik`: a BitTorrent client for the command line.
+//!
+//! Thin: `parcacik-core` decides, `parcacik-driver-smol` acts, and this program reads arguments and shows what goes on. One file for each command lies in
+//! [`commands`]; what they share lies beside this file.
+//!
+//! Results go to stdout. Progress, warnings and errors go to stderr.
+
+mod args;
+mod commands;
+mod exit;
+mod hashing;
+mod network;
+mod output;
+mod progress;
+mod record;
+mod signals;
+mod torrent_file;
+mod transfer;
+mod values;
+
+use args::{Cli, Command};
+use clap::Parser as _;
+use exit::Outcome;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Wrong usage ends here, with exit code 2.
+    let cli = Cli::parse();
+    let output = Output::new(cli.quiet, cli.verbose);
+    match run(&cli, &output) {
+        Ok(outcome) => outcome.into(),
+        // Nobody reads the results any more: `parcacik inspect FILE | head`.
+        Err(error) if output::is_broken_pipe(&error) => Outcome::Failed.into(),
+        Err(error) => {
+            output.error(&error);
+            Outcome::Failed.into()
+        }
+    }
+}
+
+fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
+    match &cli.command {
+        Command::Download(args) => commands::download::run(args, output),
+        Command::Seed(args) => commands::seed::run(args, output),
+        Command::Create(args) => commands::create::run(args, output),
+        Command::Verify(args) => commands::verify::run(args, output),
+        Command::Inspect(args) => commands::inspect::run(args, output),
+        Command::Tracker(args) => commands::tracker::run(args, output),
+        Command::Replay(args) => commands::replay::run(args, output),
+        Command::Demo(args) => commands::demo::run(args, output),
+    }
+}

@@ -87,6 +87,7 @@ mod engine;
 pub mod fault;
 pub mod http;
 mod net;
+pub mod record;
 mod sha1_lanes;
 pub mod storage;
 pub mod tracker_server;

@@ -299,3 +299,42 @@ fn shutting_down_ends_within_its_bound() {
         .unwrap_or_else(|stuck| panic!("{stuck}"));
     assert!(world.now().since(asked) <= Duration::from_secs(6), "{:?}", world.now().since(asked));
 }
+
+#[test]
+fn a_torrent_that_failed_at_its_start_stops_at_once() {
+    let tracker = "udp://45.10.0.1:6969/announce";
+    let content = Content::with_files("mine.txt", &[("mine.txt", 100_000)], 16_384, 7, &[tracker]);
+    let mut world = World::new(13);
+    let leech = world.add_node();
+    world.disk(leech).put("mine.txt", b"somebody's diary".to_vec());
+    world.download(leech, &content, &[]);
+    world
+        .run_until(|world| world.notices(leech).iter().any(|notice| matches!(notice, Notice::ForeignFile { .. })))
+        .unwrap_or_else(|stuck| panic!("{stuck}"));
+    let asked = world.now();
+    world.command(leech, parcacik_core::border::Command::Shutdown);
+    world
+        .run_until(|world| world.notices(leech).last() == Some(&Notice::Stopped))
+        .unwrap_or_else(|stuck| panic!("{stuck}"));
+    // No tracker has been told of it, so none has to be told of its end.
+    assert!(world.now().since(asked) < Duration::from_secs(1), "{:?}", world.now().since(asked));
+}
+
+#[test]
+fn a_foreign_file_is_still_foreign_the_second_time() {
+    let content = Content::new("mine.txt", 100_000, 16_384, 7);
+    let mut world = World::new(14);
+    let seed = world.add_node();
+    let leech = world.add_node();
+    world.seed(seed, &content, &[]);
+    world.disk(leech).put("mine.txt", b"somebody's diary".to_vec());
+    let at = world.address(seed);
+    for _ in 0..2 {
+        world.download(leech, &content, &[at]);
+        world.run_for(Duration::from_secs(5));
+        world.command(leech, parcacik_core::border::Command::Shutdown);
+        world.run_for(Duration::from_secs(10));
+        world.restart(leech);
+    }
+    assert_eq!(world.disk(leech).get("mine.txt"), Some(&b"somebody's diary"[..]));
+}

@@ -66,6 +66,23 @@ pub struct AddTorrent {
     pub seed_only: bool,
 }
 
+impl AddTorrent {
+    /// A download under `root` that uses the torrent's trackers, and is done when everything is there.
+    pub fn new(metainfo: impl Into<Bytes>, root: RootId) -> AddTorrent {
+        AddTorrent {
+            metainfo: metainfo.into(),
+            root,
+            extra_trackers: Vec::new(),
+            use_trackers: true,
+            peers: Vec::new(),
+            goal: SeedGoal::None,
+            overwrite: false,
+            recheck: false,
+            seed_only: false,
+        }
+    }
+}
+
 /// When a torrent that has everything is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SeedGoal {

@@ -459,7 +459,7 @@ impl PeerConn {
 
     fn on_pieces(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, pieces: Bitfield) {
         if self.pieces_known {
-            return self.fault(cx, PeerFault::LateBitfield);
+            return self.on_late_pieces(cx, pieces);
         }
         self.pieces_known = true;
         self.pieces = pieces;
@@ -474,6 +474,20 @@ impl PeerConn {
                 }
             }
         }
+    }
+
+    /// BEP 3: "It is only ever sent as the first message", but aria2 sends one in place of many `have`s when that is shorter.
+    /// What it adds is taken as such; one that takes pieces back is a lie, then or before.
+    fn on_late_pieces(&mut self, cx: &mut Cx<'_>, pieces: Bitfield) {
+        if !pieces.contains_all(&self.pieces) {
+            return self.fault(cx, PeerFault::LateBitfield);
+        }
+        let gained = pieces.minus(&self.pieces);
+        if gained.count() == 0 {
+            return self.useless(cx);
+        }
+        self.pieces = pieces;
+        self.said.push_back(PeerSaid::Gained(gained));
     }
 
     fn on_choke(&mut self, cx: &mut Cx<'_>) {

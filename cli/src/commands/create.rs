@@ -1,0 +1,239 @@
+//! `create`: a `.torrent` file of a file or a folder.
+
+use crate::args::CreateArgs;
+use crate::exit::Outcome;
+use crate::hashing::{self, ReadFault};
+use crate::output::Output;
+use crate::progress::Counter;
+use crate::signals::Interrupt;
+use crate::values::{clean, size};
+use anyhow::{Context as _, anyhow, bail};
+use parcacik_core::metainfo::builder::{BuildOptions, Builder, SourceFile};
+use parcacik_core::metainfo::{Metainfo, MetainfoLimits};
+use serde::Serialize;
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Runs the command.
+///
+/// # Errors
+/// When a file cannot be read or changes meanwhile, when what was found is no torrent, or when the output cannot be written.
+pub fn run(args: &CreateArgs, output: &Output) -> anyhow::Result<Outcome> {
+    if !args.force && args.output.symlink_metadata().is_ok() {
+        bail!("{} exists; choose another name, or add --force to replace it", args.output.display());
+    }
+    let root = args.path.canonicalize().with_context(|| format!("cannot open {}", args.path.display()))?;
+    // The user's own word for it, where it is one: `.` and `..` are not, and a link is called what it is called here.
+    let name = args.path.file_name().or(root.file_name());
+    let name = name.ok_or_else(|| anyhow!("{} has no name", args.path.display()))?;
+    let found = find(&root, &args.output, output)?;
+    if found.is_empty() {
+        bail!("{} holds no files", args.path.display());
+    }
+    let options = BuildOptions {
+        name: unicode(name, &root)?,
+        piece_length: args.piece_length,
+        trackers: args.trackers.iter().map(|url| vec![url.clone()]).collect(),
+        private: args.private,
+        comment: args.comment.clone(),
+        created_by: Some(concat!("Parcacik ", env!("CARGO_PKG_VERSION")).to_owned()),
+        // A clock that stands before 1970 gives no date.
+        creation_date: SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok()),
+        ..BuildOptions::default()
+    };
+    let sources = found.iter().map(|file| file.source.clone()).collect();
+    let mut builder = Builder::new(sources, options)?;
+    for (_, path) in builder.renamed() {
+        output.warn(format_args!("one name is not safe on every system: it will be stored as {path}"));
+    }
+
+    let interrupt = Interrupt::listen()?;
+    hash(&mut builder, &found, &interrupt, output)?;
+    if interrupt.asked() {
+        output.say("stopped; nothing was written");
+        return Ok(Outcome::Interrupted);
+    }
+    let bytes = builder.finish()?;
+    publish(&args.output, &bytes, args.force).with_context(|| format!("cannot write {}", args.output.display()))?;
+    report(args, &bytes, output)?;
+    Ok(Outcome::Done)
+}
+
+/// A file that is to be in the torrent.
+struct Found {
+    source: SourceFile,
+    at: PathBuf,
+    /// How it was when it was found.
+    stamp: Stamp,
+}
+
+/// What changes when somebody writes to a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Stamp {
+        Stamp { length: meta.len(), modified: (meta.mtime(), meta.mtime_nsec()) }
+    }
+}
+
+/// The files under `root`, in the order of their names.
+fn find(root: &Path, skip: &Path, output: &Output) -> anyhow::Result<Vec<Found>> {
+    let meta = fs::metadata(root).with_context(|| format!("cannot look at {}", root.display()))?;
+    if meta.is_file() {
+        return Ok(vec![found(root, Vec::new(), &meta)]);
+    }
+    if !meta.is_dir() {
+        bail!("{} is neither a file nor a folder", root.display());
+    }
+    // The output file may lie in the folder: one that exists (--force) is told by its number, whatever its name.
+    let skip = fs::metadata(skip).ok().map(|meta| (meta.dev(), meta.ino()));
+    let mut files = Vec::new();
+    // Folders that are still to be read, with their paths inside the torrent.
+    let mut folders = vec![(root.to_owned(), Vec::new())];
+    while let Some((folder, path)) = folders.pop() {
+        let cannot = || format!("cannot read the folder {}", folder.display());
+        for entry in fs::read_dir(&folder).with_context(cannot)? {
+            let entry = entry.with_context(cannot)?;
+            let at = entry.path();
+            let meta = fs::symlink_metadata(&at).with_context(|| format!("cannot look at {}", at.display()))?;
+            if meta.is_symlink() {
+                output.warn(format_args!("{} is a symbolic link, left out", at.display()));
+                continue;
+            }
+            if !meta.is_file() && !meta.is_dir() {
+                output.warn(format_args!("{} is neither a file nor a folder, left out", at.display()));
+                continue;
+            }
+            if skip == Some((meta.dev(), meta.ino())) {
+                continue;
+            }
+            let mut inside: Vec<String> = path.clone();
+            inside.push(unicode(&entry.file_name(), &at)?);
+            if meta.is_dir() {
+                folders.push((at, inside));
+            } else {
+                files.push(found(&at, inside, &meta));
+            }
+        }
+    }
+    files.sort_unstable_by(|a, b| a.source.path.cmp(&b.source.path));
+    Ok(files)
+}
+
+fn found(at: &Path, path: Vec<String>, meta: &Metadata) -> Found {
+    let executable = meta.permissions().mode() & 0o100 != 0;
+    Found { source: SourceFile { path, length: meta.len(), executable }, at: at.to_owned(), stamp: Stamp::of(meta) }
+}
+
+/// BEP 3: "All strings in a .torrent file that contains text must be UTF-8 encoded".
+fn unicode(name: &OsStr, at: &Path) -> anyhow::Result<String> {
+    let name = name.to_str().ok_or_else(|| anyhow!("the name of {} is not UTF-8; rename it", at.display()))?;
+    Ok(name.to_owned())
+}
+
+fn hash(builder: &mut Builder, found: &[Found], interrupt: &Interrupt, output: &Output) -> anyhow::Result<()> {
+    let geometry = builder.geometry();
+    let paths: Vec<PathBuf> = found.iter().map(|file| file.at.clone()).collect();
+    let layout = builder.layout().clone();
+    let mut counter = Counter::start(output, "hashing", geometry.total_length());
+    let changed =
+        |at: &Path| anyhow!("{} changed while it was read; start again when nobody writes to it", at.display());
+    hashing::hash_pieces(&layout, &paths, interrupt, |number, hash| {
+        let Some(piece) = geometry.piece(number) else { return Ok(()) };
+        match hash {
+            Ok(hash) => builder.piece_hashed(piece, hash),
+            Err(ReadFault { file, error }) => {
+                let at = paths.get(file).map(PathBuf::as_path).unwrap_or(Path::new("a file"));
+                return Err(match error.kind() {
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound => changed(at),
+                    _ => anyhow::Error::new(error).context(format!("cannot read {}", at.display())),
+                });
+            }
+        }
+        counter.add(u64::from(geometry.length(piece)));
+        Ok(())
+    })?;
+    counter.finish();
+    // Hashes of a file that somebody wrote to fit no version of it.
+    match found.iter().find(|file| !fs::metadata(&file.at).is_ok_and(|meta| Stamp::of(&meta) == file.stamp)) {
+        Some(file) if !interrupt.asked() => Err(changed(&file.at)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file whole or not at all: under another name first.
+fn publish(path: &Path, bytes: &[u8], replace: bool) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut hidden = OsStr::new(".").to_owned();
+    hidden.push(name);
+    hidden.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(hidden);
+    let written = write_new(&temporary, bytes).and_then(|()| {
+        if replace {
+            return fs::rename(&temporary, path);
+        }
+        // Unlike a rename, a link never replaces what somebody has put there meanwhile.
+        match fs::hard_link(&temporary, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            // The file system has no links.
+            Err(_) => fs::rename(&temporary, path),
+            Ok(()) => fs::remove_file(&temporary),
+        }
+    });
+    if written.is_err() {
+        // The first error is the one to tell; this one would only say that there is nothing to remove.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[derive(Debug, Serialize)]
+struct Created {
+    path: PathBuf,
+    name: String,
+    info_hash: String,
+    bytes: u64,
+    piece_length: u32,
+    piece_count: u32,
+    files: usize,
+}
+
+fn report(args: &CreateArgs, bytes: &[u8], output: &Output) -> anyhow::Result<()> {
+    // Read back, so that what is told is what others will see.
+    let torrent = Metainfo::parse(bytes, &MetainfoLimits::default())?;
+    let geometry = torrent.geometry();
+    let created = Created {
+        path: args.output.clone(),
+        name: torrent.name().to_owned(),
+        info_hash: torrent.hashes().best().to_hex(),
+        bytes: geometry.total_length(),
+        piece_length: geometry.piece_length(),
+        piece_count: geometry.pieces(),
+        files: torrent.files().len(),
+    };
+    if args.json {
+        return Ok(output.json(&created)?);
+    }
+    let (path, name) = (created.path.display(), clean(&created.name));
+    let (length, piece) = (size(created.bytes), size(u64::from(created.piece_length)));
+    let (files, plural) = (created.files, if created.files == 1 { "" } else { "s" });
+    output.result(format_args!(
+        "{path}: {name}, {length} in {files} file{plural}, {} pieces of {piece}\ninfo-hash {}",
+        created.piece_count, created.info_hash
+    ))?;
+    Ok(())
+}

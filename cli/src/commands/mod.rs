@@ -1,0 +1,10 @@
+//! The commands, one in each file.
+
+pub mod create;
+pub mod demo;
+pub mod download;
+pub mod inspect;
+pub mod replay;
+pub mod seed;
+pub mod tracker;
+pub mod verify;

@@ -1,0 +1,76 @@
+//! From options to a running client.
+
+use crate::args::NetworkArgs;
+use crate::record::{self, Recording};
+use anyhow::Context as _;
+use etcetera::BaseStrategy as _;
+use parcacik_driver_smol::{Client, ClientConfig, StartError};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// Where resume data lie: what the user says, or the place that the system has for such things.
+///
+/// # Errors
+/// When neither is known, because there is no home folder.
+pub fn state_dir(args: &NetworkArgs) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = &args.state_dir {
+        return Ok(dir.clone());
+    }
+    let base =
+        etcetera::base_strategy::choose_base_strategy().context("there is no home folder; add --state-dir DIR")?;
+    let state = base.state_dir().context("this system has no folder for state; add --state-dir DIR")?;
+    Ok(state.join("parcacik"))
+}
+
+/// Starts a client, and its recording where one is wanted.
+///
+/// # Errors
+/// In words for the user; most often an address that cannot be had.
+pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Option<Recording>)> {
+    let mut config = ClientConfig {
+        state_dir: Some(state_dir.to_owned()),
+        listen: if args.listen.is_empty() { everywhere() } else { args.listen.clone() },
+        ..ClientConfig::default()
+    };
+    let limits = &mut config.core.session;
+    limits.max_peers = args.max_peers;
+    limits.max_peers_per_torrent = limits.max_peers_per_torrent.min(args.max_peers);
+    if let Some(interval) = args.sync_interval {
+        config.core.persist.sync_interval = interval;
+    }
+    start_with(config, args.record.as_deref())
+}
+
+/// Starts a client, recorded in a new file where one is named.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(mut config: ClientConfig, record: Option<&Path>) -> anyhow::Result<(Client, Option<Recording>)> {
+    let mut recording = None;
+    if let Some(path) = record {
+        let (started, recorder, seeds) = record::start(path, &config.core)?;
+        (config.recorder, config.seeds, recording) = (Some(recorder), Some(seeds), Some(started));
+    }
+    Ok((Client::start(config).map_err(explain)?, recording))
+}
+
+/// Both families, as far as this machine has them.
+fn everywhere() -> Vec<SocketAddr> {
+    let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let v6 = has_v6.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    std::iter::once(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).chain(v6).map(|ip| SocketAddr::new(ip, 0)).collect()
+}
+
+fn explain(error: StartError) -> anyhow::Error {
+    let hint = match &error {
+        StartError::Listen { .. } => {
+            Some("the address must be one of this machine's and its port free; choose another one with --listen")
+        }
+        StartError::State { .. } => Some("choose another folder with --state-dir"),
+        _ => None,
+    };
+    match hint {
+        Some(hint) => anyhow::anyhow!("{error}; {hint}"),
+        None => error.into(),
+    }
+}

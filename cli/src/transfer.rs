@@ -1,0 +1,454 @@
+//! Running torrents until they are done: what `download` and `seed` share.
+
+mod job;
+
+use crate::args::NetworkArgs;
+use crate::exit::Outcome;
+use crate::network;
+use crate::output::Output;
+use crate::progress::{Board, State};
+use crate::signals::Interrupt;
+use crate::torrent_file::TorrentFile;
+use crate::values::span;
+use async_io::Timer;
+use futures_lite::{FutureExt as _, StreamExt as _};
+use job::{End, Job};
+use parcacik_core::border::{CloseReason, IoFault, Notice, SeedGoal, TorrentId, TorrentState};
+use parcacik_driver_smol::{AddOptions, Client, ClientError, NoticeReceiver};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often figures are fetched and shown.
+const REFRESH: Duration = Duration::from_millis(250);
+/// How often programs are told (`--json`): a line a second at most.
+const JSON_EVERY: Duration = Duration::from_secs(1);
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Plan {
+    /// The torrents, each of version 1 and none twice.
+    pub torrents: Vec<TorrentFile>,
+    /// The folder that holds the data, or will.
+    pub dir: PathBuf,
+    /// When to stop.
+    pub goal: SeedGoal,
+    /// Whether nothing may be downloaded.
+    pub seed_only: bool,
+    /// Whether foreign files may be replaced.
+    pub overwrite: bool,
+    /// Whether every piece is to be checked.
+    pub recheck: bool,
+    /// Whether programs read along.
+    pub json: bool,
+}
+
+/// Runs torrents until all have ended, or somebody stops them.
+///
+/// # Errors
+/// When nothing can be run at all. What happens to a single torrent is told, and makes the outcome [`Outcome::Failed`].
+pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
+    let state_dir = network::state_dir(args)?;
+    let (client, recording) = network::start(args, &state_dir)?;
+    let listening: Vec<String> = client.listening().iter().map(|socket| socket.addr.to_string()).collect();
+    if !plan.seed_only {
+        output.detail(format_args!("listening on {}", listening.join(" and ")));
+    } else if plan.json {
+        output.json(&Line::Listening { addrs: &listening })?;
+    } else {
+        output.result(format_args!("listening on {}", listening.join(" and ")))?;
+    }
+    let mut run = Run {
+        notices: client.notices(),
+        jobs: plan.torrents.iter().map(|torrent| Job::new(torrent, &plan.dir)).collect(),
+        by_id: BTreeMap::new(),
+        board: Board::new(output, if plan.json { 0 } else { plan.torrents.len() }),
+        json_turn: (0, Instant::now()),
+        plan: &plan,
+        client: &client,
+        output,
+    };
+    // The client's own thread runs the reactor; this one only waits, and is woken.
+    let ended = futures_lite::future::block_on(run.until_ended(args, interrupt));
+    run.board.clear();
+    let outcome = run.outcome(&ended);
+    let Run { jobs, .. } = run;
+    if outcome == Outcome::Interrupted {
+        output.say("stopping; Ctrl-C again ends at once");
+    }
+    // In order, whatever has ended it: what is there is saved.
+    let stopped = futures_lite::future::block_on(client.shutdown());
+    if let Some(recording) = recording {
+        match recording.finish() {
+            Ok(line) => output.say(line),
+            Err(error) => output.warn(format_args!("{error:#}")),
+        }
+    }
+    ended?;
+    match stopped {
+        Ok(()) => {}
+        Err(error @ ClientError::TimedOut) => output.warn(error),
+        Err(error) => return Err(error.into()),
+    }
+    for job in jobs.iter().filter(|job| job.end.is_none() && !plan.seed_only && job.whole.is_none()) {
+        output.say(format_args!("{}: not complete; the same command goes on where it was", job.name()));
+    }
+    Ok(outcome)
+}
+
+/// What is printed for programs.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Line<'a> {
+    Listening {
+        addrs: &'a [String],
+    },
+    Progress {
+        name: &'a str,
+        info_hash: &'a str,
+        state: &'static str,
+        bytes: u64,
+        total: u64,
+        pieces: u32,
+        piece_count: u32,
+        download_rate: u64,
+        upload_rate: u64,
+        uploaded: u64,
+        peers: u32,
+        seconds_left: Option<u64>,
+    },
+    Finished {
+        name: &'a str,
+        path: &'a Path,
+        info_hash: &'a str,
+        bytes: u64,
+        seconds: f64,
+    },
+    Failed {
+        name: &'a str,
+        info_hash: &'a str,
+        error: &'a str,
+    },
+}
+
+/// What there is to react to.
+enum Wake {
+    Notice(Notice),
+    Refresh,
+    Stop(Outcome),
+    Ended(ClientError),
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    client: &'a Client,
+    notices: NoticeReceiver,
+    jobs: Vec<Job>,
+    by_id: BTreeMap<TorrentId, usize>,
+    output: &'a Output,
+    board: Board<'a>,
+    /// Whose turn it is to be told of to programs, and when the last one was.
+    json_turn: (usize, Instant),
+}
+
+impl Run<'_> {
+    /// Runs until all torrents have ended (`None`), or somebody stops them.
+    async fn until_ended(&mut self, args: &NetworkArgs, interrupt: &Interrupt) -> anyhow::Result<Option<Outcome>> {
+        let mut refresh = Timer::interval(REFRESH);
+        let mut limit = args.stop_after.map_or_else(Timer::never, Timer::after);
+        self.add(args).await?;
+        while self.jobs.iter().any(|job| job.end.is_none()) {
+            let notices = &mut self.notices;
+            let notice = async { notices.recv().await.map_or_else(Wake::Ended, Wake::Notice) };
+            let tick = async {
+                refresh.next().await;
+                Wake::Refresh
+            };
+            let out_of_time = async {
+                if limit.next().await.is_none() {
+                    pending::<()>().await;
+                }
+                Wake::Stop(Outcome::OutOfTime)
+            };
+            let interrupted = async {
+                interrupt.wait().await;
+                Wake::Stop(Outcome::Interrupted)
+            };
+            match interrupted.or(out_of_time).or(tick).or(notice).await {
+                Wake::Notice(notice) => self.notice(notice).await?,
+                Wake::Refresh => self.refresh().await?,
+                Wake::Stop(outcome) => return Ok(Some(outcome)),
+                Wake::Ended(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn add(&mut self, args: &NetworkArgs) -> anyhow::Result<()> {
+        for (index, torrent) in self.plan.torrents.iter().enumerate() {
+            let options = AddOptions {
+                peers: args.peers.clone(),
+                extra_trackers: args.trackers.clone(),
+                use_trackers: !args.no_tracker,
+                goal: self.plan.goal,
+                overwrite: self.plan.overwrite,
+                recheck: self.plan.recheck,
+                seed_only: self.plan.seed_only,
+                ..AddOptions::new(torrent.bytes.clone(), &self.plan.dir)
+            };
+            match self.client.add(options).await {
+                Ok(id) => {
+                    self.by_id.insert(id, index);
+                    self.jobs[index].id = Some(id);
+                }
+                Err(error) => self.fail(index, error.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn notice(&mut self, notice: Notice) -> anyhow::Result<()> {
+        let Some(index) = torrent_of(&notice).and_then(|id| self.by_id.get(&id).copied()) else { return Ok(()) };
+        let job = &mut self.jobs[index];
+        if job.end.is_some() {
+            return Ok(());
+        }
+        let name = job.name();
+        match notice {
+            Notice::State { state, .. } => return self.state(index, state).await,
+            Notice::Checked { done, total, .. } => job.checked(done, total),
+            Notice::Finished { .. } => {
+                job.whole.get_or_insert(job.started.elapsed());
+                // Without a goal it is about to stop; it is told of when all of it is safely stored.
+                if self.plan.goal != SeedGoal::None && !self.plan.seed_only {
+                    self.finished(index)?;
+                }
+            }
+            Notice::Done { .. } => {
+                job.end = Some(End::Done);
+                if self.plan.goal == SeedGoal::None {
+                    self.finished(index)?;
+                }
+            }
+            Notice::ForeignFile { file, .. } => {
+                let path = job.file(file);
+                let why = format!(
+                    "{} is there already and holds nothing of this torrent; move it away, choose another folder with \
+                     --output, or add --overwrite to replace it",
+                    path.display()
+                );
+                self.fail(index, why)?;
+            }
+            Notice::StorageFailed { fault, .. } if !self.plan.seed_only && needs_a_person(fault) => {
+                let why = storage_fault(fault, &self.plan.dir);
+                let id = job.id;
+                self.fail(index, why)?;
+                if let Some(id) = id {
+                    // Its files are closed and what it has is saved. When that fails too, there is nobody left to tell.
+                    let _ = self.client.remove(id).await;
+                }
+            }
+            Notice::StorageFailed { fault, .. } => job.fault = Some(fault),
+            Notice::TrackerFailed { url, why, retry, .. } => {
+                let again = retry.map_or("not tried again".into(), |after| format!("next try in {}", span(after)));
+                let line = format!("{name}: tracker {url}: {why}; {again}");
+                // The first time everybody is told; a tracker that stays dead is not news.
+                if job.failed_trackers.insert(url) { self.output.warn(line) } else { self.output.detail(line) }
+            }
+            Notice::TrackerAnswered { url, peers, interval, warning, .. } => {
+                self.output.detail(format_args!("{name}: tracker {url}: {peers} peers, next in {}", span(interval)));
+                if let Some(warning) = warning {
+                    self.output.warn(format_args!("{name}: tracker {url} says: {warning}"));
+                }
+            }
+            Notice::PieceFailed { piece, .. } => {
+                self.output.detail(format_args!("{name}: piece {piece} came damaged, it is fetched again"));
+            }
+            Notice::PeerBanned { addr, .. } => {
+                self.output.detail(format_args!("{name}: {} is banned: it sent damaged data", addr.ip()));
+            }
+            Notice::PeerConnected { addr, incoming, id, .. } => {
+                let way = if incoming { "from" } else { "to" };
+                self.output.detail_at(2, format_args!("{name}: connected {way} {addr} ({id:?})"));
+            }
+            Notice::PeerClosed { addr, reason, .. } if reason != CloseReason::Stopped => {
+                self.output.detail_at(2, format_args!("{name}: {addr} closed: {reason:?}"));
+            }
+            Notice::Saved { pieces, .. } => {
+                self.output.detail_at(2, format_args!("{name}: resume data saved, {pieces} pieces"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn state(&mut self, index: usize, state: TorrentState) -> anyhow::Result<()> {
+        let plan = self.plan;
+        let job = &mut self.jobs[index];
+        match state {
+            TorrentState::Downloading => job.has_downloaded = true,
+            TorrentState::Seeding if plan.seed_only && !job.looked => {
+                job.looked = true;
+                self.refresh().await?;
+                let row = &self.jobs[index].row;
+                let (have, all, dir) = (row.pieces, row.piece_count, plan.dir.display());
+                let name = self.jobs[index].name();
+                if have == 0 {
+                    let why = format!("nothing of it is in {dir}; --data is the folder that contains {name}");
+                    self.fail(index, why)?;
+                } else if have < all {
+                    self.output.warn(format_args!("{name}: only {have} of {all} pieces are right, and are seeded"));
+                } else {
+                    self.output.say(format_args!("{name}: seeding"));
+                }
+            }
+            TorrentState::Failed(fault) => {
+                let why = storage_fault(fault, &plan.dir);
+                self.fail(index, why)?;
+            }
+            // Nobody told it to.
+            TorrentState::Stopped if plan.seed_only => self.jobs[index].end = Some(End::Done),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Everything of a download is there.
+    fn finished(&mut self, index: usize) -> anyhow::Result<()> {
+        let job = &mut self.jobs[index];
+        let took = *job.whole.get_or_insert(job.started.elapsed());
+        if self.plan.json {
+            self.output.json(&Line::Finished {
+                name: &job.name,
+                path: &job.path,
+                info_hash: &job.info_hash,
+                bytes: job.size,
+                seconds: took.as_millis() as f64 / 1000.0,
+            })?;
+        } else {
+            self.output.result(job.summary(took))?;
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, index: usize, why: String) -> anyhow::Result<()> {
+        let job = &mut self.jobs[index];
+        job.end = Some(End::Failed);
+        job.row.state = State::Failed;
+        self.output.fault(format_args!("{}: {why}", job.name()));
+        if self.plan.json {
+            self.output.json(&Line::Failed { name: &job.name, info_hash: &job.info_hash, error: &why })?;
+        }
+        Ok(())
+    }
+
+    /// Fetches figures of all torrents at once, and shows them.
+    async fn refresh(&mut self) -> anyhow::Result<()> {
+        let ids: Vec<TorrentId> = self.by_id.keys().copied().collect();
+        let views = self
+            .client
+            .with_session(move |session| ids.into_iter().filter_map(|id| session.view(id)).collect::<Vec<_>>())
+            .await?;
+        for view in &views {
+            if let Some(&index) = self.by_id.get(&view.torrent) {
+                self.jobs[index].update(view);
+            }
+        }
+        for job in self.jobs.iter_mut().filter(|job| job.end.is_none()) {
+            if let Some(fault) = job.fault.take() {
+                self.output.warn(format_args!("{}: storage: {fault}; it is tried again", job.name()));
+            }
+        }
+        if self.plan.json {
+            return self.tell_programs();
+        }
+        let rows: Vec<_> = self.jobs.iter().map(|job| job.row.clone()).collect();
+        self.board.show(&rows);
+        Ok(())
+    }
+
+    /// One line a second at most, so that torrents take turns.
+    fn tell_programs(&mut self) -> anyhow::Result<()> {
+        let (turn, last) = self.json_turn;
+        if last.elapsed() < JSON_EVERY {
+            return Ok(());
+        }
+        let count = self.jobs.len();
+        // `finished` is a torrent's last line, also when it is seeded on.
+        let due = |index: &usize| self.jobs[*index].end.is_none() && self.jobs[*index].told_whole(self.plan).is_none();
+        let Some(index) = (turn..turn + count).map(|turn| turn % count).find(due) else { return Ok(()) };
+        let (name, info_hash, row) = (&self.jobs[index].name, &self.jobs[index].info_hash, &self.jobs[index].row);
+        self.output.json(&Line::Progress {
+            name,
+            info_hash,
+            state: row.state.word(),
+            bytes: row.done,
+            total: row.total,
+            pieces: row.pieces,
+            piece_count: row.piece_count,
+            download_rate: row.download_rate,
+            upload_rate: row.upload_rate,
+            uploaded: row.uploaded,
+            peers: row.peers,
+            seconds_left: row.left.map(|left| left.as_secs()),
+        })?;
+        self.json_turn = ((index + 1) % count, Instant::now());
+        Ok(())
+    }
+
+    fn outcome(&self, ended: &anyhow::Result<Option<Outcome>>) -> Outcome {
+        match ended {
+            Ok(Some(stopped)) => *stopped,
+            Ok(None) if self.jobs.iter().all(|job| job.end == Some(End::Done)) => Outcome::Done,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+fn torrent_of(notice: &Notice) -> Option<TorrentId> {
+    match notice {
+        Notice::State { torrent, .. }
+        | Notice::PieceDone { torrent, .. }
+        | Notice::PieceFailed { torrent, .. }
+        | Notice::Finished { torrent }
+        | Notice::Done { torrent }
+        | Notice::PeerConnected { torrent, .. }
+        | Notice::PeerClosed { torrent, .. }
+        | Notice::PeerBanned { torrent, .. }
+        | Notice::TrackerAnswered { torrent, .. }
+        | Notice::TrackerFailed { torrent, .. }
+        | Notice::ForeignFile { torrent, .. }
+        | Notice::Checked { torrent, .. }
+        | Notice::StorageFailed { torrent, .. }
+        | Notice::Saved { torrent, .. } => Some(*torrent),
+        _ => None,
+    }
+}
+
+/// Faults that trying again does not heal. The core tries again all the same; a program that somebody waits for had better say so and end.
+fn needs_a_person(fault: IoFault) -> bool {
+    matches!(fault, IoFault::NoSpace | IoFault::ReadOnly | IoFault::Denied)
+}
+
+fn storage_fault(fault: IoFault, dir: &Path) -> String {
+    let dir = dir.display();
+    match fault {
+        IoFault::NoSpace => {
+            format!(
+                "no space left for {dir} or the state folder; make room and give the same command again, it goes on where it was"
+            )
+        }
+        IoFault::ReadOnly => format!("{dir} is on a read-only file system; choose another folder with --output"),
+        IoFault::Denied => format!("permission denied in {dir} (or a link there leads out of it)"),
+        IoFault::Busy => format!(
+            "another parcacik is running this torrent in {dir} already; wait for it, or give this one another folder"
+        ),
+        IoFault::Exists => {
+            format!("something in {dir} that is not a regular file stands where a file belongs; move it away")
+        }
+        IoFault::Device => format!("{dir}: input/output error; the disk may be damaged"),
+        other => format!("{dir}: {other}"),
+    }
+}

@@ -1,0 +1,145 @@
+//! One torrent that is run.
+
+use super::Plan;
+use crate::progress::{Row, State};
+use crate::torrent_file::TorrentFile;
+use crate::values::{clean, rate, size, span};
+use parcacik_core::border::{IoFault, StorageLayout, TorrentId, TorrentState};
+use parcacik_driver_smol::TorrentStats;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How a torrent has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// As it should.
+    Done,
+    /// By a fault, which has been told.
+    Failed,
+}
+
+#[derive(Debug)]
+pub(super) struct Job {
+    pub name: String,
+    pub info_hash: String,
+    /// Where the data lie: a file, or the folder of many.
+    pub path: PathBuf,
+    /// Bytes without pad files.
+    pub size: u64,
+    pub id: Option<TorrentId>,
+    pub started: Instant,
+    /// Whether anything was missing.
+    pub has_downloaded: bool,
+    /// Whether it has been told what of a seed's data is right.
+    pub looked: bool,
+    /// When everything was there, counted from the start.
+    pub whole: Option<Duration>,
+    pub end: Option<End>,
+    /// A fault of the storage that has not been told yet.
+    pub fault: Option<IoFault>,
+    /// Trackers whose failure has been told. Bounded by the torrent's trackers.
+    pub failed_trackers: BTreeSet<String>,
+    pub row: Row,
+    layout: StorageLayout,
+    dir: PathBuf,
+    checked: (u32, u32),
+}
+
+impl Job {
+    pub fn new(torrent: &TorrentFile, dir: &Path) -> Job {
+        let torrent = &torrent.metainfo;
+        // A path that cannot be made absolute (the current folder is gone) is told as it was given.
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let row = Row {
+            name: torrent.name().to_owned(),
+            total: torrent.geometry().total_length(),
+            piece_count: torrent.geometry().pieces(),
+            ..Row::default()
+        };
+        Job {
+            name: torrent.name().to_owned(),
+            info_hash: torrent.hashes().best().to_hex(),
+            path: dir.join(torrent.name()),
+            size: torrent.content_length(),
+            id: None,
+            started: Instant::now(),
+            has_downloaded: false,
+            looked: false,
+            whole: None,
+            end: None,
+            fault: None,
+            failed_trackers: BTreeSet::new(),
+            row,
+            layout: torrent.layout().clone(),
+            dir,
+            checked: (0, 0),
+        }
+    }
+
+    /// The name, for a terminal.
+    pub fn name(&self) -> String {
+        clean(&self.name)
+    }
+
+    /// When the end of the download was told to programs, if it was.
+    pub fn told_whole(&self, plan: &Plan) -> Option<Duration> {
+        self.whole.filter(|_| !plan.seed_only)
+    }
+
+    /// Where a file lies.
+    pub fn file(&self, index: u32) -> PathBuf {
+        let file = self.layout.files().get(index as usize);
+        file.map_or_else(|| self.path.clone(), |file| self.dir.join(file.path.elements().iter().collect::<PathBuf>()))
+    }
+
+    /// So many pieces of what was there have been looked at.
+    pub fn checked(&mut self, done: u32, total: u32) {
+        self.checked = (done, total);
+    }
+
+    /// Takes over new figures.
+    pub fn update(&mut self, view: &TorrentStats) {
+        if self.end == Some(End::Failed) {
+            return;
+        }
+        self.row = Row {
+            name: self.name.clone(),
+            state: match view.state {
+                TorrentState::Checking => State::Checking,
+                TorrentState::Downloading => State::Downloading,
+                TorrentState::Seeding => State::Seeding,
+                TorrentState::Failed(_) => State::Failed,
+                TorrentState::Stopping => State::Stopping,
+                TorrentState::Stopped => State::Stopped,
+                _ => State::Waiting,
+            },
+            done: view.total_bytes.saturating_sub(view.missing_bytes),
+            total: view.total_bytes,
+            pieces: view.pieces.count(),
+            piece_count: view.pieces.len(),
+            download_rate: view.download_rate,
+            upload_rate: view.upload_rate,
+            uploaded: view.uploaded,
+            peers: view.peers,
+            left: view.eta,
+        };
+        if view.state == TorrentState::Checking {
+            let piece_length = u64::from(self.layout.piece_length());
+            (self.row.pieces, self.row.piece_count) = self.checked;
+            self.row.done = u64::from(self.checked.0) * piece_length;
+            self.row.total = u64::from(self.checked.1) * piece_length;
+        }
+    }
+
+    /// What is told in the end.
+    pub fn summary(&self, took: Duration) -> String {
+        let (name, path) = (self.name(), clean(&self.path.display().to_string()));
+        if !self.has_downloaded {
+            return format!("{name}: already complete, at {path}");
+        }
+        let millis = took.as_millis().max(1);
+        let per_second = u64::try_from(u128::from(self.size) * 1000 / millis).unwrap_or(u64::MAX);
+        format!("{name}: finished, {} in {} ({}), at {path}", size(self.size), span(took), rate(per_second))
+    }
+}

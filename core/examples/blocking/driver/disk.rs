@@ -1,0 +1,278 @@
+//! Files: one thread that does disk work in the order in which it was started.
+//!
+//! One thread and no queue-jumping gives for free what the border asks for: `Open` comes first, and a `Read`, `Verify` or
+//! `Sync` sees every `Write` that ended before. A driver for speed has several, joins neighbouring writes and hashes on
+//! the way.
+//!
+//! Paths need no check here: the core hands out [`SafePath`](parcacik_core::path::SafePath)s only. Resume data lie in
+//! the download folder, as `.INFOHASH.resume`, with the generation before and a lock file beside them.
+
+use super::{Message, fault};
+use bytes::Bytes;
+use parcacik_core::border::{
+    Event, FileState, IoFault, JobId, JobResult, LayoutFile, PieceHash, RootId, StorageLayout, TorrentId, Verdict, Work,
+};
+use sha1::{Digest, Sha1};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, SyncSender, channel};
+use std::thread;
+use std::time::SystemTime;
+
+/// The length of a block, whose hashes find out who sent a bad one.
+const BLOCK: usize = 16 << 10;
+/// The most bytes of resume data that are believed to be some.
+const RESUME_LIMIT: u64 = 64 << 20;
+
+/// The way to the disk's thread.
+#[derive(Debug)]
+pub struct Disk {
+    orders: Sender<Order>,
+}
+
+enum Order {
+    Root(RootId, PathBuf),
+    Work(JobId, Work),
+}
+
+impl Disk {
+    pub fn start(tells: SyncSender<Message>) -> Disk {
+        let (orders, received) = channel();
+        thread::spawn(move || {
+            let mut worker = Worker::default();
+            for order in received {
+                match order {
+                    Order::Root(root, path) => _ = worker.roots.insert(root, path),
+                    Order::Work(job, work) => {
+                        let result = worker.work(work);
+                        let _ = tells.send(Message::Event(Event::JobDone { job, result }));
+                    }
+                }
+            }
+        });
+        Disk { orders }
+    }
+
+    pub fn add_root(&self, root: RootId, path: PathBuf) {
+        let _ = self.orders.send(Order::Root(root, path));
+    }
+
+    /// Hands a job over; it fails when the thread is gone.
+    pub fn start_job(&self, job: JobId, work: Work) -> Result<(), IoFault> {
+        self.orders.send(Order::Work(job, work)).map_err(|_| IoFault::Other)
+    }
+}
+
+/// The thread's own.
+#[derive(Default)]
+struct Worker {
+    roots: HashMap<RootId, PathBuf>,
+    torrents: HashMap<TorrentId, Torrent>,
+}
+
+struct Torrent {
+    root: PathBuf,
+    layout: Arc<StorageLayout>,
+    /// Where resume data lie, without an ending.
+    state: PathBuf,
+    /// Held for as long as the torrent is ours, so that a second process keeps off.
+    lock: Option<File>,
+}
+
+impl Worker {
+    fn work(&mut self, work: Work) -> Result<JobResult, IoFault> {
+        match work {
+            Work::Open { torrent, root, key, layout } => {
+                let root = self.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+                let state = root.join(format!(".{key}"));
+                self.torrents.insert(torrent, Torrent { root, layout, state, lock: None });
+                Ok(JobResult::Done)
+            }
+            Work::Release { torrent } => {
+                self.torrents.remove(&torrent);
+                Ok(JobResult::Done)
+            }
+            Work::Check { torrent } => self.torrent(torrent)?.check(),
+            Work::CreateEmpty { torrent } => self.torrent(torrent)?.create_empty(),
+            Work::Read { torrent, piece, begin, length } => {
+                let bytes = self.torrent(torrent)?.read(piece, begin, length)?;
+                Ok(JobResult::Read(Bytes::from(bytes)))
+            }
+            Work::Write { torrent, piece, begin, bytes } => self.torrent(torrent)?.write(piece, begin, &bytes),
+            Work::Verify { torrent, piece, length, expect, blocks } => {
+                self.torrent(torrent)?.verify(piece, length, expect, blocks)
+            }
+            Work::Sync { torrent } => {
+                let torrent = self.torrent(torrent)?;
+                torrent.sync().map_err(|error| fault(&error))?;
+                torrent.check()
+            }
+            Work::Save { torrent, bytes } => {
+                let torrent = self.torrent(torrent)?;
+                torrent.save(&bytes).map_err(|error| fault(&error))?;
+                Ok(JobResult::Done)
+            }
+            Work::Load { torrent } => self.torrents.get_mut(&torrent).ok_or(IoFault::NotFound)?.load(),
+            _ => Err(IoFault::Unsupported),
+        }
+    }
+
+    fn torrent(&self, torrent: TorrentId) -> Result<&Torrent, IoFault> {
+        self.torrents.get(&torrent).ok_or(IoFault::NotFound)
+    }
+}
+
+impl Torrent {
+    fn path(&self, file: &LayoutFile) -> PathBuf {
+        file.path.elements().iter().fold(self.root.clone(), |path, element| path.join(element))
+    }
+
+    /// The files as they are, or `Exists` where something stands that is no file.
+    fn check(&self) -> Result<JobResult, IoFault> {
+        let state = |file: &LayoutFile| match fs::symlink_metadata(self.path(file)) {
+            _ if file.pad => Ok(None),
+            Ok(data) if data.is_file() => Ok(Some(FileState { length: data.len(), modified: modified(&data) })),
+            Ok(_) => Err(IoFault::Exists),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fault(&error)),
+        };
+        let files = self.layout.files().iter().map(state).collect::<Result<_, _>>()?;
+        Ok(JobResult::Checked { files, free: None })
+    }
+
+    fn create_empty(&self) -> Result<JobResult, IoFault> {
+        for file in self.layout.files().iter().filter(|file| file.length == 0 && !file.pad) {
+            self.open_to_write(file).map_err(|error| fault(&error))?;
+        }
+        Ok(JobResult::Done)
+    }
+
+    /// Never truncates: what is there already may be right.
+    fn open_to_write(&self, file: &LayoutFile) -> io::Result<File> {
+        let path = self.path(file);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        OpenOptions::new().write(true).create(true).truncate(false).open(path)
+    }
+
+    fn read(&self, piece: u32, begin: u32, length: u32) -> Result<Vec<u8>, IoFault> {
+        let mut bytes = Vec::new();
+        for range in self.layout.ranges(piece, begin, length) {
+            let file = self.layout.files().get(range.file).ok_or(IoFault::Other)?;
+            let from = bytes.len();
+            // A part of one piece: it fits the memory.
+            bytes.resize(from + range.length as usize, 0);
+            if file.pad {
+                continue;
+            }
+            let mut open = match File::open(self.path(file)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(IoFault::ShortRead),
+                other => other.map_err(|error| fault(&error))?,
+            };
+            open.seek(SeekFrom::Start(range.offset)).map_err(|error| fault(&error))?;
+            open.read_exact(&mut bytes[from..]).map_err(|error| fault(&error))?;
+        }
+        if bytes.len() == length as usize { Ok(bytes) } else { Err(IoFault::ShortRead) }
+    }
+
+    fn write(&self, piece: u32, begin: u32, bytes: &Bytes) -> Result<JobResult, IoFault> {
+        let mut rest = &bytes[..];
+        for range in self.layout.ranges(piece, begin, bytes.len() as u32) {
+            let file = self.layout.files().get(range.file).ok_or(IoFault::Other)?;
+            let (part, behind) = rest.split_at_checked(range.length as usize).ok_or(IoFault::Other)?;
+            rest = behind;
+            if !file.pad {
+                let mut open = self.open_to_write(file).map_err(|error| fault(&error))?;
+                open.seek(SeekFrom::Start(range.offset)).map_err(|error| fault(&error))?;
+                open.write_all(part).map_err(|error| fault(&error))?;
+            }
+        }
+        Ok(JobResult::Done)
+    }
+
+    fn verify(&self, piece: u32, length: u32, expect: PieceHash, blocks: bool) -> Result<JobResult, IoFault> {
+        let bytes = match self.read(piece, 0, length) {
+            Ok(bytes) => bytes,
+            // A file that is missing or short makes a mismatch, not a fault.
+            Err(IoFault::ShortRead) => return Ok(JobResult::Verified(Verdict { matches: false, blocks: Vec::new() })),
+            Err(fault) => return Err(fault),
+        };
+        let matches = expect == PieceHash::Sha1(Sha1::digest(&bytes).into());
+        let blocks = match blocks {
+            true => bytes.chunks(BLOCK).map(|block| Sha1::digest(block).into()).collect(),
+            false => Vec::new(),
+        };
+        Ok(JobResult::Verified(Verdict { matches, blocks }))
+    }
+
+    /// Syncs every file that is there, and the folders that name them.
+    fn sync(&self) -> io::Result<()> {
+        for file in self.layout.files().iter().filter(|file| !file.pad) {
+            let path = self.path(file);
+            match File::open(&path) {
+                Ok(open) => open.sync_all()?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            }
+            for folder in path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.root)) {
+                sync_folder(folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whole or not at all: between any two of these steps one whole generation has its name.
+    fn save(&self, bytes: &[u8]) -> io::Result<()> {
+        let (newest, older, unfinished) = (self.state("resume"), self.state("resume.1"), self.state("resume.tmp"));
+        let mut file = File::create(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        match fs::rename(&newest, older) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::rename(unfinished, newest)?,
+        }
+        sync_folder(&self.root)
+    }
+
+    fn load(&mut self) -> Result<JobResult, IoFault> {
+        let lock = File::create(self.state("lock")).map_err(|error| fault(&error))?;
+        match lock.try_lock() {
+            Ok(()) => self.lock = Some(lock),
+            Err(TryLockError::WouldBlock) => return Err(IoFault::Busy),
+            Err(TryLockError::Error(error)) => return Err(fault(&error)),
+        }
+        let mut found = Vec::new();
+        for name in [self.state("resume"), self.state("resume.1")] {
+            let mut bytes = Vec::new();
+            // Unreadable is as good as none: the pieces are hashed then.
+            if let Ok(file) = File::open(name)
+                && file.take(RESUME_LIMIT).read_to_end(&mut bytes).is_ok()
+            {
+                found.push(Bytes::from(bytes));
+            }
+        }
+        Ok(JobResult::Loaded(found))
+    }
+
+    fn state(&self, ending: &str) -> PathBuf {
+        let mut name = self.state.clone().into_os_string();
+        name.push(".");
+        name.push(ending);
+        name.into()
+    }
+}
+
+/// A new file survives a power cut only when its folder is synced too. Other systems than Unix do that by themselves.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// When a file was last changed, in nanoseconds since 1970.
+fn modified(data: &fs::Metadata) -> i64 {
+    let since = data.modified().ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    since.and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}

@@ -1,0 +1,202 @@
+//! Actions: written, never read back. A replay makes its own.
+
+use super::{Encoder, Put, canon_enum};
+use crate::border::{Action, Actions, HttpRequest, LayoutFile, PieceHash, Route, SocketKind, StorageLayout, Work};
+use alloc::sync::Arc;
+use bytes::Bytes;
+
+/// Content of a torrent, known by its place: only its length counts.
+struct Content<'a>(&'a Bytes);
+
+impl Put for Content<'_> {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.length(self.0.len());
+    }
+}
+
+impl Put for Actions {
+    fn put(&self, to: &mut Encoder<'_>) {
+        // `opaque` is written with the event, as its holes.
+        let Actions { list, notices, opaque: _ } = self;
+        list.put(to);
+        notices.put(to);
+    }
+}
+
+impl Put for Action {
+    fn put(&self, to: &mut Encoder<'_>) {
+        match self {
+            Action::Bind { sock, kind, addr, device } => {
+                to.byte(0);
+                sock.put(to);
+                kind.put(to);
+                addr.put(to);
+                device.put(to);
+            }
+            Action::Unbind { sock } => {
+                to.byte(1);
+                sock.put(to);
+            }
+            Action::Dial { dial, to: target, from, via } => {
+                to.byte(2);
+                dial.put(to);
+                target.put(to);
+                from.put(to);
+                via.put(to);
+            }
+            Action::CancelDial { dial } => {
+                to.byte(3);
+                dial.put(to);
+            }
+            Action::Send { tcp, bytes } => {
+                to.byte(4);
+                tcp.put(to);
+                bytes.put(to);
+            }
+            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
+                to.byte(5);
+                tcp.put(to);
+                torrent.put(to);
+                piece.put(to);
+                begin.put(to);
+                Content(bytes).put(to);
+            }
+            Action::Grant { tcp, bytes } => {
+                to.byte(6);
+                tcp.put(to);
+                bytes.put(to);
+            }
+            Action::Close { tcp, flush } => {
+                to.byte(7);
+                tcp.put(to);
+                flush.put(to);
+            }
+            Action::SendDatagrams { sock, to: whom, segment, bytes, dont_fragment } => {
+                to.byte(8);
+                sock.put(to);
+                whom.put(to);
+                segment.put(to);
+                bytes.put(to);
+                dont_fragment.put(to);
+            }
+            Action::Start { job, work } => {
+                to.byte(9);
+                job.put(to);
+                work.put(to);
+            }
+            Action::GrantJob { job, bytes } => {
+                to.byte(10);
+                job.put(to);
+                bytes.put(to);
+            }
+            Action::Cancel { job } => {
+                to.byte(11);
+                job.put(to);
+            }
+        }
+    }
+}
+
+canon_enum!(out SocketKind { 0 = TcpListener, 1 = Udp });
+canon_enum!(out Route { 0 = Direct });
+
+impl Put for Work {
+    fn put(&self, to: &mut Encoder<'_>) {
+        match self {
+            Work::Open { torrent, root, key, layout } => {
+                to.byte(0);
+                torrent.put(to);
+                root.put(to);
+                key.put(to);
+                layout.put(to);
+            }
+            Work::Release { torrent } => {
+                to.byte(1);
+                torrent.put(to);
+            }
+            Work::Check { torrent } => {
+                to.byte(2);
+                torrent.put(to);
+            }
+            Work::CreateEmpty { torrent } => {
+                to.byte(3);
+                torrent.put(to);
+            }
+            Work::Read { torrent, piece, begin, length } => {
+                to.byte(4);
+                torrent.put(to);
+                piece.put(to);
+                begin.put(to);
+                length.put(to);
+            }
+            Work::Write { torrent, piece, begin, bytes } => {
+                to.byte(5);
+                torrent.put(to);
+                piece.put(to);
+                begin.put(to);
+                Content(bytes).put(to);
+            }
+            Work::Verify { torrent, piece, length, expect, blocks } => {
+                to.byte(6);
+                torrent.put(to);
+                piece.put(to);
+                length.put(to);
+                expect.put(to);
+                blocks.put(to);
+            }
+            Work::Sync { torrent } => {
+                to.byte(7);
+                torrent.put(to);
+            }
+            Work::Save { torrent, bytes } => {
+                to.byte(8);
+                torrent.put(to);
+                bytes.put(to);
+            }
+            Work::Load { torrent } => {
+                to.byte(9);
+                torrent.put(to);
+            }
+            Work::Resolve { host } => {
+                to.byte(10);
+                host.put(to);
+            }
+            Work::Http(request) => {
+                to.byte(11);
+                request.put(to);
+            }
+        }
+    }
+}
+
+canon_enum!(out PieceHash { 0 = Sha1(hash) });
+
+impl Put for HttpRequest {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let HttpRequest { to: whom, tls, host, port, path, user_agent, from, body_limit, time_limit } = self;
+        whom.put(to);
+        tls.put(to);
+        host.put(to);
+        port.put(to);
+        path.put(to);
+        user_agent.put(to);
+        from.put(to);
+        body_limit.put(to);
+        time_limit.put(to);
+    }
+}
+
+impl Put for Arc<StorageLayout> {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.piece_length().put(to);
+        to.length(self.files().len());
+        for LayoutFile { path, length, offset, pad, executable } in self.files() {
+            to.length(path.elements().len());
+            path.elements().iter().for_each(|element| element.put(to));
+            length.put(to);
+            offset.put(to);
+            pad.put(to);
+            executable.put(to);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Configurations: every field, in the order of its section. A field that is added, moved or taken away makes a new
+//! [`FORMAT`](crate::journal::FORMAT).
+
+use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
+use crate::border::{
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, PeerConfig, PersistConfig, PickConfig, SessionConfig,
+};
+
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist });
+
+canon_struct!(SessionConfig {
+    client,
+    peer_id_prefix,
+    max_torrents,
+    max_peers,
+    max_peers_per_torrent,
+    max_unrouted,
+    max_half_open,
+    dials_per_second,
+    max_disk_queue,
+    max_read_ahead,
+    shutdown_limit,
+});
+
+canon_struct!(PeerConfig {
+    handshake_timeout,
+    keep_alive,
+    idle_timeout,
+    request_timeout,
+    send_timeout,
+    reqq,
+    default_reqq,
+    depth_min,
+    depth_max,
+    depth_margin,
+    refill_batch,
+    max_given_up,
+    max_unrequested,
+    max_bad_requests,
+    max_useless_per_minute,
+    max_request_length,
+    max_message_length,
+    allowed_fast,
+    max_allowed_fast,
+    max_suggested,
+    read_window,
+    read_window_fast,
+    fast_rate,
+    send_watermark_min,
+    send_watermark_max,
+    max_control_queue,
+    max_client_name,
+});
+
+canon_struct!(PickConfig {
+    random_first,
+    max_blocks_per_pick,
+    max_partial_pieces,
+    max_open_blocks,
+    end_game_requesters,
+    parole_patience,
+    scan,
+    max_suggested,
+    blame_pieces,
+    blame_blocks,
+});
+
+canon_struct!(ChokeConfig { slots, round, optimistic_turn, seed_turn, min_served, changes_per_round });
+
+canon_struct!(CandidateConfig {
+    max_known,
+    max_banned,
+    retry_step,
+    max_failures,
+    forget_after,
+    reconnect_after,
+    user_retry_min,
+    user_retry_max,
+});
+
+canon_struct!(AnnounceConfig {
+    min_interval,
+    max_interval,
+    default_interval,
+    num_want,
+    num_want_enough,
+    max_peers,
+    max_tracker_id,
+    max_text,
+    body_limit,
+    max_redirects,
+    max_addresses,
+    resolve_timeout,
+    http_timeout,
+    udp_wait,
+    udp_doublings,
+    udp_doublings_short,
+    udp_connection_life,
+    retry_base,
+    retry_step,
+    retry_max,
+    retry_jitter,
+    stop_timeout,
+    loopback_needs_announce_path,
+});
+
+canon_struct!(PersistConfig {
+    sync_interval,
+    sync_bytes,
+    totals_interval,
+    retry_min,
+    retry_max,
+    samples_per_file,
+    max_samples,
+});

@@ -1,0 +1,46 @@
+//! Notices: written, never read back. A replay makes its own.
+
+use super::{Encoder, Put, canon_enum};
+use crate::border::{CommandError, Notice, TorrentState};
+
+canon_enum!(out Notice {
+    0 = CommandFailed { command, error },
+    1 = Listening { command, sock, local },
+    2 = Added { command, torrent, hashes, name },
+    3 = State { torrent, state },
+    4 = PieceDone { torrent, piece },
+    5 = PieceFailed { torrent, piece },
+    6 = Finished { torrent },
+    7 = Done { torrent },
+    8 = Removed { torrent },
+    9 = PeerConnected { torrent, peer, addr, id, incoming },
+    10 = PeerClosed { torrent, addr, reason },
+    11 = PeerBanned { torrent, addr },
+    12 = TrackerAnswered { torrent, url, peers, interval, warning },
+    13 = TrackerFailed { torrent, url, why, retry },
+    14 = ForeignFile { torrent, file },
+    15 = Checked { torrent, done, total },
+    16 = StorageFailed { torrent, fault },
+    17 = Saved { torrent, pieces },
+    18 = Stopped,
+});
+
+canon_enum!(out TorrentState {
+    0 = Checking,
+    1 = Downloading,
+    2 = Seeding,
+    3 = Failed(fault),
+    4 = Stopping,
+    5 = Stopped,
+});
+
+canon_enum!(out CommandError {
+    0 = BadMetainfo(why),
+    1 = V2Only,
+    2 = Duplicate(torrent),
+    3 = NoSuchTorrent,
+    4 = Bind(fault),
+    5 = BadUrl(why),
+    6 = Stopping,
+    7 = Limit,
+});

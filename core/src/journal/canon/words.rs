@@ -1,0 +1,129 @@
+//! Events, and the words that they and others are made of. Variant numbers are only ever appended.
+
+use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
+use crate::border::{
+    AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
+    JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+};
+
+macro_rules! canon_id {
+    ($($name:ident),*) => {$(
+        impl Put for $name {
+            fn put(&self, to: &mut Encoder<'_>) {
+                self.0.put(to);
+            }
+        }
+        impl Take for $name {
+            fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                from.take().map($name)
+            }
+        }
+    )*};
+}
+
+canon_id!(SocketId, TcpId, RootId, TorrentId, PeerKey, CommandId, DialId, JobId, InfoHash, PeerId);
+
+canon_struct!(InfoHashes { v1, v2 });
+
+canon_enum!(Event {
+    0 = Tick,
+    1 = WallClock { unix_seconds },
+    2 = InterfacesChanged,
+    3 = Bound { sock, local },
+    4 = BindFailed { sock, fault },
+    5 = Accepted { sock, tcp, local, remote },
+    6 = Connected { dial, tcp, local, remote },
+    7 = DialFailed { dial, fault },
+    8 = Received { tcp, bytes },
+    9 = Flushed { tcp, bytes },
+    10 = Closed { tcp, fault },
+    11 = Datagrams { sock, from, segment, bytes },
+    12 = JobData { job, bytes },
+    13 = JobDone { job, result },
+    14 = Command { id, command },
+});
+
+canon_enum!(Command {
+    0 = Listen { tcp, udp, addr, device },
+    1 = Add(add),
+    2 = AddPeers { torrent, peers },
+    3 = Remove { torrent },
+    4 = Shutdown,
+});
+
+canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
+
+canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
+
+canon_enum!(Target { 0 = Addr(addr), 1 = Host { name, port } });
+
+canon_enum!(JobResult {
+    0 = Done,
+    1 = Read(bytes),
+    2 = Verified(verdict),
+    3 = Checked { files, free },
+    4 = Loaded(records),
+    5 = Resolved(addresses),
+    6 = Http(response),
+});
+
+canon_struct!(Verdict { matches, blocks });
+canon_struct!(FileState { length, modified });
+canon_struct!(HttpResponse { status, location, retry_after, body });
+
+canon_enum!(IoFault {
+    0 = NoSpace,
+    1 = NotFound,
+    2 = Denied,
+    3 = TimedOut,
+    4 = Refused,
+    5 = Reset,
+    6 = Unreachable,
+    7 = AddressUnavailable,
+    8 = TooManyOpen,
+    9 = Device,
+    10 = ReadOnly,
+    11 = ShortRead,
+    12 = Exists,
+    13 = Protocol,
+    14 = Untrusted,
+    15 = TooLarge,
+    16 = Cancelled,
+    17 = Unsupported,
+    18 = Other,
+    19 = Busy,
+});
+
+canon_enum!(out PeerFault {
+    0 = NotBitTorrent,
+    1 = WrongInfoHash,
+    2 = MessageTooLong,
+    3 = WrongMessageLength,
+    4 = LateBitfield,
+    5 = BadBitfield,
+    6 = FastNotAgreed,
+    7 = ExtensionNotAgreed,
+    8 = PieceOutOfRange,
+    9 = BadRequests,
+    10 = UnrequestedBlocks,
+    11 = Flood,
+    12 = BadExtendedHandshake,
+    13 = CorruptData,
+});
+
+canon_enum!(out CloseReason {
+    0 = Fault(fault),
+    1 = ClosedByPeer,
+    2 = Broken(fault),
+    3 = DialFailed(fault),
+    4 = HandshakeTimeout,
+    5 = Idle,
+    6 = NotReading,
+    7 = ToSelf,
+    8 = Duplicate,
+    9 = BothSeeds,
+    10 = Useless,
+    11 = LimitReached,
+    12 = Banned,
+    13 = Stopped,
+});

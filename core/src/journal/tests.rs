@@ -1,0 +1,5 @@
+//! Tests of recording and replay.
+
+mod canon;
+mod recording;
+mod values;
