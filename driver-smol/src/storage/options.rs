@@ -18,7 +18,8 @@ pub struct StorageOptions {
     /// Above it the least recently written is read back when it is verified.
     pub hash_cache_pieces: usize,
     /// The most bytes that were written and are kept to be hashed, shared out among the workers. Eight pieces of 1 MiB
-    /// to hash in lockstep, and two that are under way; larger pieces are hashed in part when it is full.
+    /// to hash in lockstep, and two that are under way. Pieces of more than a quarter are hashed as they are written, unless
+    /// several are under way.
     pub max_unhashed: usize,
     /// How long a verification may wait for others, to be hashed in lockstep with them. At 400 MB/s eight pieces of 1 MiB
     /// come in 20 ms; to the swarm, that hears of the piece so much later, it is less than one round trip.

@@ -150,6 +150,11 @@ impl HashCache {
         HashCache { pieces: BTreeMap::new(), limit, clock: 0, waiting: 0 }
     }
 
+    /// Pieces that something is known of.
+    pub(super) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// Bytes that are kept and not hashed yet.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
@@ -199,30 +204,34 @@ impl HashCache {
     /// Lets no more than `limit` bytes wait: hashes what can be hashed, and drops what came early and cannot.
     pub(super) fn relieve(&mut self, limit: usize) {
         while self.waiting > limit {
-            // The pieces of which most can be hashed: the lanes are full the longest then.
-            let mut ready: Vec<(usize, &mut Entry)> =
-                self.pieces.values_mut().map(|entry| (entry.known.ready(), entry)).collect();
-            ready.sort_unstable_by_key(|(ready, entry)| (std::cmp::Reverse(*ready), entry.used));
-            ready.truncate(LANES);
-            ready.retain(|(ready, _)| *ready > 0);
-            if ready.is_empty() {
-                // All that waits came early. Read back later, it costs no memory.
+            if !self.hash_ready() {
+                // Read back later, it costs no memory.
                 self.pieces.values_mut().for_each(|entry| {
                     entry.known.blocks.clear();
                     entry.known.waiting = 0;
                 });
                 self.waiting = 0;
-                return;
             }
-            let mut entries: Vec<&mut Entry> = ready.into_iter().map(|(_, entry)| entry).collect();
-            let before: usize = entries.iter().map(|entry| entry.known.waiting).sum();
-            hash(&mut entries, |_, entry| match entry.known.next(u32::MAX) {
-                Next::Kept(bytes) => Some(bytes),
-                Next::OnDisk(_) => None,
-            });
-            let after: usize = entries.iter().map(|entry| entry.known.waiting).sum();
-            self.waiting = self.waiting.saturating_sub(before.saturating_sub(after));
         }
+    }
+
+    /// Hashes what follows what is hashed, of as many pieces as there are lanes; says whether there was something.
+    pub(super) fn hash_ready(&mut self) -> bool {
+        let mut ready: Vec<(usize, &mut Entry)> =
+            self.pieces.values_mut().map(|entry| (entry.known.ready(), entry)).collect();
+        // Those with the most: the lanes are full the longest then.
+        ready.sort_unstable_by_key(|(ready, entry)| (std::cmp::Reverse(*ready), entry.used));
+        ready.truncate(LANES);
+        ready.retain(|(ready, _)| *ready > 0);
+        let mut entries: Vec<&mut Entry> = ready.into_iter().map(|(_, entry)| entry).collect();
+        let before: usize = entries.iter().map(|entry| entry.known.waiting).sum();
+        hash(&mut entries, |_, entry| match entry.known.next(u32::MAX) {
+            Next::Kept(bytes) => Some(bytes),
+            Next::OnDisk(_) => None,
+        });
+        let after: usize = entries.iter().map(|entry| entry.known.waiting).sum();
+        self.waiting = self.waiting.saturating_sub(before.saturating_sub(after));
+        after < before
     }
 
     fn make_room(&mut self) {
