@@ -102,7 +102,7 @@
 //! | `CancelDial` | give up, if you can | the answer to `Dial`, all the same |
 //! | `Grant` | read so many bytes more at most; a new stream has none | `Received` for each read, at least a byte; at the end `Closed` |
 //! | `Send`, `SendContent` | append to the stream's queue, write in order | `Flushed` with what the operating system took, all together what was sent |
-//! | `Close` | with `flush`, write what is queued, for a moment; then close | nothing: no event follows for this stream, not even `Closed` |
+//! | `Close` | with `flush`, write what is queued and read until the peer ends too, for a moment (a socket closed with bytes unread is reset, and the peer may lose the rest); then close | nothing: no event follows for this stream, not even `Closed` |
 //! | `SendDatagrams` | cut into `segment`s and send | nothing |
 //! | `Start` | begin the work, never block on it | exactly one `JobDone`, a fault if need be |
 //! | `Cancel` | end the job sooner, if you can | the answer to `Start`, all the same |

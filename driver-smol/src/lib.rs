@@ -78,7 +78,7 @@
 //! [`storage`] (files and hashing by [`Work`](parcacik_core::border::Work)), [`http`] (one GET to one address) and
 //! [`tracker_server`] can be used without a client. An engine runs any [`Machine`] of the core's words, and
 //! [`Client::start_with`] takes any [`DiskService`] and [`HttpService`].
-// `sha1_lanes::ni` alone is allowed it, and says why.
+// `sha1_lanes` alone is allowed it, and says why.
 #![deny(missing_docs, unsafe_code)]
 
 pub mod client;

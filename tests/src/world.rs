@@ -344,7 +344,7 @@ impl World {
 
     /// Whether a node has every piece verified.
     pub fn is_finished(&self, node: NodeId, content: &Content) -> bool {
-        self.view(node, content).is_some_and(|view| view.pieces.len() > 0 && view.pieces.is_full())
+        self.view(node, content).is_some_and(|view| !view.pieces.is_empty() && view.pieces.is_full())
     }
 
     /// Whether a single-file torrent lies on a node's disk byte for byte.

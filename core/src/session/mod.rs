@@ -28,7 +28,7 @@ pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    Notice, PeerId, PeerKey, TcpId, TorrentId,
+    JobResult, Notice, PeerId, PeerKey, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
@@ -39,6 +39,7 @@ use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::ops::Bound;
@@ -76,6 +77,8 @@ pub struct Session {
     /// Torrents that were asked to go.
     removing: BTreeSet<TorrentId>,
     dial_window: (Time, u32),
+    /// Torrents that have looked at their disk during this event.
+    started: Vec<TorrentId>,
     stopping: Option<Stopping>,
     unix_seconds: Option<i64>,
 }
@@ -113,6 +116,7 @@ impl Session {
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
+            started: Vec::new(),
             stopping: None,
             unix_seconds: None,
         })
@@ -156,6 +160,12 @@ impl Session {
             Event::Datagrams { from, segment, bytes, .. } => self.datagrams(out, from, segment, &bytes),
             Event::JobData { .. } => {}
             Event::JobDone { job, result } => {
+                // Also for one who is gone: nobody looks at content.
+                if let Ok(JobResult::Read(bytes)) = &result
+                    && !bytes.is_empty()
+                {
+                    out.opaque.push(0..u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                }
                 let owner = Self::torrent_of(job.owner());
                 self.with_torrent(owner, out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result));
                 self.release_held(out);
@@ -164,6 +174,7 @@ impl Session {
             Event::Command { id, command } => self.command(out, id, command),
         }
         self.run_due(out);
+        self.let_in(out);
         self.dial_round(out);
         self.stop_step(out);
     }
@@ -234,7 +245,11 @@ impl Session {
         let mut cx =
             Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
         let was_stopped = torrent.is_stopped();
+        let was_starting = torrent.is_starting();
         let result = call(torrent, &mut cx, &mut self.shared);
+        if was_starting && !torrent.is_starting() {
+            self.started.push(id);
+        }
         // The indexes follow.
         let deadline = torrent.deadline(&cx);
         self.timers.set(id, &mut torrent.timer, deadline);
@@ -324,12 +339,23 @@ impl Session {
             return;
         }
         let routed = self.with_cx(out, |this, cx| this.acceptor.received(cx, tcp, &bytes));
-        let Some(Routed { remote, head, rest, consumed }) = routed else { return };
+        if let Some(routed) = routed {
+            self.route(out, tcp, routed);
+        }
+    }
+
+    /// Hands a stream that came in to the torrent that it named.
+    fn route(&mut self, out: &mut Actions, tcp: TcpId, routed: Routed) {
         // A torrent that we do not have gets no answer: who asks must not learn what we have.
-        let Some(&id) = self.names.get(&head.info_hash) else {
+        let Some(&id) = self.names.get(&routed.head.info_hash) else {
             out.list.push(Action::Close { tcp, flush: false });
             return;
         };
+        if self.torrents.get(&id).is_some_and(|torrent| torrent.is_starting()) {
+            self.acceptor.keep(tcp, routed);
+            return;
+        }
+        let Routed { remote, head, rest, consumed, .. } = routed;
         let made = self
             .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, &head))
             .flatten();
@@ -450,6 +476,18 @@ impl Session {
         }
     }
 
+    /// Lets those in who came while a torrent was still looking at its disk.
+    fn let_in(&mut self, out: &mut Actions) {
+        while let Some(id) = self.started.pop() {
+            let Some(hashes) = self.torrents.get(&id).map(|torrent| torrent.hashes()) else { continue };
+            for name in hashes.names() {
+                while let Some((tcp, routed)) = self.acceptor.take_kept(name) {
+                    self.route(out, tcp, routed);
+                }
+            }
+        }
+    }
+
     fn may_dial(&self) -> bool {
         self.stopping.is_none()
             && self.shared.half_open < self.config.session.max_half_open
@@ -496,7 +534,7 @@ impl Session {
             this.acceptor.close_all(cx);
             this.sockets.close_listeners(cx);
         });
-        let ids: alloc::vec::Vec<TorrentId> = self.torrents.keys().copied().collect();
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
         for id in ids {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.stop(cx, shared));
         }

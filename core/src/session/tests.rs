@@ -136,12 +136,31 @@ fn a_stream_is_routed_by_its_info_hash_and_a_stranger_learns_nothing() {
 }
 
 #[test]
-fn a_torrent_that_is_still_checking_takes_nobody() {
+fn who_comes_while_a_torrent_is_checking_is_kept_until_it_is_done() {
+    let mut rig = Rig::new(|_| ());
+    let added = rig.add(1, vec![]);
+    let hash = rig.hash();
+    rig.accept(1);
+    assert!(rig.handshake(1, hash, 7).list.is_empty(), "neither closed nor answered");
+    rig.accept(2);
+    rig.handshake(2, hash, 8);
+    rig.tell(Event::Closed { tcp: TcpId(2), fault: None });
+    let started = rig.serve_disk(added);
+    assert!(started.list.iter().any(|action| matches!(action, Action::Send { tcp: TcpId(1), .. })));
+    assert!(!started.list.iter().any(|action| matches!(action, Action::Send { tcp: TcpId(2), .. })));
+    assert_eq!(rig.session.shared().peers, 1);
+    let peers = rig.session.torrent(TorrentId(0)).unwrap().peer_list(rig.session.now());
+    assert_eq!(peers[0].id, Some(PeerId([7; 20])), "what it said before is not lost");
+}
+
+#[test]
+fn who_waits_for_a_check_waits_no_longer_than_for_a_handshake() {
     let mut rig = Rig::new(|_| ());
     rig.add(1, vec![]);
     let hash = rig.hash();
     rig.accept(1);
-    assert_eq!(closes(&rig.handshake(1, hash, 7)), [TcpId(1)]);
+    rig.handshake(1, hash, 7);
+    assert_eq!(closes(&rig.wait(Duration::from_secs(10))), [TcpId(1)]);
 }
 
 #[test]
@@ -275,6 +294,21 @@ fn dials_keep_to_their_limits() {
     assert!(dials(&rig.wait(Duration::from_secs(5))).is_empty());
     let next = rig.tell(Event::DialFailed { dial: under_way[0], fault: IoFault::Refused });
     assert_eq!(dials(&next).len(), 1, "a place has become free");
+}
+
+#[test]
+fn torrents_dial_in_turn() {
+    let mut rig = Rig::new(|config| config.session.dials_per_second = 10);
+    rig.running(1, targets(200));
+    rig.running(2, targets(200));
+    let mut by_owner = [0; 2];
+    for _ in 0..4 {
+        for dial in dials(&rig.wait(Duration::from_secs(1))) {
+            by_owner[dial.owner() as usize - 1] += 1;
+            rig.tell(Event::DialFailed { dial, fault: IoFault::Refused });
+        }
+    }
+    assert_eq!(by_owner, [20, 20]);
 }
 
 #[test]

@@ -416,6 +416,11 @@ impl Torrent {
         self.seed_only || self.picker.missing_bytes() == 0
     }
 
+    /// Whether it is still finding out what is on the disk.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting(_))
+    }
+
     /// Whether a connection is still there.
     pub(crate) fn has_peer(&self, key: PeerKey) -> bool {
         self.peers.contains_key(&key)

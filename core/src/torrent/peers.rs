@@ -358,10 +358,7 @@ impl Torrent {
     ) {
         shared.read_ahead = shared.read_ahead.saturating_sub(u64::from(run.length));
         let data = match result {
-            Ok(JobResult::Read(bytes)) if bytes.len() as u64 == u64::from(run.length) => {
-                cx.out.opaque.push(0..run.length);
-                Ok(bytes)
-            }
+            Ok(JobResult::Read(bytes)) if bytes.len() as u64 == u64::from(run.length) => Ok(bytes),
             Ok(_) => Err(IoFault::ShortRead),
             Err(fault) => Err(fault),
         };

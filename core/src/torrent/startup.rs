@@ -155,7 +155,7 @@ impl Torrent {
     fn checked(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let geometry = self.facts.geometry;
         let Phase::Starting(startup) = &mut self.phase else { return };
-        let startup = core::mem::take(startup);
+        let startup = *core::mem::take(startup);
         let trusted = startup.sorted.map(|sorted| sorted.trusted).unwrap_or_default();
         let mut found = startup.passed;
         for number in trusted.iter() {

@@ -1,7 +1,7 @@
 //! The compression function of SHA-1 by the instructions of SHA-NI, two to four messages in lockstep.
 //!
-//! All unsafe code of the crate is here, and it is of one kind: calling functions that are compiled for instructions which not every
-//! x86-64 processor has, after asking the processor. No pointer is touched: blocks are read as integers, which the
+//! Unsafe is one thing only: calling a function that is compiled for instructions which not every x86-64 processor has, after asking
+//! the processor. No pointer is touched: blocks are read as integers, which the
 //! compiler turns into plain vector loads.
 
 #![allow(unsafe_code)]
@@ -12,8 +12,8 @@ use core::arch::x86_64::{
     _mm_sha1msg2_epu32, _mm_sha1nexte_epu32, _mm_sha1rnds4_epu32, _mm_shuffle_epi8, _mm_xor_si128,
 };
 
-/// Takes the first `count` blocks of each of two to four lanes that have that many; says whether it could: else nothing
-/// has changed.
+/// Takes the first `count` blocks of each of two to four lanes that have that many; says whether it could: else, and with
+/// another number of lanes, nothing has changed.
 pub(super) fn compress(lanes: &mut [(&mut Words, &[Block])], count: usize) -> bool {
     // Asked once: the answer is kept by the standard library.
     if !(is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3")) {
@@ -41,6 +41,7 @@ pub(super) fn compress(lanes: &mut [(&mut Words, &[Block])], count: usize) -> bo
 }
 
 #[target_feature(enable = "sha,sse4.1,ssse3,sse2")]
+#[expect(clippy::needless_range_loop, reason = "one index goes through all the arrays of lanes")]
 fn lockstep<const N: usize>(states: [&mut Words; N], blocks: [&[Block]; N], count: usize) {
     // The instructions want the words of a block big-endian and the first of them on top.
     let order = _mm_set_epi64x(0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f);

@@ -41,7 +41,7 @@ fn known_answers_alone_and_in_lanes() {
 #[test]
 fn lengths_around_the_ends_of_blocks() {
     let edges = [0, 1, 55, 56, 57, 63, 64, 65, 119, 120, 127, 128, 129, 16_384, 100_003];
-    for lane_count in 1..=5 {
+    for lane_count in 1..=LANES + 1 {
         for (n, &length) in edges.iter().enumerate() {
             let messages: Vec<Vec<u8>> = (0..lane_count)
                 .map(|lane| content(if lane == 0 { length } else { edges[(n + lane) % edges.len()] }, lane as u32))
@@ -55,22 +55,46 @@ fn lengths_around_the_ends_of_blocks() {
     }
 }
 
-#[test]
 #[cfg(target_arch = "x86_64")]
-fn the_instructions_are_used_where_the_processor_has_them() {
-    let has =
-        is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3");
-    let (mut one, mut two) = (Sha1::default().words, Sha1::default().words);
-    let blocks = [[7; BLOCK]; 3];
-    assert_eq!(ni::compress(&mut [(&mut one, &blocks), (&mut two, &blocks)], 2), has);
-    let mut expected = Sha1::default().words;
-    if has {
-        compress(&mut expected, &blocks[..2]);
+mod kernels {
+    use super::*;
+
+    type Kernel = fn(&mut [(&mut Words, &[Block])], usize) -> bool;
+
+    /// Whether a kernel worked; when it did, its lanes are as the `sha1` crate has them, and else as before.
+    fn works(kernel: Kernel, lane_count: usize) -> bool {
+        let blocks: Vec<Vec<Block>> =
+            (0..lane_count).map(|lane| content(320, lane as u32).as_chunks().0.to_vec()).collect();
+        let before: Vec<Words> = (0..lane_count as u32).map(|lane| [lane, 1, u32::MAX, 3 << lane, !lane]).collect();
+        let mut words = before.clone();
+        let mut lanes: Vec<(&mut Words, &[Block])> = words.iter_mut().zip(blocks.iter().map(Vec::as_slice)).collect();
+        let worked = kernel(&mut lanes, 4);
+        let mut expected = before;
+        if worked {
+            expected.iter_mut().zip(&blocks).for_each(|(words, blocks)| compress(words, &blocks[..4]));
+        }
+        assert_eq!(words, expected, "{lane_count} lanes");
+        worked
     }
-    assert_eq!([one, two], [expected; 2]);
-    // One alone is not its business.
-    assert!(!ni::compress(&mut [(&mut one, &blocks)], 2));
-    assert_eq!(one, expected);
+
+    #[test]
+    fn sha_ni_is_used_where_the_processor_has_it() {
+        let has =
+            is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3");
+        for lane_count in 0..=LANES {
+            assert_eq!(works(ni::compress, lane_count), has && (2..=GROUP).contains(&lane_count));
+        }
+    }
+
+    #[test]
+    fn avx_512_is_used_where_the_processor_has_it() {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2");
+        for lane_count in 1..=LANES + 1 {
+            assert_eq!(works(wide::compress, lane_count), has && lane_count <= LANES);
+        }
+    }
 }
 
 proptest! {
@@ -79,15 +103,15 @@ proptest! {
     fn parts_in_lanes_make_the_digest_of_the_whole(
         rounds in prop::collection::vec(prop::collection::vec(
             prop_oneof![0usize..200, prop::sample::select(vec![0, 55, 56, 63, 64, 65, 128, 4096]), 0usize..20_000],
-            1..7,
+            1..11,
         ), 1..8),
         alone in any::<bool>(),
     ) {
-        let mut hashes = vec![Sha1::default(); 7];
-        let mut messages = vec![Vec::new(); 7];
+        let mut hashes = vec![Sha1::default(); 11];
+        let mut messages = vec![Vec::new(); 11];
         for (round, lengths) in rounds.iter().enumerate() {
             let parts: Vec<Vec<u8>> =
-                lengths.iter().enumerate().map(|(lane, &length)| content(length, (7 * round + lane) as u32)).collect();
+                lengths.iter().enumerate().map(|(lane, &length)| content(length, (11 * round + lane) as u32)).collect();
             update_lanes(&mut hashes.iter_mut().zip(parts.iter().map(Vec::as_slice)).collect::<Vec<_>>());
             for (message, part) in messages.iter_mut().zip(&parts) {
                 message.extend_from_slice(part);

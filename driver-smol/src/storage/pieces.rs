@@ -26,7 +26,7 @@ pub(super) struct Known {
 }
 
 /// What comes next of a piece.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// These bytes.
     Kept(Bytes),
@@ -150,6 +150,11 @@ impl HashCache {
         HashCache { pieces: BTreeMap::new(), limit, clock: 0, waiting: 0 }
     }
 
+    /// Pieces that something is known of.
+    pub(super) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// Bytes that are kept and not hashed yet.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
@@ -199,30 +204,34 @@ impl HashCache {
     /// Lets no more than `limit` bytes wait: hashes what can be hashed, and drops what came early and cannot.
     pub(super) fn relieve(&mut self, limit: usize) {
         while self.waiting > limit {
-            // The pieces of which most can be hashed: the lanes are full the longest then.
-            let mut ready: Vec<(usize, &mut Entry)> =
-                self.pieces.values_mut().map(|entry| (entry.known.ready(), entry)).collect();
-            ready.sort_unstable_by_key(|(ready, entry)| (std::cmp::Reverse(*ready), entry.used));
-            ready.truncate(LANES);
-            ready.retain(|(ready, _)| *ready > 0);
-            if ready.is_empty() {
-                // All that waits came early. Read back later, it costs no memory.
+            if !self.hash_ready() {
+                // Read back later, it costs no memory.
                 self.pieces.values_mut().for_each(|entry| {
                     entry.known.blocks.clear();
                     entry.known.waiting = 0;
                 });
                 self.waiting = 0;
-                return;
             }
-            let mut entries: Vec<&mut Entry> = ready.into_iter().map(|(_, entry)| entry).collect();
-            let before: usize = entries.iter().map(|entry| entry.known.waiting).sum();
-            hash(&mut entries, |_, entry| match entry.known.next(u32::MAX) {
-                Next::Kept(bytes) => Some(bytes),
-                Next::OnDisk(_) => None,
-            });
-            let after: usize = entries.iter().map(|entry| entry.known.waiting).sum();
-            self.waiting = self.waiting.saturating_sub(before.saturating_sub(after));
         }
+    }
+
+    /// Hashes what follows what is hashed, of as many pieces as there are lanes; says whether there was something.
+    pub(super) fn hash_ready(&mut self) -> bool {
+        let mut ready: Vec<(usize, &mut Entry)> =
+            self.pieces.values_mut().map(|entry| (entry.known.ready(), entry)).collect();
+        // Those with the most: the lanes are full the longest then.
+        ready.sort_unstable_by_key(|(ready, entry)| (std::cmp::Reverse(*ready), entry.used));
+        ready.truncate(LANES);
+        ready.retain(|(ready, _)| *ready > 0);
+        let mut entries: Vec<&mut Entry> = ready.into_iter().map(|(_, entry)| entry).collect();
+        let before: usize = entries.iter().map(|entry| entry.known.waiting).sum();
+        hash(&mut entries, |_, entry| match entry.known.next(u32::MAX) {
+            Next::Kept(bytes) => Some(bytes),
+            Next::OnDisk(_) => None,
+        });
+        let after: usize = entries.iter().map(|entry| entry.known.waiting).sum();
+        self.waiting = self.waiting.saturating_sub(before.saturating_sub(after));
+        after < before
     }
 
     fn make_room(&mut self) {
@@ -232,5 +241,99 @@ impl HashCache {
             };
             self.forget(oldest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: PieceKey = (1, 0);
+
+    fn block(byte: u8, length: usize) -> Bytes {
+        Bytes::from(vec![byte; length])
+    }
+
+    #[test]
+    fn what_came_early_is_kept_until_the_gap_closes() {
+        let mut cache = HashCache::new(4);
+        cache.wrote(KEY, 100, &block(2, 100));
+        cache.wrote(KEY, 300, &block(4, 100));
+        cache.wrote(KEY, 0, &block(1, 100));
+        let mut known = cache.take(KEY);
+        assert_eq!((known.waiting(), known.ready(), cache.waiting()), (300, 200, 0));
+        let mut seen = Vec::new();
+        hash(std::slice::from_mut(&mut known), |_, known| {
+            let next = known.next(400 - known.hashed());
+            seen.push((known.hashed(), next.clone()));
+            match next {
+                Next::Kept(bytes) => Some(bytes),
+                Next::OnDisk(length) => Some(block(9, length as usize)).filter(|bytes| !bytes.is_empty()),
+            }
+        });
+        let wanted = [
+            (0, Next::Kept(block(1, 100))),
+            (100, Next::Kept(block(2, 100))),
+            (200, Next::OnDisk(100)),
+            (300, Next::Kept(block(4, 100))),
+            (400, Next::OnDisk(0)),
+        ];
+        assert_eq!(seen, wanted);
+        let mut whole = Sha1::default();
+        [1, 2, 9, 4].into_iter().for_each(|byte| whole.update(&[byte; 100]));
+        assert_eq!(known.finish(), whole.finish());
+    }
+
+    #[test]
+    fn what_overlaps_is_not_known_but_what_came_last_is() {
+        for (begin, length) in [(50, 10), (0, 1), (199, 1), (150, 100), (0, 1_000)] {
+            let mut cache = HashCache::new(4);
+            cache.wrote(KEY, 0, &block(1, 100));
+            cache.wrote(KEY, 100, &block(2, 100));
+            cache.wrote(KEY, begin, &block(3, length));
+            assert_eq!(cache.waiting(), length);
+            let known = cache.take(KEY);
+            assert_eq!((known.waiting(), known.blocks.keys().copied().collect::<Vec<_>>()), (length, vec![begin]));
+        }
+        // Behind what is hashed it is the same.
+        let mut cache = HashCache::new(4);
+        cache.wrote(KEY, 0, &block(1, 100));
+        cache.relieve(0);
+        cache.wrote(KEY, 99, &block(3, 1));
+        let known = cache.take(KEY);
+        assert_eq!((known.hashed(), known.waiting()), (0, 1));
+    }
+
+    #[test]
+    fn no_more_waits_than_allowed() {
+        let mut cache = HashCache::new(100);
+        for piece in 0..20 {
+            cache.wrote((1, piece), 0, &block(1, 100 + piece as usize));
+        }
+        cache.relieve(1_500);
+        // The longest are hashed, as many at once as there are lanes.
+        assert!(cache.waiting() <= 1_500);
+        let hashed: Vec<u32> = (0..20).map(|piece| cache.take((1, piece)).hashed()).collect();
+        assert!(hashed.is_sorted() && hashed[0] == 0 && hashed[19] == 119, "{hashed:?}");
+        assert_eq!(cache.waiting(), 0);
+        // What cannot be hashed is let go.
+        cache.wrote(KEY, 5, &block(1, 100));
+        cache.relieve(99);
+        assert_eq!((cache.waiting(), cache.take(KEY).waiting()), (0, 0));
+    }
+
+    #[test]
+    fn the_least_recently_written_makes_room() {
+        let mut cache = HashCache::new(2);
+        for piece in [0, 1, 2] {
+            cache.wrote((1, piece), 0, &block(1, 10));
+            cache.wrote((1, 0), 10 + 10 * piece, &block(1, 10));
+        }
+        assert_eq!(cache.waiting(), 50);
+        assert_eq!([0, 1, 2].map(|piece| cache.take((1, piece)).waiting()), [40, 0, 10]);
+        cache.wrote((1, 5), 0, &block(1, 10));
+        cache.wrote((2, 5), 0, &block(1, 7));
+        cache.forget_torrent(1);
+        assert_eq!(cache.waiting(), 7);
     }
 }

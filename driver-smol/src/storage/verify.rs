@@ -12,7 +12,7 @@ use std::time::Instant;
 /// SHA-1 blame works on blocks of 16 KiB.
 const BLOCK: usize = 16 << 10;
 
-/// How much is read at once of a piece: with four of them, little enough to be hashed while it is in the cache.
+/// How much is read at once of a piece: with eight of them, little enough to be hashed while it is in the cache.
 const READ: u32 = 64 << 10;
 
 /// A piece to verify.

@@ -27,6 +27,9 @@ pub(super) const WINDOW: u64 = 256 << 10;
 /// and what is queued, memory stays below the core's own limit for the disk.
 const MAX_WAITING: u64 = 8 << 20;
 
+/// With fewer pieces in lockstep little is won, and what waited has left the processor's cache.
+const WORTHWHILE: u64 = 4;
+
 /// Something for a worker to do.
 #[derive(Debug)]
 pub(super) enum Task {
@@ -256,11 +259,16 @@ impl Worker {
                 }
             }
         }
-        self.bound_unhashed();
+        self.bound_unhashed(u64::from(files.layout.piece_length()));
     }
 
-    /// Hashes when too much waits for it.
-    fn bound_unhashed(&mut self) {
+    /// Hashes when too much waits for it, or when waiting is of no use.
+    fn bound_unhashed(&mut self, piece_length: u64) {
+        let fits = piece_length.saturating_mul(WORTHWHILE) <= self.max_unhashed as u64;
+        if !fits && ((self.hashes.len() + self.held.len()) as u64) < WORTHWHILE {
+            // Few large pieces: they will not be hashed in lockstep, so it is done while they are in the processor's cache.
+            while self.hashes.hash_ready() {}
+        }
         let held: usize = self.held.iter().map(|held| held.known.waiting()).sum();
         if self.hashes.waiting().saturating_add(held) > self.max_unhashed {
             self.verify_held();
@@ -282,6 +290,9 @@ impl Worker {
         if known.hashed() > check.length {
             // Hashed further than is asked for means hashed with bytes that do not belong.
             known = Known::default();
+        }
+        if known.hashed() == 0 && known.waiting() == 0 {
+            files.prefetch(check.piece, check.length);
         }
         self.held.push(Held { job, files, check, known, since: Instant::now() });
         if self.held.len() >= LANES {

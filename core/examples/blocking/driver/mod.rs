@@ -42,7 +42,7 @@ use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How many messages may wait for the session; with 64 KiB of content in each they are 16 MiB.
@@ -72,6 +72,8 @@ pub struct Driver {
     happened: VecDeque<Event>,
     disk: Disk,
     streams: HashMap<TcpId, Stream>,
+    /// Threads that still write what was queued when their stream was closed.
+    closing: Vec<JoinHandle<()>>,
     listeners: HashMap<SocketId, net::Listener>,
     udp: HashMap<SocketId, Udp>,
     last_tcp: u64,
@@ -91,6 +93,7 @@ impl Driver {
             outbox,
             happened: VecDeque::new(),
             streams: HashMap::new(),
+            closing: Vec::new(),
             listeners: HashMap::new(),
             udp: HashMap::new(),
             last_tcp: 0,
@@ -118,7 +121,7 @@ impl Driver {
         id
     }
 
-    /// Runs until the session has stopped. `told` gets every notice and may answer it with a command.
+    /// Runs until the session has stopped, which it does once. `told` gets every notice and may answer it with a command.
     pub fn run(&mut self, mut told: impl FnMut(&Session, Notice) -> Option<Command>) {
         let mut actions = Actions::new();
         loop {
@@ -130,12 +133,22 @@ impl Driver {
             }
             for notice in actions.notices.drain(..) {
                 if notice == Notice::Stopped {
-                    return;
+                    return self.finish();
                 }
                 if let Some(command) = told(&self.session, notice) {
                     self.command(command);
                 }
             }
+        }
+    }
+
+    /// Lets closed streams send what was queued; each has a bound of its own.
+    fn finish(&mut self) {
+        // Nobody handles events any more: whoever waits to tell one must not wait forever.
+        self.inbox = sync_channel(0).1;
+        for thread in self.closing.drain(..) {
+            // A thread that has panicked has ended too.
+            let _ = thread.join();
         }
     }
 
@@ -245,7 +258,8 @@ impl Driver {
             }
             Action::Close { tcp, flush } => {
                 if let Some(stream) = self.streams.remove(&tcp) {
-                    stream.close(flush);
+                    self.closing.retain(|thread| !thread.is_finished());
+                    self.closing.push(stream.close(flush));
                 }
             }
             Action::SendDatagrams { sock, to, segment, bytes, .. } => {

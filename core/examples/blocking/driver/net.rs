@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, Tc
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// How long a dial may take; long enough for three attempts of the system's.
 const DIAL_TIME: Duration = Duration::from_secs(10);
@@ -24,6 +24,7 @@ pub struct Stream {
     socket: TcpStream,
     credit: Sender<u32>,
     queue: Sender<Bytes>,
+    writer: JoinHandle<()>,
 }
 
 impl Stream {
@@ -38,14 +39,17 @@ impl Stream {
             let _ = tells.send(Message::Event(Event::Closed { tcp, fault: end.err().map(|error| fault(&error)) }));
         })?;
         let (writes, tells) = (socket.try_clone()?, outbox.clone());
-        thread::Builder::new().spawn(move || {
-            if let Err(error) = write(tcp, &writes, &queued, &tells) {
-                let _ = tells.send(Message::Event(Event::Closed { tcp, fault: Some(fault(&error)) }));
+        let writer = thread::Builder::new().spawn(move || {
+            match write(tcp, &writes, &queued, &tells) {
+                Ok(()) => linger(&writes),
+                Err(error) => {
+                    let _ = tells.send(Message::Event(Event::Closed { tcp, fault: Some(fault(&error)) }));
+                }
             }
             // Nothing more will be said: the thread that reads wakes up and ends too.
             let _ = writes.shutdown(Shutdown::Both);
         })?;
-        Ok(Stream { socket, credit, queue })
+        Ok(Stream { socket, credit, queue, writer })
     }
 
     /// Queues bytes. The session sees by `Flushed` how much waits, and keeps that within its limits.
@@ -60,12 +64,13 @@ impl Stream {
     }
 
     /// Ends the stream. With `flush`, what is queued is written first: dropping the queue's sender lets the writing
-    /// thread come to its end.
-    pub fn close(self, flush: bool) {
+    /// thread come to its end, which may be waited for.
+    pub fn close(self, flush: bool) -> JoinHandle<()> {
         let _ = match flush {
             true => self.socket.set_write_timeout(Some(FLUSH_TIME)),
             false => self.socket.shutdown(Shutdown::Both),
         };
+        self.writer
     }
 }
 
@@ -108,6 +113,17 @@ fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &S
         }
     }
     Ok(())
+}
+
+/// Waits for the other side to end too, for a moment. A socket that is closed with bytes unread is reset, and the other
+/// side may then lose what it has not read.
+fn linger(mut socket: &TcpStream) {
+    let end = Instant::now() + FLUSH_TIME;
+    if socket.shutdown(Shutdown::Write).is_err() || socket.set_read_timeout(Some(FLUSH_TIME)).is_err() {
+        return;
+    }
+    let mut nowhere = [0; 4096];
+    while Instant::now() < end && socket.read(&mut nowhere).is_ok_and(|count| count > 0) {}
 }
 
 /// Opens a stream, in a thread. Names are tried address by address.

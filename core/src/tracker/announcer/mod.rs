@@ -218,8 +218,9 @@ impl Announcer {
         self.to_stop = known.into();
         if let Some(current) = &mut self.current {
             let half = cx.now + cx.config.announce.stop_timeout / 2;
-            // A `started` that the tracker may have seen: its answer says whether a `stopped` is due.
-            if current.event == Some(AnnounceEvent::Started) && current.exchange.reached() {
+            // An announce that the tracker may have seen is waited for: handled after our `stopped`, it would list us again.
+            // And the answer to a `started` says whether a `stopped` is due, a `completed` is told only once.
+            if current.exchange.reached() {
                 current.exchange.limit_to(half);
             } else {
                 current.exchange.abandon(cx, &mut self.abandoned);
@@ -333,6 +334,8 @@ impl Announcer {
             let next = match self.phase {
                 Phase::Running => self.next_of_round(cx.now),
                 Phase::Stopping => match self.to_stop.pop_front() {
+                    // What it answered since stopping began was that it never wants to be asked again.
+                    Some(at) if !self.is_due_stopped(at) => continue,
                     Some(at) => Some((at, Some(AnnounceEvent::Stopped))),
                     None => {
                         self.end_stopping(cx);
@@ -460,6 +463,7 @@ impl Announcer {
             self.completed = Completed::Told;
         }
         if self.phase == Phase::Stopping && self.is_due_stopped(current.tracker) {
+            self.to_stop.retain(|&at| at != current.tracker);
             self.to_stop.push_front(current.tracker);
         }
         self.promote(current.tracker);
