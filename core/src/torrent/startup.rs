@@ -66,8 +66,8 @@ impl Torrent {
                 self.sort_pieces(cx, shared);
                 return;
             }
-            // Resume data that cannot be read are as good as none: all that is there is hashed.
-            (Purpose::Load, Err(fault)) => {
+            // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
+            (Purpose::Load, Err(fault)) if fault != IoFault::Busy => {
                 startup.loaded = true;
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
