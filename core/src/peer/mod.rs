@@ -82,6 +82,7 @@
 //! ```
 
 mod credit;
+mod offers;
 mod orders;
 mod outbox;
 mod requests;
