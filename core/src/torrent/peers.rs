@@ -62,6 +62,9 @@ impl Torrent {
             }
             if let Some(reason) = self.heard(cx, shared, key, &mut peer, said) {
                 self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
+            } else if self.may_ask(cx, &peer) {
+                // After each message, not at the end of the event: what is asked must not depend on how the stream was cut.
+                self.ask(cx, shared, key, &mut peer);
             }
         }
         if let Some(reason) = closing {
@@ -262,6 +265,11 @@ impl Torrent {
         self.hungry.insert(key);
         self.refill = true;
         self.put_back(cx, key, peer);
+    }
+
+    /// Whether there may be something to ask a connection for; cheap.
+    fn may_ask(&self, cx: &Cx, peer: &Peer) -> bool {
+        matches!(self.phase, Phase::Running) && peer.interesting > 0 && peer.conn.room(cx.now) > 0
     }
 
     /// Asks a connection for as much as it has room for.
