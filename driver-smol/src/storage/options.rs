@@ -17,8 +17,8 @@ pub struct StorageOptions {
     /// How many unfinished pieces each worker knows what was written of; about 300 bytes each, and what `max_unhashed` allows.
     /// Above it the least recently written is read back when it is verified.
     pub hash_cache_pieces: usize,
-    /// The most bytes that were written and are kept to be hashed, shared out among the workers. Eight pieces of 1 MiB
-    /// to hash in lockstep, and two that are under way. Pieces of more than a quarter are hashed as they are written, unless
+    /// The most bytes that were written and are kept to be hashed, shared out among the workers. Eight pieces of 1 MiB,
+    /// or seven and what is under way: measured, more brings nothing. Pieces of more than a quarter are hashed as they are written, unless
     /// several are under way.
     pub max_unhashed: usize,
     /// How long a verification may wait for others, to be hashed in lockstep with them. At 400 MB/s eight pieces of 1 MiB
@@ -45,7 +45,7 @@ impl Default for StorageOptions {
             max_open_files: 256,
             write_linger: Duration::from_millis(2),
             hash_cache_pieces: 256,
-            max_unhashed: 10 << 20,
+            max_unhashed: 8 << 20,
             verify_linger: Duration::from_millis(20),
             pool_bytes: 4 << 20,
             max_read: 16 << 20,
