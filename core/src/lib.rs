@@ -255,6 +255,7 @@ pub mod crc32c;
 pub mod cx;
 pub mod journal;
 pub mod metainfo;
+pub mod net_policy;
 pub mod path;
 pub mod peer;
 pub mod rate;

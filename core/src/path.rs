@@ -146,7 +146,7 @@ pub(crate) fn cut(text: &str, most: usize) -> &str {
 
 /// Characters that have no width or steer others: with them, a name can look like another one, or like one with another
 /// extension. libtorrent filters the bidirectional and zero-width ones; the rest are of the same sort.
-fn is_invisible(character: char) -> bool {
+pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'

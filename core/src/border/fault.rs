@@ -164,6 +164,8 @@ pub enum CloseReason {
     Banned,
     /// The torrent was stopped or removed, or the session is shutting down.
     Stopped,
+    /// The torrent is private and has gone over to another tracker (BEP 27).
+    TrackerSwitched,
 }
 
 impl fmt::Display for CloseReason {
@@ -183,6 +185,7 @@ impl fmt::Display for CloseReason {
             CloseReason::LimitReached => f.write_str("connection limit reached"),
             CloseReason::Banned => f.write_str("banned"),
             CloseReason::Stopped => f.write_str("stopped"),
+            CloseReason::TrackerSwitched => f.write_str("the private torrent has another tracker now"),
         }
     }
 }

@@ -17,8 +17,8 @@ mod work;
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, SeedGoal};
 pub use config::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, PeerConfig, PersistConfig, PickConfig,
-    SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
+    PickConfig, SessionConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};

@@ -21,6 +21,7 @@ mod files;
 mod geometry;
 mod info;
 mod limits;
+pub mod magnet;
 pub mod merkle;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use error::MetainfoError;
 pub use files::FileEntry;
 pub use geometry::{BLOCK_LENGTH, Block, Geometry, GeometryError, PieceIndex};
 pub use limits::MetainfoLimits;
+pub use magnet::Magnet;
 
 use crate::bencode::{Dict, Document, Mode};
 use crate::border::{InfoHashes, StorageLayout};

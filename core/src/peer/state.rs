@@ -574,7 +574,11 @@ impl PeerConn {
         self.outbox.emit(cx, self.link, self.torrent);
         let flush = matches!(
             reason,
-            CloseReason::Stopped | CloseReason::BothSeeds | CloseReason::Useless | CloseReason::LimitReached
+            CloseReason::Stopped
+                | CloseReason::TrackerSwitched
+                | CloseReason::BothSeeds
+                | CloseReason::Useless
+                | CloseReason::LimitReached
         );
         let Link::Tcp(tcp) = self.link;
         cx.act(Action::Close { tcp, flush });

@@ -265,14 +265,12 @@ impl Session {
         } else {
             self.readers.remove(&id);
         }
-        let awaited = torrent.awaits_datagram();
-        if torrent.udp_key != awaited {
-            if let Some(old) = core::mem::replace(&mut torrent.udp_key, awaited) {
+        if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
+            for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
             }
-            if let Some(new) = awaited {
-                self.answers.insert(new, id);
-            }
+            torrent.udp_keys = torrent.awaits_datagrams().collect();
+            self.answers.extend(torrent.udp_keys.iter().map(|&new| (new, id)));
         }
         if torrent.is_held() {
             self.held.insert(id);
@@ -294,8 +292,8 @@ impl Session {
         let Some(mut torrent) = self.torrents.remove(&id) else { return };
         self.timers.clear(id, &mut torrent.timer);
         self.dialers.clear(id, &mut torrent.dial_timer);
-        if let Some(key) = torrent.udp_key {
-            self.answers.remove(&key);
+        for key in &torrent.udp_keys {
+            self.answers.remove(key);
         }
         self.held.remove(&id);
         self.ready_dialers.remove(&id);

@@ -181,8 +181,8 @@ pub struct Torrent {
     pub(crate) timer: Option<Time>,
     /// When the session is to ask for somebody to dial, as registered there.
     pub(crate) dial_timer: Option<Time>,
-    /// The UDP answer it waits for, as registered with the session.
-    pub(crate) udp_key: Option<(SocketAddr, u32)>,
+    /// The UDP answers it waits for, as registered with the session.
+    pub(crate) udp_keys: Vec<(SocketAddr, u32)>,
 }
 
 impl Torrent {
@@ -254,7 +254,7 @@ impl Torrent {
             scratch: Vec::new(),
             timer: None,
             dial_timer: None,
-            udp_key: None,
+            udp_keys: Vec::new(),
             facts,
         };
         let (key, layout) = (torrent.info_hash(), torrent.facts.layout.clone());

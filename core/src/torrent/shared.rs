@@ -1,6 +1,7 @@
 //! What the torrents of one session share: budgets, limits and the sockets they may use.
 
 use crate::border::{PeerKey, SocketId, TcpId};
+use crate::tracker::{Way, Ways};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -57,6 +58,21 @@ impl Shared {
     pub(crate) fn bind_ip(&self) -> Option<IpAddr> {
         let ip = self.sockets.first()?.tcp.1.ip();
         (!ip.is_unspecified()).then_some(ip)
+    }
+
+    /// How trackers can be asked in each family, where we listen in both apart.
+    pub(crate) fn ways(&self) -> Option<Ways> {
+        let way = |v6: bool| {
+            let listening = self.sockets.iter().find(|listening| listening.tcp.1.is_ipv6() == v6)?;
+            let ip = listening.tcp.1.ip();
+            Some(Way {
+                port: listening.tcp.1.port(),
+                udp: listening.udp.map(|(sock, _)| sock),
+                bind_ip: (!ip.is_unspecified()).then_some(ip),
+            })
+        };
+        let ways = Ways { v4: way(false), v6: way(true) };
+        (ways.v4.is_some() && ways.v6.is_some()).then_some(ways)
     }
 
     /// A UDP socket for asking trackers.

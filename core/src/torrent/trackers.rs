@@ -1,7 +1,7 @@
 //! What the announcer is told, and what its answers mean to the torrent.
 
 use super::{Phase, Shared, Torrent};
-use crate::border::{IoFault, JobId, JobResult, Notice};
+use crate::border::{CloseReason, IoFault, JobId, JobResult, Notice};
 use crate::cx::Cx;
 use crate::tracker::Ledger;
 use crate::tracker::announcer::{AnnounceFacts, TrackerSaid};
@@ -23,6 +23,8 @@ macro_rules! facts {
             wants_peers: $torrent.wants_peers($cx),
             udp: $shared.udp(),
             bind_ip: $shared.bind_ip(),
+            ways: $shared.ways(),
+            private: $torrent.facts.private,
         }
     };
 }
@@ -85,12 +87,12 @@ impl Torrent {
         self.settle(cx, shared);
     }
 
-    /// The UDP answer it waits for: who sends it, and its transaction id.
-    pub(crate) fn awaits_datagram(&self) -> Option<(SocketAddr, u32)> {
-        self.announcer.awaiting()
+    /// The UDP answers it waits for: who sends each, and its transaction id.
+    pub(crate) fn awaits_datagrams(&self) -> impl Iterator<Item = (SocketAddr, u32)> {
+        self.announcer.awaited()
     }
 
-    fn announce_said(&mut self, cx: &mut Cx, shared: &Shared) {
+    fn announce_said(&mut self, cx: &mut Cx, shared: &mut Shared) {
         while let Some(said) = self.announcer.said() {
             match said {
                 TrackerSaid::Answered { url, peers, interval, warning, external_ip, .. } => {
@@ -108,6 +110,8 @@ impl Torrent {
                         self.add_peers(cx, &peers, false);
                     }
                 }
+                // "Clients ... MUST disconnect from all current peers" (BEP 27).
+                TrackerSaid::Switched { .. } => self.close_all(cx, shared, CloseReason::TrackerSwitched),
                 TrackerSaid::Failed { url, why, retry } => {
                     cx.out.notices.push(Notice::TrackerFailed { torrent: self.id, url, why: why.to_string(), retry });
                 }

@@ -2,10 +2,11 @@
 //!
 //! Each part stands alone:
 //!
-//! - [`url`]: what a tracker's URL may be; [`AddrClass`]: which addresses may be asked on another's behalf.
+//! - [`url`]: what a tracker's URL may be. Which addresses may be asked is decided by [`net_policy`](crate::net_policy).
 //! - [`http`] and [`udp`]: the two protocols, both sides, bytes to values and back ([`udp::UdpExchange`] is the client's one
 //!   conversation with its retransmissions).
 //! - [`announcer`]: the machine that each torrent has: tiers, intervals, events, back-off.
+//! - [`scrape`]: the machine that asks one tracker how torrents do.
 //! - [`server`]: a tracker for both protocols.
 //!
 //! What both protocols say is the same: [`AnnounceRequest`] and [`AnnounceResponse`].
@@ -41,20 +42,23 @@
 //! assert_eq!(second.peers, [Target::Addr("192.0.2.1:6881".parse().unwrap())]);
 //! ```
 
-mod addr_class;
 pub mod announcer;
+mod exchange;
 pub mod http;
+pub mod scrape;
 pub mod server;
 #[cfg(test)]
 mod testkit;
 pub mod udp;
 pub mod url;
 
-pub use addr_class::AddrClass;
 pub use announcer::{AnnounceFacts, Announcer, TrackerSaid, TrackerState, TrackerStatus};
+pub use scrape::{Scrape, ScrapeResponse};
 pub use url::{TrackerUrl, UrlError};
 
-use crate::border::{InfoHash, IoFault, PeerId, Target};
+pub use crate::net_policy::AddrClass;
+
+use crate::border::{InfoHash, IoFault, PeerId, SocketId, Target};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -126,6 +130,51 @@ pub struct AnnounceResponse {
     pub warning: Option<String>,
 }
 
+/// What a tracker is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// To list us, and to name peers.
+    Announce(AnnounceRequest),
+    /// How these torrents do.
+    Scrape(Vec<InfoHash>),
+}
+
+/// What a tracker answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To an announce.
+    Announced(AnnounceResponse),
+    /// To a scrape.
+    Scraped(ScrapeResponse),
+}
+
+/// How a tracker can be reached in one family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The port that peers can reach us at; 0: none.
+    pub port: u16,
+    /// The UDP socket to use; without one UDP trackers fail.
+    pub udp: Option<SocketId>,
+    /// The address that HTTP requests come from; the system's choice when `None`.
+    pub bind_ip: Option<IpAddr>,
+}
+
+/// How trackers can be reached. At addresses of a family without a way none is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// By IPv4.
+    pub v4: Option<Way>,
+    /// By IPv6.
+    pub v6: Option<Way>,
+}
+
+impl Ways {
+    /// The way to an address.
+    pub fn to(&self, ip: IpAddr) -> Option<Way> {
+        if ip.is_ipv6() { self.v6 } else { self.v4 }
+    }
+}
+
 /// What a tracker has to say to an announce or a scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply<T> {
@@ -182,6 +231,8 @@ pub enum TrackerError {
     NoUdpSocket,
     /// A redirect that is not followed.
     Redirect(RedirectError),
+    /// A scrape, and the tracker's URL is none that leads to one (BEP 48).
+    NoScrape,
 }
 
 /// Why a redirect is not followed.
@@ -214,6 +265,7 @@ impl fmt::Display for TrackerError {
             TrackerError::NoAddress => f.write_str("the host has no address that may be asked"),
             TrackerError::NoUdpSocket => f.write_str("there is no UDP socket"),
             TrackerError::Redirect(error) => write!(f, "redirect: {error}"),
+            TrackerError::NoScrape => f.write_str("the tracker's URL does not lead to a scrape"),
         }
     }
 }

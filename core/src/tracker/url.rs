@@ -4,13 +4,15 @@
 //! tracker as they stand (private trackers keep a passkey there). It is stricter than a browser: no credentials, no
 //! internationalised names (they can look like others), no other schemes.
 
-use super::AddrClass;
+pub use crate::net_policy::Scheme;
+
+use crate::net_policy::{NetPolicy, Purpose, Refusal, Request};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// The longest URL that is taken, in bytes. Web servers refuse longer request lines too.
@@ -18,28 +20,6 @@ pub const MAX_URL: usize = 2048;
 
 /// What may not stand in a request line, and is encoded; everything else stays byte for byte.
 const NOT_IN_A_REQUEST: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
-
-/// How a tracker is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Scheme {
-    /// HTTP (BEP 3).
-    Http,
-    /// HTTP by TLS.
-    Https,
-    /// UDP (BEP 15).
-    Udp,
-}
-
-impl Scheme {
-    /// As it stands in a URL.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::Udp => "udp",
-        }
-    }
-}
 
 /// Who a URL names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +96,15 @@ impl TrackerUrl {
     /// # Errors
     /// When it is not a URL of a tracker; see [`UrlError`].
     pub fn parse(text: &str) -> Result<TrackerUrl, UrlError> {
+        TrackerUrl::parse_with(text, &NetPolicy::default())
+    }
+
+    /// Like [`parse`](TrackerUrl::parse), where internationalised host names may be allowed; they are then written in
+    /// Punycode.
+    ///
+    /// # Errors
+    /// When it is not a URL of a tracker.
+    pub fn parse_with(text: &str, policy: &NetPolicy) -> Result<TrackerUrl, UrlError> {
         let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         if text.is_empty() {
             return Err(UrlError::Empty);
@@ -130,7 +119,7 @@ impl TrackerUrl {
             .ok_or(UrlError::Scheme)?;
         let authority_end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, tail) = rest.split_at(authority_end);
-        let (host, port) = parse_authority(authority, scheme)?;
+        let (host, port) = parse_authority(authority, scheme, policy)?;
         let (path, query) = parse_tail(tail);
         // "If the path is empty, it is sent as /" (RFC 9112, 3.2.1). For UDP it means that there is no URL data.
         let path = if path.is_empty() && scheme != Scheme::Udp { String::from("/") } else { path };
@@ -170,13 +159,19 @@ impl TrackerUrl {
         }
     }
 
-    /// Whether a tracker that lies at an address of `class` may be asked by this URL.
+    /// Whether the tracker may be asked at one of its host's addresses. See [`NetPolicy::may_ask`].
     ///
-    /// On this machine itself only what looks like a tracker may be asked (`announce_path`), so that a torrent cannot reach
-    /// other services of the user with requests of its choice.
-    pub fn may_ask(&self, class: AddrClass, announce_path: bool) -> bool {
-        let local_service = class == AddrClass::Loopback && self.scheme != Scheme::Udp && announce_path;
-        class.may_be_asked() && (!local_service || self.path.starts_with("/announce"))
+    /// # Errors
+    /// Why not.
+    pub fn may_ask(&self, ip: IpAddr, policy: &NetPolicy, source_is_global: bool) -> Result<(), Refusal> {
+        let request = Request {
+            purpose: Purpose::Tracker,
+            scheme: self.scheme,
+            to: SocketAddr::new(ip, self.port),
+            path: &self.path,
+            has_query: self.query.is_some(),
+        };
+        policy.may_ask(&request, source_is_global)
     }
 
     /// The URL that a `Location` of this one's answer leads to (RFC 3986, 5.2).
@@ -240,7 +235,7 @@ impl fmt::Display for TrackerUrl {
     }
 }
 
-fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlError> {
+fn parse_authority(authority: &str, scheme: Scheme, policy: &NetPolicy) -> Result<(Host, u16), UrlError> {
     if authority.contains('@') {
         return Err(UrlError::Credentials);
     }
@@ -254,8 +249,8 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlEr
         (Host::Ip(IpAddr::V6(ip)), port)
     } else {
         match authority.split_once(':') {
-            Some((host, port)) => (parse_host(host)?, Some(port)),
-            None => (parse_host(authority)?, None),
+            Some((host, port)) => (parse_host(host, policy)?, Some(port)),
+            None => (parse_host(authority, policy)?, None),
         }
     };
     let port = match (port, scheme) {
@@ -270,26 +265,14 @@ fn parse_authority(authority: &str, scheme: Scheme) -> Result<(Host, u16), UrlEr
     Ok((host, port))
 }
 
-fn parse_host(text: &str) -> Result<Host, UrlError> {
+fn parse_host(text: &str, policy: &NetPolicy) -> Result<Host, UrlError> {
     if let Ok(ip) = text.parse::<Ipv4Addr>() {
         return Ok(Host::Ip(IpAddr::V4(ip)));
     }
-    if !text.is_ascii() {
-        return Err(UrlError::Idna);
-    }
-    let name = text.to_ascii_lowercase();
-    // "labels ... 63 octets or less; names 255 octets or less" (RFC 1035, 2.3.4); a dot at the end is allowed.
-    let labels = name.strip_suffix('.').unwrap_or(&name);
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    for label in labels.split('.') {
-        if label.is_empty() || label.len() > 63 || !label.bytes().all(allowed) {
-            return Err(UrlError::Host);
-        }
-        if label.starts_with("xn--") {
-            return Err(UrlError::Idna);
-        }
-    }
-    if labels.len() > 253 { Err(UrlError::Host) } else { Ok(Host::Name(name)) }
+    policy.host_name(text).map(Host::Name).map_err(|refusal| match refusal {
+        Refusal::Idna => UrlError::Idna,
+        _ => UrlError::Host,
+    })
 }
 
 /// Path and query of what follows the authority.

@@ -52,9 +52,16 @@ pub struct AnnounceConfig {
     pub retry_jitter: Duration,
     /// How long telling trackers `stopped` may take, over all of them (libtorrent's `stop_tracker_timeout`: 5 s).
     pub stop_timeout: Duration,
-    /// Whether an HTTP tracker on this machine itself must have a path that begins with `/announce`. A torrent could
-    /// otherwise make us send requests to any local service.
-    pub loopback_needs_announce_path: bool,
+    /// Whether one tracker of each tier is announced to, and not only the first that answers of all. Private torrents keep
+    /// to one (BEP 27).
+    pub all_tiers: bool,
+    /// Whether every tracker is announced to, whatever its tier. Private torrents keep to one (BEP 27).
+    pub all_trackers: bool,
+    /// Whether a UDP tracker takes the place of an HTTP tracker of the same host that comes before it (and the other way
+    /// round): the same service for a tenth of the traffic.
+    pub prefer_udp: bool,
+    /// The most trackers of one torrent that are asked at the same time: when it stops, and where all are announced to.
+    pub max_asks: u32,
 }
 
 impl Default for AnnounceConfig {
@@ -82,7 +89,10 @@ impl Default for AnnounceConfig {
             retry_max: Duration::from_secs(3600),
             retry_jitter: Duration::from_secs(5),
             stop_timeout: Duration::from_secs(5),
-            loopback_needs_announce_path: true,
+            all_tiers: false,
+            all_trackers: false,
+            prefer_udp: true,
+            max_asks: 8,
         }
     }
 }
@@ -111,6 +121,7 @@ impl AnnounceConfig {
             "announce.udp_connection_life",
             "is more than BEP 15's 60 s",
         )?;
+        require(self.max_asks > 0, "announce.max_asks", "is 0: no tracker could be asked")?;
         require(self.retry_base >= second, "announce.retry_base", "is less than a second")?;
         require(self.retry_max >= self.retry_base, "announce.retry_max", "is less than announce.retry_base")
     }

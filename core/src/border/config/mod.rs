@@ -3,6 +3,7 @@
 mod announce;
 mod candidates;
 mod choke;
+mod net;
 mod peer;
 mod persist;
 mod pick;
@@ -11,6 +12,7 @@ mod session;
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
+pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
@@ -35,6 +37,8 @@ pub struct Config {
     pub announce: AnnounceConfig,
     /// When what is on the disk may be claimed.
     pub persist: PersistConfig,
+    /// Which addresses, ports and schemes may be used.
+    pub net: NetPolicy,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -63,7 +67,8 @@ impl Config {
         self.choke.check()?;
         self.candidates.check()?;
         self.announce.check()?;
-        self.persist.check()
+        self.persist.check()?;
+        self.net.check()
     }
 }
 

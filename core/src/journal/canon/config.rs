@@ -3,10 +3,11 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, PeerConfig, PersistConfig, PickConfig, SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
+    SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net });
 
 canon_struct!(SessionConfig {
     client,
@@ -101,7 +102,10 @@ canon_struct!(AnnounceConfig {
     retry_max,
     retry_jitter,
     stop_timeout,
-    loopback_needs_announce_path,
+    all_tiers,
+    all_trackers,
+    prefer_udp,
+    max_asks,
 });
 
 canon_struct!(PersistConfig {
@@ -112,4 +116,16 @@ canon_struct!(PersistConfig {
     retry_max,
     samples_per_file,
     max_samples,
+});
+
+canon_struct!(NetPolicy {
+    allow_local_from_global,
+    loopback_needs_announce_path,
+    allow_service_ports,
+    min_peer_port,
+    allow_idna,
+    allow_http,
+    allow_https,
+    allow_udp,
+    filter_trackers,
 });

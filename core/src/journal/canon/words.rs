@@ -126,4 +126,5 @@ canon_enum!(out CloseReason {
     11 = LimitReached,
     12 = Banned,
     13 = Stopped,
+    14 = TrackerSwitched,
 });

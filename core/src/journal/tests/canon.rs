@@ -130,7 +130,7 @@ fn a_configuration_comes_back_and_each_section_counts() {
     let mut config = Config::default();
     config.session.client = "çok güzel".into();
     config.peer.depth_max = 77;
-    config.announce.loopback_needs_announce_path = false;
+    config.net.loopback_needs_announce_path = false;
     let mut out = Vec::new();
     encode_config(&config, &mut out);
     assert_eq!(decode_config(&out), Ok(config));

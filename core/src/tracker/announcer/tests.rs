@@ -1,16 +1,22 @@
 use super::*;
-use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, InfoHash, PeerId, SocketId, Work};
+use crate::border::{
+    Action, Actions, AnnounceConfig, Config, HttpRequest, HttpResponse, InfoHash, NetPolicy, PeerId, SocketId, Work,
+};
 use crate::cx::IdSource;
 use crate::rng::{Seeds, Stream};
 use crate::tracker::http::{encode_failure, parse_announce};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
-use crate::tracker::{Ledger, RedirectError};
+use crate::tracker::{AnnounceResponse, Ledger, RedirectError};
 use crate::tracker::{RetryIn, http::HttpAnnounce};
 use bytes::Bytes;
+use core::time::Duration;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::format;
 use std::vec;
+
+mod families;
+mod groups;
 
 /// An announcer with everything outside it.
 struct World {
@@ -44,7 +50,12 @@ impl World {
         assert_eq!(refused, []);
         World {
             announcer,
-            config: Config::default(),
+            // The trackers here are told apart by ports from 1 on, and asked one after the other unless a test says so.
+            config: Config {
+                net: NetPolicy { allow_service_ports: true, ..NetPolicy::default() },
+                announce: AnnounceConfig { max_asks: 1, ..AnnounceConfig::default() },
+                ..Config::default()
+            },
             seeds,
             ids: IdSource::default(),
             now: Time::from_secs(1000),
@@ -56,6 +67,8 @@ impl World {
                 wants_peers: true,
                 udp: Some(SocketId(9)),
                 bind_ip: None,
+                ways: None,
+                private: false,
             },
             http: vec![],
             lookups: vec![],
@@ -458,9 +471,9 @@ fn a_hosts_addresses_are_tried_in_order() {
     world.start();
     let (job, host) = world.lookups.remove(0);
     assert_eq!(host, "t.example");
-    let addrs = ["169.254.169.254", "2a00::1", "8.8.8.8"].map(|ip| ip.parse().unwrap()).to_vec();
+    let addrs = ["169.254.169.254", "8.8.4.4", "8.8.8.8"].map(|ip| ip.parse().unwrap()).to_vec();
     world.job(job, Ok(JobResult::Resolved(addrs)));
-    assert_eq!(world.http[0].1.to, "[2a00::1]:8".parse().unwrap(), "a link-local address is not asked");
+    assert_eq!(world.http[0].1.to, "8.8.4.4:8".parse().unwrap(), "a link-local address is not asked");
     assert_eq!(world.http[0].1.host, "t.example");
     world.refused();
     assert_eq!(world.http[0].1.to, "8.8.8.8:8".parse().unwrap());

@@ -2,7 +2,7 @@
 
 use crate::border::{InfoHash, PeerId, SocketId, Target};
 use crate::time::Time;
-use crate::tracker::{Ledger, TrackerError};
+use crate::tracker::{Ledger, TrackerError, Way, Ways};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -25,12 +25,35 @@ pub struct AnnounceFacts {
     pub udp: Option<SocketId>,
     /// The address to announce from; trackers' addresses of the other family are then left out.
     pub bind_ip: Option<IpAddr>,
+    /// Where we listen in both families apart: how to go out in each, in place of `port`, `udp` and `bind_ip`. A tracker with
+    /// addresses of both is then announced to by each, with the port of each.
+    pub ways: Option<Ways>,
+    /// Whether the torrent is private (BEP 27): one tracker at a time, and [`TrackerSaid::Switched`] when it is another.
+    pub private: bool,
+}
+
+impl AnnounceFacts {
+    /// How to go out in each family.
+    pub fn ways(&self) -> Ways {
+        let one = Way { port: self.port, udp: self.udp, bind_ip: self.bind_ip };
+        let serves = |v6: bool| self.bind_ip.is_none_or(|ip| ip.is_ipv6() == v6).then_some(one);
+        self.ways.unwrap_or_else(|| Ways { v4: serves(false), v6: serves(true) })
+    }
 }
 
 /// What the announcer has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrackerSaid {
-    /// A tracker answered.
+    /// A private torrent has gone over to another tracker. BEP 27: when "switching between trackers ... peers ... MUST
+    /// disconnect from all current peers and connect only to those provided by the new tracker". Said right before what
+    /// that one answered.
+    Switched {
+        /// The tracker that answered before.
+        from: String,
+        /// The one that answers now.
+        to: String,
+    },
+    /// A tracker answered; once for each family of addresses that it was asked by.
     Answered {
         /// The tracker's URL.
         url: String,

@@ -1,10 +1,10 @@
-//! One announce by UDP, from the connect to the answer, with its retransmissions.
+//! One announce or scrape by UDP, from the connect to the answer, with its retransmissions.
 //!
 //! ```text
 //!            no id, or it is too old             a usable id is at hand
 //!                     |                                    |
 //!                     v        connection id               v
-//!  +------>  Connecting ------------------------->  Announcing ----> Answered, Failed
+//!  +------>  Connecting ------------------------->  Asking --------> Answered, Failed
 //!  |              | no answer: again                | no answer: again
 //!  |              v                                 v
 //!  |         (after the last wait: TimedOut)   id too old meanwhile
@@ -18,7 +18,7 @@ use super::{UdpRequest, UdpResponse, same_place};
 use crate::border::AnnounceConfig;
 use crate::rng::Rng;
 use crate::time::Time;
-use crate::tracker::{AnnounceRequest, AnnounceResponse, Reply};
+use crate::tracker::{Answer, Question, Reply, ScrapeResponse};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -49,36 +49,36 @@ pub enum UdpSaid {
     /// Send this to the tracker.
     Send(Vec<u8>),
     /// The tracker has spoken: the end.
-    Replied(Reply<AnnounceResponse>),
+    Replied(Reply<Answer>),
     /// No answer after the last wait: the end.
     TimedOut,
 }
 
-/// What is to be announced, and to whom.
+/// What is to be asked, and whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UdpAnnounce {
+pub struct UdpAsk {
     /// The tracker.
     pub to: SocketAddr,
     /// A connection id from an earlier exchange; used if it still may be.
     pub known: Option<UdpConnection>,
     /// What to say.
-    pub request: AnnounceRequest,
-    /// Path and query of the URL (BEP 41).
+    pub question: Question,
+    /// Path and query of the URL (BEP 41); goes with announces.
     pub url_data: Vec<u8>,
     /// Whether to wait as long as BEP 15 says, and not only until another tracker should have its turn.
     pub patient: bool,
 }
 
-/// One announce to one address.
+/// One question to one address.
 #[derive(Clone, Debug)]
 pub struct UdpExchange {
     to: SocketAddr,
-    request: AnnounceRequest,
+    question: Question,
     url_data: Vec<u8>,
     connection: Option<UdpConnection>,
     state: State,
-    /// Whether the announce itself has ever been sent.
-    announced: bool,
+    /// Whether the question itself has ever been sent.
+    asked: bool,
     /// The transaction of the packet under way.
     transaction: u32,
     /// How often the wait has been doubled.
@@ -92,20 +92,20 @@ pub struct UdpExchange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
-    Announcing,
+    Asking,
     Ended,
 }
 
 impl UdpExchange {
     /// Begins. Transaction ids are drawn from `rng`, which nobody may guess. The second is the first packet to send.
-    pub fn begin(now: Time, config: &AnnounceConfig, what: UdpAnnounce, rng: &mut Rng) -> (UdpExchange, Vec<u8>) {
+    pub fn begin(now: Time, config: &AnnounceConfig, what: UdpAsk, rng: &mut Rng) -> (UdpExchange, Vec<u8>) {
         let mut exchange = UdpExchange {
             to: what.to,
-            request: what.request,
+            question: what.question,
             url_data: what.url_data,
             connection: what.known,
             state: State::Ended,
-            announced: false,
+            asked: false,
             transaction: 0,
             doublings: 0,
             max_doublings: if what.patient { config.udp_doublings } else { config.udp_doublings_short },
@@ -130,9 +130,9 @@ impl UdpExchange {
         self.connection
     }
 
-    /// Whether the announce itself has been sent, so that the tracker may know of it.
-    pub fn has_announced(&self) -> bool {
-        self.announced
+    /// Whether the question itself has been sent, so that the tracker may know of it.
+    pub fn has_asked(&self) -> bool {
+        self.asked
     }
 
     /// When [`tick`](UdpExchange::tick) is due.
@@ -161,7 +161,7 @@ impl UdpExchange {
         };
         match (self.state, response) {
             (State::Connecting, UdpResponse::Connected { connection }) => {
-                // The waits begin anew for the announce, but only once: a tracker that answers connects and no announces
+                // The waits begin anew for the question, but only once: a tracker that answers connects and nothing else
                 // would otherwise never be given up.
                 if self.connection.is_none() {
                     self.doublings = 0;
@@ -169,7 +169,10 @@ impl UdpExchange {
                 self.connection = Some(UdpConnection { from: self.to, id: connection, since: now });
                 UdpSaid::Send(self.send(now, config, rng))
             }
-            (State::Announcing, UdpResponse::Announced(response)) => self.end(Reply::Answer(response)),
+            (State::Asking, response) if !matches!(response, UdpResponse::Error(_)) => match self.answer(response) {
+                Some(answer) => self.end(Reply::Answer(answer)),
+                None => UdpSaid::Nothing,
+            },
             // "Errors can answer any request, connect included." One may mean that the id is no longer good.
             (_, UdpResponse::Error(reason)) => {
                 self.connection = None;
@@ -193,13 +196,26 @@ impl UdpExchange {
         UdpSaid::Send(self.send(now, config, rng))
     }
 
-    fn end(&mut self, reply: Reply<AnnounceResponse>) -> UdpSaid {
+    /// What a packet says to our question, if it does.
+    fn answer(&self, response: UdpResponse) -> Option<Answer> {
+        match (&self.question, response) {
+            (Question::Announce(_), UdpResponse::Announced(response)) => Some(Answer::Announced(response)),
+            // Counts come in the order of the question; a packet that was cut has the first of them.
+            (Question::Scrape(torrents), UdpResponse::Scraped(counts)) => {
+                let counts = torrents.iter().copied().zip(counts).collect();
+                Some(Answer::Scraped(ScrapeResponse { counts, min_interval: None }))
+            }
+            _ => None,
+        }
+    }
+
+    fn end(&mut self, reply: Reply<Answer>) -> UdpSaid {
         self.state = State::Ended;
         self.deadline = Time::NEVER;
         UdpSaid::Replied(reply)
     }
 
-    /// The packet that is due now: the announce if there is a usable id, else a connect. Sets the deadline.
+    /// The packet that is due now: the question if there is a usable id, else a connect. Sets the deadline.
     ///
     /// "If a response is not received after 15 * 2 ^ n seconds, the client should retransmit the request, where n starts at
     /// 0 and is increased up to 8 (3840 seconds) after every retransmission. ... it is necessary to rerequest a connection ID
@@ -208,7 +224,7 @@ impl UdpExchange {
         let factor = 1u32.checked_shl(self.doublings).unwrap_or(u32::MAX);
         self.deadline = now + config.udp_wait.checked_mul(factor).unwrap_or(Duration::MAX);
         let usable = self.connection.filter(|connection| connection.is_usable(now, self.to, config));
-        let state = if usable.is_some() { State::Announcing } else { State::Connecting };
+        let state = if usable.is_some() { State::Asking } else { State::Connecting };
         // A packet sent again keeps its transaction, so that a late answer to the first one still counts.
         if state != self.state {
             self.transaction = rng.next_u32();
@@ -217,13 +233,19 @@ impl UdpExchange {
         let transaction = self.transaction;
         match usable {
             Some(connection) => {
-                self.announced = true;
-                UdpRequest::Announce {
-                    connection: connection.id,
-                    transaction,
-                    request: self.request.clone(),
-                    ip: Ipv4Addr::UNSPECIFIED,
-                    url_data: self.url_data.clone(),
+                self.asked = true;
+                let connection = connection.id;
+                match &self.question {
+                    Question::Announce(request) => UdpRequest::Announce {
+                        connection,
+                        transaction,
+                        request: request.clone(),
+                        ip: Ipv4Addr::UNSPECIFIED,
+                        url_data: self.url_data.clone(),
+                    },
+                    Question::Scrape(torrents) => {
+                        UdpRequest::Scrape { connection, transaction, torrents: torrents.clone() }
+                    }
                 }
             }
             None => UdpRequest::Connect { transaction },

@@ -4,11 +4,11 @@
 
 mod exchange;
 
-pub use exchange::{UdpAnnounce, UdpConnection, UdpExchange, UdpSaid};
+pub use exchange::{UdpAsk, UdpConnection, UdpExchange, UdpSaid};
 
 use super::{
-    AnnounceEvent, AnnounceRequest, AnnounceResponse, Ledger, Reply, ScrapeCounts, TrackerUrl, clean_text,
-    compact_peers, put_compact,
+    AnnounceEvent, AnnounceRequest, AnnounceResponse, Ledger, ScrapeCounts, TrackerUrl, clean_text, compact_peers,
+    put_compact,
 };
 use crate::border::{InfoHash, PeerId, Target};
 use alloc::vec::Vec;
@@ -234,15 +234,6 @@ impl UdpResponse {
             _ => return None,
         };
         Some((transaction, response))
-    }
-
-    /// An answer to an announce in the words that both protocols share; `None` when it answers something else.
-    pub fn into_reply(self) -> Option<Reply<AnnounceResponse>> {
-        match self {
-            UdpResponse::Announced(response) => Some(Reply::Answer(response)),
-            UdpResponse::Error(reason) => Some(Reply::Failure { reason, retry: None }),
-            UdpResponse::Connected { .. } | UdpResponse::Scraped(_) => None,
-        }
     }
 }
 

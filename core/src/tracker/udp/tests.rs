@@ -3,6 +3,7 @@ use crate::border::{AnnounceConfig, InfoHash, PeerId};
 use crate::rng::{Rng, Seeds, Stream};
 use crate::time::Time;
 use crate::tracker::testkit::{hex, unhex};
+use crate::tracker::{Question, Reply};
 use core::net::Ipv6Addr;
 use core::time::Duration;
 use proptest::prelude::*;
@@ -145,7 +146,8 @@ impl Bench {
     }
 
     fn begin(&mut self, now: Time, known: Option<UdpConnection>, patient: bool) -> (UdpExchange, UdpRequest) {
-        let what = UdpAnnounce { to: self.to, known, request: request(None), url_data: vec![], patient };
+        let what =
+            UdpAsk { to: self.to, known, question: Question::Announce(request(None)), url_data: vec![], patient };
         let (exchange, packet) = UdpExchange::begin(now, &self.config, what, &mut self.rng);
         (exchange, UdpRequest::decode(&packet).unwrap())
     }
@@ -204,7 +206,7 @@ fn an_announce_that_is_not_answered_asks_for_a_new_id_when_the_old_one_expired()
     let (mut exchange, _) = bench.begin(Time::ZERO, None, true);
     let said = bench.answer(&mut exchange, Time::from_secs(2), &UdpResponse::Connected { connection: CONNECTION });
     assert!(matches!(&said, UdpSaid::Send(packet) if kind(packet) == "announce"));
-    assert!(exchange.has_announced());
+    assert!(exchange.has_asked());
     let (sent, over) = bench.silence(&mut exchange);
     assert_eq!(sent[..4], [(17, "announce"), (47, "announce"), (107, "connect"), (227, "connect")]);
     assert_eq!(over, 7667);

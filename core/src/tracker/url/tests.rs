@@ -97,12 +97,13 @@ fn scrape_urls() {
 
 #[test]
 fn on_loopback_only_what_looks_like_a_tracker() {
-    assert!(url("http://127.0.0.1:1/announce").may_ask(AddrClass::Loopback, true));
-    assert!(!url("http://127.0.0.1:1/admin?do=it").may_ask(AddrClass::Loopback, true));
-    assert!(url("http://127.0.0.1:1/admin").may_ask(AddrClass::Loopback, false));
-    assert!(url("http://t.example/x").may_ask(AddrClass::Global, true));
-    assert!(url("udp://t.example:1").may_ask(AddrClass::Loopback, true));
-    assert!(!url("http://t.example/announce").may_ask(AddrClass::LinkLocal, false));
+    let may = |text: &str, ip: &str| url(text).may_ask(ip.parse().unwrap(), &NetPolicy::default(), false);
+    assert_eq!(may("http://127.0.0.1:6969/announce", "127.0.0.1"), Ok(()));
+    assert_eq!(may("http://127.0.0.1:6969/admin?do=it", "127.0.0.1"), Err(Refusal::LocalPath));
+    assert_eq!(may("http://t.example/x", "1.2.3.4"), Ok(()));
+    assert_eq!(may("udp://t.example:1", "127.0.0.1"), Ok(()));
+    assert_eq!(may("http://t.example/announce", "169.254.169.254"), Err(Refusal::Address));
+    assert_eq!(may("http://t.example:25/announce", "1.2.3.4"), Err(Refusal::Port));
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! One announce to one tracker: look up its host, ask at one address after the other, follow redirects.
+//! One announce or scrape to one tracker: look up its host, ask at one address after the other, follow redirects.
 //!
 //! ```text
 //! Resolving --> Http --redirect--> Resolving ...
@@ -8,19 +8,21 @@
 //!                 +--> Ended
 //! ```
 //!
+//! An announce goes out once for each family of addresses that both sides have (BEP 7: "An announce to the tracker should
+//! be made for each local IP address"): when the look-up finds both, [`Exchange::split`] makes a second one.
+//!
 //! A host that is an address needs no look-up. The first answer ends it, whatever it says; a fault or silence moves on to
 //! the next address, and the last one's fault ends it.
 
-use super::AnnounceFacts;
 use crate::border::{Action, HttpRequest, HttpResponse, IoFault, JobId, JobResult, SocketId, Work};
 use crate::cx::Cx;
 use crate::rng::Rng;
 use crate::time::Time;
-use crate::tracker::http::{ResponseLimits, announce_target, parse_response};
-use crate::tracker::udp::{UdpAnnounce, UdpConnection, UdpExchange, UdpSaid, url_data};
+use crate::tracker::http::{ResponseLimits, announce_target, parse_response, parse_scrape_response, scrape_target};
+use crate::tracker::udp::{UdpAsk, UdpConnection, UdpExchange, UdpSaid, url_data};
 use crate::tracker::url::{Host, Scheme};
 use crate::tracker::{
-    AddrClass, AnnounceRequest, AnnounceResponse, RedirectError, Reply, RetryIn, TrackerError, TrackerUrl,
+    AddrClass, Answer, Question, RedirectError, Reply, RetryIn, ScrapeResponse, TrackerError, TrackerUrl, Ways,
 };
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -32,9 +34,9 @@ use core::time::Duration;
 /// How long beyond its own time limit an HTTP job may be silent before it is given up.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What an exchange needs from the announcer, besides the context.
+/// What an exchange needs from its owner, besides the context.
 pub(super) struct Env<'e> {
-    pub facts: &'e AnnounceFacts,
+    pub ways: Ways,
     /// Where transaction ids come from.
     pub secret: &'e mut Rng,
     /// Jobs that were given up; they still answer.
@@ -44,7 +46,7 @@ pub(super) struct Env<'e> {
 /// How an exchange ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    Answer(AnnounceResponse),
+    Answer(Answer),
     /// `retry`: not before that, as the tracker says.
     Failed {
         error: TrackerError,
@@ -60,7 +62,7 @@ impl Ended {
 
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
-    request: AnnounceRequest,
+    question: Question,
     /// Of the present hop.
     url: TrackerUrl,
     redirects: u32,
@@ -68,13 +70,17 @@ pub(super) struct Exchange {
     from_global: bool,
     /// Addresses of the present hop's host that have not been tried, the next one last.
     untried: Vec<IpAddr>,
+    /// The family that it keeps to (`true`: IPv6), once that is decided.
+    family: Option<bool>,
+    /// Addresses of the other family, for [`split`](Exchange::split).
+    others: Vec<IpAddr>,
     step: Step,
     /// Whether the tracker may have seen the request.
     reached: bool,
     /// Whether no other tracker waits for its turn.
     patient: bool,
-    /// A UDP connection id from earlier.
-    connection: Option<UdpConnection>,
+    /// UDP connection ids from earlier, by family.
+    known: [Option<UdpConnection>; 2],
     /// When it must be over at the latest.
     limit: Time,
     last_fault: IoFault,
@@ -94,20 +100,22 @@ impl Exchange {
         cx: &mut Cx<'_>,
         env: &mut Env<'_>,
         url: TrackerUrl,
-        request: AnnounceRequest,
-        known: Option<UdpConnection>,
+        question: Question,
+        known: [Option<UdpConnection>; 2],
         (patient, limit): (bool, Time),
     ) -> (Exchange, Option<Ended>) {
         let mut exchange = Exchange {
-            request,
+            question,
             url,
             redirects: 0,
             from_global: false,
             untried: Vec::new(),
+            family: None,
+            others: Vec::new(),
             step: Step::Ended,
             reached: false,
             patient,
-            connection: known,
+            known,
             limit,
             last_fault: IoFault::Other,
         };
@@ -115,8 +123,26 @@ impl Exchange {
         (exchange, ended)
     }
 
-    pub(super) fn connection(&self) -> Option<UdpConnection> {
-        self.connection
+    /// The second exchange, where the host has addresses of both families. To be called after [`begin`](Exchange::begin) and
+    /// [`job_done`](Exchange::job_done). With two there is somebody else to wait for: neither is patient then.
+    pub(super) fn split(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<(Exchange, Option<Ended>)> {
+        let others = core::mem::take(&mut self.others);
+        let family = self.family.filter(|_| !others.is_empty())?;
+        self.patient = false;
+        let mut twin = self.clone();
+        (twin.family, twin.untried, twin.step, twin.reached) = (Some(!family), others, Step::Ended, false);
+        let ended = twin.next_address(cx, env);
+        Some((twin, ended))
+    }
+
+    /// The family that it keeps to (`true`: IPv6), once that is decided.
+    pub(super) fn family(&self) -> Option<bool> {
+        self.family
+    }
+
+    /// The UDP connection ids for the next exchange, by family.
+    pub(super) fn connections(&self) -> [Option<UdpConnection>; 2] {
+        self.known
     }
 
     /// Whether the tracker may have seen the request.
@@ -238,18 +264,25 @@ impl Exchange {
     /// where it points, and may say something else each time.
     fn resolved(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, addrs: &[IpAddr]) -> Option<Ended> {
         let config = &cx.config.announce;
-        let allowed = |ip: &IpAddr| {
-            let class = AddrClass::of(*ip);
-            self.url.may_ask(class, config.loopback_needs_announce_path)
-                && (!self.from_global || class == AddrClass::Global)
-        };
-        let in_family = |ip: &IpAddr| env.facts.bind_ip.is_none_or(|own| own.is_ipv4() == ip.is_ipv4());
+        let allowed = |ip: &IpAddr| self.url.may_ask(*ip, &cx.config.net, self.from_global).is_ok();
+        let reachable =
+            |ip: &IpAddr| env.ways.to(*ip).is_some() && self.family.is_none_or(|family| family == ip.is_ipv6());
         let addrs: Vec<IpAddr> = addrs.iter().map(IpAddr::to_canonical).filter(allowed).collect();
         if addrs.is_empty() && self.from_global {
             return Ended::failed(TrackerError::Redirect(RedirectError::ToPrivate));
         }
-        self.untried = addrs.into_iter().filter(in_family).take(config.max_addresses as usize).collect();
-        self.untried.reverse();
+        let mut addrs: Vec<IpAddr> = addrs.into_iter().filter(reachable).collect();
+        if let (Question::Announce(_), None, Some(first)) = (&self.question, self.family, addrs.first()) {
+            // What the system puts first, it expects to work best.
+            let family = first.is_ipv6();
+            self.family = Some(family);
+            (addrs, self.others) = addrs.into_iter().partition(|ip| ip.is_ipv6() == family);
+        }
+        for list in [&mut addrs, &mut self.others] {
+            list.truncate(config.max_addresses as usize);
+            list.reverse();
+        }
+        self.untried = addrs;
         if self.untried.is_empty() {
             return Ended::failed(TrackerError::NoAddress);
         }
@@ -266,11 +299,19 @@ impl Exchange {
     }
 
     fn ask_http(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, to: SocketAddr) -> Option<Ended> {
+        let Some(way) = env.ways.to(to.ip()) else { return Ended::failed(TrackerError::NoAddress) };
         let config = &cx.config.announce;
         let time_limit = config.http_timeout.min(self.limit.since(cx.now));
         // A redirect's location stands as it is: whoever sent it has put our parameters there, or means none.
         let path = match self.redirects {
-            0 => announce_target(&self.url, &self.request),
+            0 => match &self.question {
+                Question::Announce(request) => {
+                    let mut request = request.clone();
+                    request.port = way.port;
+                    announce_target(&self.url, &request)
+                }
+                Question::Scrape(torrents) => scrape_target(&self.url, torrents),
+            },
             _ => self.url.path_and_query(),
         };
         let request = HttpRequest {
@@ -280,7 +321,7 @@ impl Exchange {
             port: self.url.port(),
             path,
             user_agent: Some(cx.config.session.client.clone()),
-            from: env.facts.bind_ip,
+            from: way.bind_ip,
             body_limit: config.body_limit,
             time_limit,
         };
@@ -292,16 +333,22 @@ impl Exchange {
     }
 
     fn ask_udp(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, to: SocketAddr) -> Option<Ended> {
-        let Some(sock) = env.facts.udp else { return Ended::failed(TrackerError::NoUdpSocket) };
-        let what = UdpAnnounce {
+        let Some(way) = env.ways.to(to.ip()) else { return Ended::failed(TrackerError::NoAddress) };
+        let Some(sock) = way.udp else { return Ended::failed(TrackerError::NoUdpSocket) };
+        let mut question = self.question.clone();
+        if let Question::Announce(request) = &mut question {
+            request.port = way.port;
+        }
+        let known = self.known.iter().flatten().find(|connection| connection.from == to).copied();
+        let what = UdpAsk {
             to,
-            known: self.connection.filter(|connection| connection.from == to),
-            request: self.request.clone(),
+            known,
+            question,
             url_data: url_data(&self.url),
             patient: self.patient && self.untried.is_empty(),
         };
         let (exchange, packet) = UdpExchange::begin(cx.now, &cx.config.announce, what, env.secret);
-        self.reached |= exchange.has_announced();
+        self.reached |= exchange.has_asked();
         self.step = Step::Udp { sock, exchange: Box::new(exchange) };
         send(cx, sock, to, packet);
         None
@@ -309,8 +356,10 @@ impl Exchange {
 
     fn udp_said(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, sock: SocketId, said: UdpSaid) -> Option<Ended> {
         if let Step::Udp { exchange, .. } = &self.step {
-            self.connection = exchange.connection();
-            self.reached |= exchange.has_announced();
+            if let Some(known) = self.known.get_mut(usize::from(exchange.to().is_ipv6())) {
+                *known = exchange.connection();
+            }
+            self.reached |= exchange.has_asked();
             if let UdpSaid::Send(packet) = said {
                 let to = exchange.to();
                 send(cx, sock, to, packet);
@@ -349,7 +398,12 @@ impl Exchange {
             id: config.max_tracker_id,
             text: config.max_text,
         };
-        let parsed = parse_response(&response.body, &limits);
+        let parsed = match &self.question {
+            Question::Announce(_) => parse_response(&response.body, &limits).map(|reply| map(reply, Answer::Announced)),
+            Question::Scrape(_) => parse_scrape_response(&response.body, &limits).map(|reply| {
+                map(reply, |(counts, min_interval)| Answer::Scraped(ScrapeResponse { counts, min_interval }))
+            }),
+        };
         if response.status == 200 {
             return match parsed {
                 Ok(reply) => Some(replied(reply)),
@@ -387,7 +441,14 @@ impl Exchange {
     }
 }
 
-fn replied(reply: Reply<AnnounceResponse>) -> Ended {
+fn map<T, U>(reply: Reply<T>, answer: impl FnOnce(T) -> U) -> Reply<U> {
+    match reply {
+        Reply::Answer(given) => Reply::Answer(answer(given)),
+        Reply::Failure { reason, retry } => Reply::Failure { reason, retry },
+    }
+}
+
+fn replied(reply: Reply<Answer>) -> Ended {
     match reply {
         Reply::Answer(response) => Ended::Answer(response),
         Reply::Failure { reason, retry: Some(RetryIn::Never) } => {

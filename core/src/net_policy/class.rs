@@ -1,8 +1,4 @@
 //! What kind of place an address is, as far as asking it for something on another's behalf goes.
-//!
-//! A tracker's URL comes out of a torrent, a redirect out of a tracker: neither may make us talk to places that only this
-//! machine can reach and that its user did not name. The decision is taken on addresses, after every look-up, never on
-//! names: a name can be made to point anywhere.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -35,6 +31,11 @@ impl AddrClass {
     /// Whether a tracker may be asked there at all.
     pub fn may_be_asked(self) -> bool {
         matches!(self, AddrClass::Global | AddrClass::Private | AddrClass::Loopback)
+    }
+
+    /// Whether it is a place that strangers cannot reach, while we can.
+    pub fn is_local(self) -> bool {
+        matches!(self, AddrClass::Private | AddrClass::Loopback | AddrClass::LinkLocal)
     }
 }
 

@@ -1,0 +1,397 @@
+//! Rounds: whose turn it is, and what an answer or a failure means.
+
+use super::{AnnounceFacts, Announcer, Ask, Group, Grouping, Phase, TrackerSaid};
+use crate::cx::Cx;
+use crate::net_policy::Scheme;
+use crate::time::Time;
+use crate::tracker::exchange::{Ended, Env, Exchange};
+use crate::tracker::{AnnounceEvent, AnnounceRequest, AnnounceResponse, Answer, Question, TrackerError};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+impl Announcer {
+    /// The first start decides what the groups are.
+    pub(super) fn make_groups(&mut self, cx: &Cx<'_>, facts: &AnnounceFacts) {
+        let config = &cx.config.announce;
+        if config.prefer_udp {
+            self.put_udp_first();
+        }
+        // BEP 27: "peers must ... only ... use one tracker at a time".
+        self.grouping = match (config.all_trackers, config.all_tiers) {
+            _ if facts.private => Grouping::All,
+            (true, _) => Grouping::Tracker,
+            (false, true) => Grouping::Tier,
+            (false, false) => Grouping::All,
+        };
+        let count = match self.grouping {
+            Grouping::All => 1,
+            Grouping::Tier => self.tiers.len(),
+            Grouping::Tracker => self.trackers.len(),
+        };
+        let group = Group { round: None, next_round: Time::NEVER, told: false, last: None };
+        self.groups = alloc::vec![group; count];
+    }
+
+    /// Where a host is listed with HTTP first and UDP later, the two change places.
+    fn put_udp_first(&mut self) {
+        let places: Vec<(usize, usize)> =
+            self.tiers.iter().enumerate().flat_map(|(tier, list)| (0..list.len()).map(move |at| (tier, at))).collect();
+        for (later, &udp) in places.iter().enumerate() {
+            let Some(to) = self.at_place(udp) else { continue };
+            let Some(url) = self.trackers.get(to).map(|tracker| &tracker.url).filter(|url| url.scheme() == Scheme::Udp)
+            else {
+                continue;
+            };
+            let is_slower = |&&place: &&(usize, usize)| {
+                let other = self.at_place(place).and_then(|at| self.trackers.get(at)).map(|tracker| &tracker.url);
+                other.is_some_and(|other| other.scheme() != Scheme::Udp && other.host() == url.host())
+            };
+            let Some(&http) = places.iter().take(later).find(is_slower) else { continue };
+            let Some(from) = self.at_place(http) else { continue };
+            self.put_at(http, to);
+            self.put_at(udp, from);
+        }
+    }
+
+    fn at_place(&self, (tier, at): (usize, usize)) -> Option<usize> {
+        self.tiers.get(tier)?.get(at).copied()
+    }
+
+    fn put_at(&mut self, (tier, at): (usize, usize), tracker: usize) {
+        if let Some(place) = self.tiers.get_mut(tier).and_then(|list| list.get_mut(at)) {
+            *place = tracker;
+        }
+        if let Some(tracker) = self.trackers.get_mut(tracker) {
+            tracker.tier = tier;
+        }
+    }
+
+    /// The trackers of a group, in the order to ask them.
+    fn members(&self, group: usize) -> VecDeque<usize> {
+        match self.grouping {
+            Grouping::All => self.tiers.iter().flatten().copied().collect(),
+            Grouping::Tier => self.tiers.get(group).into_iter().flatten().copied().collect(),
+            Grouping::Tracker => VecDeque::from([group]),
+        }
+    }
+
+    /// The group of a tracker.
+    pub(super) fn group_of(&self, tracker: usize) -> usize {
+        match self.grouping {
+            Grouping::All => 0,
+            Grouping::Tier => self.trackers.get(tracker).map_or(0, |tracker| tracker.tier),
+            Grouping::Tracker => tracker,
+        }
+    }
+
+    /// Whether a tracker of the group is being asked.
+    pub(super) fn is_busy(&self, group: usize) -> bool {
+        self.asks.iter().any(|ask| ask.group == Some(group) && !ask.answered)
+    }
+
+    /// Goes on as far as it goes without an answer.
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts) {
+        // Each turn asks one tracker, and those that end at once are then out of the round or of `to_stop`.
+        loop {
+            let under_way = self.asks.iter().filter(|ask| !ask.answered).count();
+            self.full = under_way >= cx.config.announce.max_asks as usize;
+            let next = match self.phase {
+                Phase::Running if !self.full => (0..self.groups.len())
+                    .filter(|&group| !self.is_busy(group))
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .find_map(|group| self.next_of_round(cx.now, group).map(|(at, event)| (at, Some(group), event))),
+                Phase::Stopping if !self.full => {
+                    // What a tracker answered since stopping began may be that it never wants to be asked again.
+                    while self.to_stop.front().is_some_and(|&at| !self.is_due_stopped(at)) {
+                        self.to_stop.pop_front();
+                    }
+                    self.to_stop.pop_front().map(|at| (at, None, Some(AnnounceEvent::Stopped)))
+                }
+                _ => None,
+            };
+            let Some((at, group, event)) = next else { break };
+            self.ask(cx, facts, at, group, event);
+        }
+        if self.phase == Phase::Stopping && self.to_stop.is_empty() && self.asks.iter().all(|ask| ask.answered) {
+            self.end_stopping(cx);
+        }
+    }
+
+    /// The tracker of a group whose turn it is. Begins a round when one is due; ends it when nobody is left.
+    fn next_of_round(&mut self, now: Time, at: usize) -> Option<(usize, Option<AnnounceEvent>)> {
+        let members = self.members(at);
+        let mut round = self.groups.get_mut(at)?.round.take();
+        let mut next_round = self.groups.get(at)?.next_round;
+        let found = loop {
+            let Some(left) = &mut round else {
+                if now < next_round {
+                    break None;
+                }
+                round = Some(members.clone());
+                continue;
+            };
+            let Some(place) = left.pop_front() else {
+                round = None;
+                // All failed. A delay may be over already, where the others took long to fail: then the next round begins
+                // now, and this loop ends as it has somebody to ask.
+                let all = members.iter().filter_map(|&member| self.trackers.get(member));
+                let delays = all.filter(|tracker| !tracker.gone).map(|tracker| tracker.retry_at);
+                next_round = delays.min().unwrap_or(Time::NEVER);
+                continue;
+            };
+            let event = self.event_for(place);
+            let Some(tracker) = self.trackers.get(place).filter(|tracker| !tracker.gone && tracker.retry_at <= now)
+            else {
+                continue;
+            };
+            if event.is_none() && tracker.not_before > now {
+                // It works, and does not want to be asked yet: to ask another one instead would be against its tier.
+                (next_round, round) = (tracker.not_before, None);
+                break None;
+            }
+            break Some((place, event));
+        };
+        if let Some(group) = self.groups.get_mut(at) {
+            (group.round, group.next_round) = (round, next_round);
+        }
+        found
+    }
+
+    /// The event that an announce to this tracker would carry now.
+    fn event_for(&self, at: usize) -> Option<AnnounceEvent> {
+        let told = self.groups.get(self.group_of(at)).is_some_and(|group| group.told);
+        match self.trackers.get(at) {
+            Some(tracker) if !tracker.started => Some(AnnounceEvent::Started),
+            _ if self.completed && !told => Some(AnnounceEvent::Completed),
+            _ => None,
+        }
+    }
+
+    fn ask(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &AnnounceFacts,
+        at: usize,
+        group: Option<usize>,
+        event: Option<AnnounceEvent>,
+    ) {
+        // What is left of the last announce to it would only confuse its books.
+        for mut ask in self.asks.extract_if(.., |ask| ask.tracker == at) {
+            ask.lanes.iter_mut().for_each(|lane| lane.abandon(cx, &mut self.abandoned));
+        }
+        let others = group.map(|group| self.members(group)).unwrap_or_default();
+        let is_left = |other: &usize| *other != at && self.trackers.get(*other).is_some_and(|tracker| !tracker.gone);
+        let others = group.is_none() || others.iter().any(is_left);
+        let Some(tracker) = self.trackers.get(at) else { return };
+        let config = &cx.config.announce;
+        let num_want = match event {
+            Some(AnnounceEvent::Stopped) => 0,
+            _ if facts.wants_peers => config.num_want,
+            _ => config.num_want_enough,
+        };
+        let request = AnnounceRequest {
+            info_hash: facts.info_hash,
+            peer_id: facts.peer_id,
+            port: facts.port,
+            ledger: facts.ledger,
+            event,
+            num_want: Some(num_want),
+            key: Some(self.key),
+            tracker_id: tracker.tracker_id.clone(),
+        };
+        let limit = if self.phase == Phase::Stopping { self.stop_limit } else { Time::NEVER };
+        let (url, known) = (tracker.url.clone(), tracker.connections);
+        let mut env = Env { ways: facts.ways(), secret: &mut self.secret, abandoned: &mut self.abandoned };
+        let (lane, ended) = Exchange::begin(cx, &mut env, url, Question::Announce(request), known, (!others, limit));
+        self.asked += 1;
+        let id = self.asked;
+        self.asks.push(Ask { id, tracker: at, group, event, lanes: Vec::from([lane]), answered: false });
+        self.set_out(cx, facts, (id, 0), ended);
+    }
+
+    /// A lane has gone a step, and ended if it has. Gives it its twin, when it has learned that it needs one.
+    pub(super) fn set_out(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &AnnounceFacts,
+        (id, at): (u64, usize),
+        ended: Option<Ended>,
+    ) {
+        let Some(ask) = self.asks.iter_mut().find(|ask| ask.id == id) else { return };
+        let Some(lane) = ask.lanes.get_mut(at) else { return };
+        let mut env = Env { ways: facts.ways(), secret: &mut self.secret, abandoned: &mut self.abandoned };
+        let twin = lane.split(cx, &mut env);
+        let family = lane.family();
+        let twin = twin.map(|(twin, ended)| {
+            let family = twin.family();
+            ask.lanes.push(twin);
+            (family, ended)
+        });
+        for (family, ended) in core::iter::once((family, ended)).chain(twin) {
+            if let Some(ended) = ended {
+                self.ended(cx, facts, id, family, ended);
+            }
+        }
+    }
+
+    /// A lane has ended.
+    pub(super) fn ended(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &AnnounceFacts,
+        id: u64,
+        family: Option<bool>,
+        ended: Ended,
+    ) {
+        let Some(place) = self.asks.iter().position(|ask| ask.id == id) else { return };
+        let Some(ask) = self.asks.get_mut(place) else { return };
+        let Some(lane) = ask.lanes.iter().position(|lane| lane.family() == family) else { return };
+        let lane = ask.lanes.swap_remove(lane);
+        let (tracker, group, event, late) = (ask.tracker, ask.group, ask.event, ask.answered);
+        if let Some(tracker) = self.trackers.get_mut(tracker) {
+            for (known, new) in tracker.connections.iter_mut().zip(lane.connections()).enumerate().filter_map(
+                // A lane knows of its own family only.
+                |(at, pair)| (family.is_none_or(|v6| usize::from(v6) == at)).then_some(pair),
+            ) {
+                *known = new;
+            }
+        }
+        let answered = matches!(ended, Ended::Answer(_));
+        let last = ask.lanes.is_empty();
+        if answered && !late {
+            ask.answered = true;
+            let limit = cx.now + cx.config.announce.http_timeout;
+            ask.lanes.iter_mut().for_each(|lane| lane.limit_to(limit));
+        }
+        if last {
+            self.asks.remove(place);
+        }
+        match ended {
+            Ended::Answer(Answer::Announced(response)) if late => self.say_answer(cx, tracker, response),
+            Ended::Answer(Answer::Announced(response)) => self.succeeded(cx, facts, (tracker, group, event), response),
+            // No announce is answered by counts.
+            Ended::Answer(Answer::Scraped(_)) => {}
+            // "One family failing does not make the tracker failed if the other works."
+            Ended::Failed { .. } if late || !last => {}
+            Ended::Failed { error, retry } => self.failed(cx, (tracker, event), error, retry),
+        }
+    }
+
+    fn succeeded(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &AnnounceFacts,
+        (at, group, event): (usize, Option<usize>, Option<AnnounceEvent>),
+        response: AnnounceResponse,
+    ) {
+        let (interval, min_interval) = intervals(cx, &response);
+        let Some(tracker) = self.trackers.get_mut(at) else { return };
+        tracker.fails = 0;
+        tracker.retry_at = Time::ZERO;
+        tracker.last_error = None;
+        tracker.answered_at = Some(cx.now);
+        tracker.not_before = cx.now + min_interval;
+        tracker.started = event != Some(AnnounceEvent::Stopped);
+        if let Some(group) = group.and_then(|group| self.groups.get_mut(group)) {
+            group.told |= event == Some(AnnounceEvent::Completed);
+            group.round = None;
+            // A `completed` that came meanwhile, or to a tracker that first had to be told `started`, is due at once.
+            group.next_round = if self.completed && !group.told { cx.now } else { cx.now + interval };
+            let before = group.last.replace(at).filter(|before| *before != at && facts.private);
+            if let Some(before) = before {
+                let url = |at: usize| self.trackers.get(at).map(|tracker| tracker.text.clone()).unwrap_or_default();
+                let switched = TrackerSaid::Switched { from: url(before), to: url(at) };
+                self.say(switched);
+            }
+        }
+        self.say_answer(cx, at, response);
+        if self.phase == Phase::Stopping && self.is_due_stopped(at) {
+            self.to_stop.push_front(at);
+        }
+        self.promote(at);
+    }
+
+    fn say_answer(&mut self, cx: &Cx<'_>, at: usize, response: AnnounceResponse) {
+        let (interval, _) = intervals(cx, &response);
+        let Some(tracker) = self.trackers.get_mut(at) else { return };
+        tracker.complete = response.complete.or(tracker.complete);
+        tracker.incomplete = response.incomplete.or(tracker.incomplete);
+        // "If a tracker id was sent and the next answer has none, keep the old one."
+        if response.tracker_id.is_some() {
+            tracker.tracker_id = response.tracker_id;
+        }
+        let said = TrackerSaid::Answered {
+            url: tracker.text.clone(),
+            peers: response.peers,
+            interval,
+            warning: response.warning,
+            external_ip: response.external_ip,
+            complete: response.complete,
+            incomplete: response.incomplete,
+        };
+        self.say(said);
+    }
+
+    fn failed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (at, event): (usize, Option<AnnounceEvent>),
+        error: TrackerError,
+        told: Option<Duration>,
+    ) {
+        let config = &cx.config.announce;
+        let jitter_micros = u64::try_from(config.retry_jitter.as_micros()).unwrap_or(u64::MAX);
+        let jitter = Duration::from_micros(self.decisions.below(jitter_micros));
+        let stopping = event == Some(AnnounceEvent::Stopped);
+        let Some(tracker) = self.trackers.get_mut(at) else { return };
+        tracker.fails = tracker.fails.saturating_add(1);
+        tracker.gone |= matches!(error, TrackerError::Gone(_));
+        tracker.started &= !stopping;
+        // "`5 + fails² · 12.5` s, at most an hour, at least what `retry in` says", which is believed up to a day.
+        let square = tracker.fails.saturating_mul(tracker.fails);
+        let growing = config.retry_step.checked_mul(square).unwrap_or(config.retry_max);
+        let own = config.retry_base.saturating_add(growing).saturating_add(jitter).min(config.retry_max);
+        let delay = own.max(told.unwrap_or_default().min(config.max_interval));
+        tracker.retry_at = cx.now + delay;
+        tracker.last_error = Some(error.clone());
+        let retry = (!tracker.gone && !stopping).then_some(delay);
+        let url = tracker.text.clone();
+        self.say(TrackerSaid::Failed { url, why: error, retry });
+    }
+
+    /// "When a tracker answers it is moved to the front of its own tier (the others keep their relative order)."
+    fn promote(&mut self, at: usize) {
+        let Some(tier) = self.trackers.get(at).and_then(|tracker| self.tiers.get_mut(tracker.tier)) else { return };
+        if let Some(place) = tier.iter().position(|&other| other == at)
+            && let Some(front) = tier.get_mut(..=place)
+        {
+            front.rotate_right(1);
+        }
+    }
+
+    pub(super) fn is_due_stopped(&self, at: usize) -> bool {
+        self.trackers.get(at).is_some_and(|tracker| tracker.started && !tracker.gone)
+    }
+
+    pub(super) fn end_stopping(&mut self, cx: &mut Cx<'_>) {
+        for mut ask in core::mem::take(&mut self.asks) {
+            ask.lanes.iter_mut().for_each(|lane| lane.abandon(cx, &mut self.abandoned));
+        }
+        self.to_stop.clear();
+        self.stop_limit = Time::NEVER;
+        self.phase = Phase::Stopped;
+    }
+}
+
+/// How long until the next announce, and at least until one that no event calls for; within our own limits.
+fn intervals(cx: &Cx<'_>, response: &AnnounceResponse) -> (Duration, Duration) {
+    let config = &cx.config.announce;
+    let believed = |seconds: Option<u32>, otherwise: Duration| {
+        let told = seconds.map_or(otherwise, |seconds| Duration::from_secs(u64::from(seconds)));
+        told.clamp(config.min_interval, config.max_interval.max(config.min_interval))
+    };
+    let min_interval = believed(response.min_interval, config.min_interval);
+    (believed(response.interval, config.default_interval).max(min_interval), min_interval)
+}
