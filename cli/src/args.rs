@@ -189,6 +189,9 @@ pub struct NetworkArgs {
     /// Record the session in a new file, for `replay`. Content is left out; peers and secrets are not: keep it to yourself
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// How long a checked piece may wait until it is safe from a power cut: 5s. Shorter keeps the disk busier [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub sync_interval: Option<Duration>,
 }
 
 /// `create`.

@@ -35,6 +35,9 @@ pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Op
     let limits = &mut config.core.session;
     limits.max_peers = args.max_peers;
     limits.max_peers_per_torrent = limits.max_peers_per_torrent.min(args.max_peers);
+    if let Some(interval) = args.sync_interval {
+        config.core.persist.sync_interval = interval;
+    }
     start_with(config, args.record.as_deref())
 }
 

@@ -44,7 +44,7 @@ impl<'a> Counter<'a> {
     /// A job of `total` bytes, called `what` in front of the figures.
     pub fn start(output: &'a Output, what: &'static str, total: u64) -> Counter<'a> {
         let bar = (output.terminal() && !output.quiet()).then(|| {
-            let style = style("{prefix} [{bar:30}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left");
+            let style = style("{prefix} [{wide_bar}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left");
             output.bars().add(ProgressBar::new(total)).with_style(style).with_prefix(what)
         });
         // The first line is due after a while: a small job has none.
@@ -172,7 +172,8 @@ impl<'a> Board<'a> {
         };
         let bars = (0..count).map(|_| {
             let bar = output.bars().add(ProgressBar::new(0));
-            bar.with_style(style("{prefix} [{bar:20}] {msg}"))
+            // Two lines, each cut to the terminal's width: one that is broken could not be drawn over.
+            bar.with_style(style("{prefix} [{wide_bar}]\n  {wide_msg}"))
         });
         // The first line is due after a while: what is done at once has none.
         Board { output, bars: bars.collect(), pace: Pace { last: Some(Instant::now()) } }

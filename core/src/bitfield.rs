@@ -159,6 +159,19 @@ impl Bitfield {
         count
     }
 
+    /// Whether every number of `other` is in `self` too.
+    pub fn contains_all(&self, other: &Bitfield) -> bool {
+        other.count_not_in(self) == 0
+    }
+
+    /// The numbers that are in `self` and not in `other`.
+    pub fn minus(&self, other: &Bitfield) -> Bitfield {
+        let theirs = other.words.iter().copied().chain(core::iter::repeat(0));
+        let words: Vec<u64> = self.words.iter().zip(theirs).map(|(ours, theirs)| ours & !theirs).collect();
+        let ones = words.iter().map(|word| word.count_ones()).sum();
+        Bitfield { words, len: self.len, ones }
+    }
+
     /// The set as 64-bit words; piece 0 is the high bit of the first.
     pub fn words(&self) -> &[u64] {
         &self.words
@@ -201,5 +214,10 @@ mod tests {
         assert_eq!(Bitfield::from_wire(&[0, 0], 7), Err(BitfieldError::WrongLength { expected: 1, got: 2 }));
         assert_eq!(Bitfield::all(128).to_wire(), vec![0xff; 16]);
         assert_eq!(Bitfield::all(65).count_not_in(&Bitfield::none(65)), 65);
+        let mut some = Bitfield::none(65);
+        some.insert(64);
+        let rest = Bitfield::all(65).minus(&some);
+        assert_eq!((rest.count(), rest.get(64), rest.get(0)), (64, false, true));
+        assert!(Bitfield::all(65).contains_all(&some) && !some.contains_all(&rest));
     }
 }

@@ -18,6 +18,10 @@ pub struct MemoryDisk {
     clock: i64,
     /// Room left in bytes; `None`: as much as one likes.
     pub room: Option<u64>,
+    /// Kinds of work (as in `counts`) that fail, and how.
+    pub faults: BTreeMap<&'static str, IoFault>,
+    /// Writes since the last sync: the path, where, and what was there before.
+    unsynced: Vec<(String, usize, Vec<u8>)>,
     /// Work that was done, by kind.
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -57,6 +61,17 @@ impl MemoryDisk {
         self.files.remove(path);
     }
 
+    /// Takes back some of the writes since the last sync, as a power cut may: each is lost when `lost` says so.
+    pub fn power_cut(&mut self, mut lost: impl FnMut() -> bool) {
+        for (path, at, before) in std::mem::take(&mut self.unsynced).into_iter().rev() {
+            if lost()
+                && let Some(file) = self.files.get_mut(&path)
+            {
+                file.bytes[at..at + before.len()].copy_from_slice(&before);
+            }
+        }
+    }
+
     /// The resume data of a torrent, the newest first.
     pub fn resume(&self, key: InfoHash) -> &[Bytes] {
         self.state.get(&key).map_or(&[], |copies| copies)
@@ -64,39 +79,46 @@ impl MemoryDisk {
 
     /// Does one piece of work; `None` when it is not disk work.
     pub fn work(&mut self, work: &Work) -> Option<Result<JobResult, IoFault>> {
-        let (kind, result) = match work {
+        let kind = kind_of(work)?;
+        *self.counts.entry(kind).or_default() += 1;
+        if let Some(&fault) = self.faults.get(kind) {
+            return Some(Err(fault));
+        }
+        let result = match work {
             Work::Open { torrent, key, layout, .. } => {
                 self.layouts.insert(*torrent, layout.clone());
                 self.keys.insert(*torrent, *key);
-                ("open", Ok(JobResult::Done))
+                Ok(JobResult::Done)
             }
             Work::Release { torrent } => {
                 self.layouts.remove(torrent);
-                ("release", Ok(JobResult::Done))
+                Ok(JobResult::Done)
             }
-            Work::Check { torrent } => ("check", self.check(*torrent)),
-            Work::CreateEmpty { torrent } => ("create", self.create_empty(*torrent)),
-            Work::Sync { torrent } => ("sync", self.check(*torrent)),
+            Work::Check { torrent } => self.check(*torrent),
+            Work::CreateEmpty { torrent } => self.create_empty(*torrent),
+            Work::Sync { torrent } => {
+                self.unsynced.clear();
+                self.check(*torrent)
+            }
             Work::Read { torrent, piece, begin, length } => {
-                ("read", self.read(*torrent, *piece, *begin, *length).map(|bytes| JobResult::Read(bytes.into())))
+                self.read(*torrent, *piece, *begin, *length).map(|bytes| JobResult::Read(bytes.into()))
             }
-            Work::Write { torrent, piece, begin, bytes } => ("write", self.write(*torrent, *piece, *begin, bytes)),
+            Work::Write { torrent, piece, begin, bytes } => self.write(*torrent, *piece, *begin, bytes),
             Work::Verify { torrent, piece, length, expect, blocks } => {
-                ("verify", Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks))))
+                Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks)))
             }
             Work::Save { torrent, bytes } => {
                 let copies = self.keys.get(torrent).map(|key| self.state.entry(*key).or_default())?;
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
-                ("save", Ok(JobResult::Done))
+                Ok(JobResult::Done)
             }
             Work::Load { torrent } => {
                 let key = *self.keys.get(torrent)?;
-                ("load", Ok(JobResult::Loaded(self.resume(key).to_vec())))
+                Ok(JobResult::Loaded(self.resume(key).to_vec()))
             }
             _ => return None,
         };
-        *self.counts.entry(kind).or_default() += 1;
         Some(result)
     }
 
@@ -156,6 +178,7 @@ impl MemoryDisk {
                 if found.bytes.len() < to {
                     found.bytes.resize(to, 0);
                 }
+                self.unsynced.push((file.path.to_string(), from, found.bytes[from..to].to_vec()));
                 found.bytes[from..to].copy_from_slice(&bytes[at..at + length]);
                 found.modified = self.clock;
             }
@@ -173,4 +196,21 @@ impl MemoryDisk {
             if blocks { bytes.chunks(16 * 1024).map(|block| Sha1::digest(block).into()).collect() } else { Vec::new() };
         Verdict { matches: *expect == PieceHash::Sha1(hash), blocks: digests }
     }
+}
+
+/// What work on the disk is called in tests; `None` for other work.
+fn kind_of(work: &Work) -> Option<&'static str> {
+    Some(match work {
+        Work::Open { .. } => "open",
+        Work::Release { .. } => "release",
+        Work::Check { .. } => "check",
+        Work::CreateEmpty { .. } => "create",
+        Work::Sync { .. } => "sync",
+        Work::Read { .. } => "read",
+        Work::Write { .. } => "write",
+        Work::Verify { .. } => "verify",
+        Work::Save { .. } => "save",
+        Work::Load { .. } => "load",
+        _ => return None,
+    })
 }

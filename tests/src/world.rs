@@ -105,6 +105,8 @@ struct Node {
     uplink_free: Time,
     log: Option<Vec<LogEntry>>,
     alive: bool,
+    /// How long its disk takes, where that is not the world's usual.
+    disk_time: Option<Duration>,
 }
 
 /// One end of a stream.
@@ -224,6 +226,7 @@ impl World {
             uplink_free: Time::ZERO,
             log: self.keep_logs.then(Vec::new),
             alive: true,
+            disk_time: None,
         });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
         self.command(id, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
@@ -246,6 +249,21 @@ impl World {
         seeds.decision[1] = node.0 as u8;
         seeds.secret[1] = node.0 as u8;
         seeds
+    }
+
+    /// Whether a node has a session now.
+    pub fn is_alive(&self, node: NodeId) -> bool {
+        self.nodes[node.0].alive
+    }
+
+    /// Makes a node's disk take so long for each piece of work.
+    pub fn set_disk_time(&mut self, node: NodeId, time: Duration) {
+        self.nodes[node.0].disk_time = Some(time);
+    }
+
+    /// Tells a node's session something that did not happen.
+    pub fn inject(&mut self, node: NodeId, event: Event) {
+        self.tell(node, event);
     }
 
     /// The configuration of all sessions.
@@ -326,7 +344,7 @@ impl World {
 
     /// Whether a node has every piece verified.
     pub fn is_finished(&self, node: NodeId, content: &Content) -> bool {
-        self.view(node, content).is_some_and(|view| view.pieces.len() > 0 && view.pieces.is_full())
+        self.view(node, content).is_some_and(|view| !view.pieces.is_empty() && view.pieces.is_full())
     }
 
     /// Whether a single-file torrent lies on a node's disk byte for byte.
@@ -334,12 +352,18 @@ impl World {
         self.nodes[node.0].disk.get(&content.name) == Some(&content.bytes[..])
     }
 
-    /// Ends a node as a power cut would: its streams break, its session is gone; its disk stays.
+    /// Ends a node as a kill would: its streams break, its session is gone; its disk stays as it is. For a power cut see
+    /// [`MemoryDisk::power_cut`].
     pub fn crash(&mut self, node: NodeId) {
         let at = &mut self.nodes[node.0];
         at.alive = false;
         at.tick = None;
         at.sockets.clear();
+        // Ids begin anew with the next session: what was under way must not answer it.
+        self.queue.retain(|Reverse(Scheduled(_, _, what))| {
+            !matches!(what, Happening::Tell(to, _) | Happening::Listened { node: to, .. } if *to == node)
+        });
+        let at = &mut self.nodes[node.0];
         let others: Vec<(NodeId, TcpId)> = std::mem::take(&mut at.streams).into_values().map(|s| s.other).collect();
         for (other, tcp) in others {
             let when = self.now + self.limits.latency;
@@ -537,7 +561,7 @@ impl World {
     fn start(&mut self, node: NodeId, job: JobId, work: Work) {
         let done = self.nodes[node.0].disk.work(&work);
         let (delay, result) = match (done, work) {
-            (Some(result), _) => (self.limits.disk, result),
+            (Some(result), _) => (self.nodes[node.0].disk_time.unwrap_or(self.limits.disk), result),
             (None, Work::Resolve { host }) => {
                 let found = host.parse().map(|ip| JobResult::Resolved(vec![ip])).map_err(|_| IoFault::NotFound);
                 (self.limits.latency * 2, found)

@@ -171,7 +171,7 @@ fn it_serves_the_first_driver() {
     driver.command(Command::Listen { tcp: SocketId(1), udp: None, addr, device: None });
     let mut add = AddTorrent::new(content.metainfo.clone(), driver.add_root(there.path().to_owned()).unwrap());
     add.seed_only = true;
-    // Served once, it is done.
+    // Served once, it is done, and still delivers what it has counted.
     add.goal = SeedGoal::Ratio(1000);
     driver.command(Command::Add(Box::new(add)));
     let (tells, listening) = channel();

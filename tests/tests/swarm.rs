@@ -1,6 +1,7 @@
 //! Swarms of real sessions in virtual time.
 
 use parcacik_core::border::{Action, Actions, Config, Event, JobResult, Notice, SeedGoal, TorrentState};
+use parcacik_core::journal::{Digest, RunningDigest};
 use parcacik_core::session::Session;
 use parcacik_testkit::{Content, Limits, NodeId, Split, World};
 use std::time::Duration;
@@ -298,4 +299,127 @@ fn shutting_down_ends_within_its_bound() {
         .run_until(|world| world.notices(leech).last() == Some(&Notice::Stopped))
         .unwrap_or_else(|stuck| panic!("{stuck}"));
     assert!(world.now().since(asked) <= Duration::from_secs(6), "{:?}", world.now().since(asked));
+}
+
+#[test]
+fn a_torrent_that_failed_at_its_start_stops_at_once() {
+    let tracker = "udp://45.10.0.1:6969/announce";
+    let content = Content::with_files("mine.txt", &[("mine.txt", 100_000)], 16_384, 7, &[tracker]);
+    let mut world = World::new(13);
+    let leech = world.add_node();
+    world.disk(leech).put("mine.txt", b"somebody's diary".to_vec());
+    world.download(leech, &content, &[]);
+    world
+        .run_until(|world| world.notices(leech).iter().any(|notice| matches!(notice, Notice::ForeignFile { .. })))
+        .unwrap_or_else(|stuck| panic!("{stuck}"));
+    let asked = world.now();
+    world.command(leech, parcacik_core::border::Command::Shutdown);
+    world
+        .run_until(|world| world.notices(leech).last() == Some(&Notice::Stopped))
+        .unwrap_or_else(|stuck| panic!("{stuck}"));
+    // No tracker has been told of it, so none has to be told of its end.
+    assert!(world.now().since(asked) < Duration::from_secs(1), "{:?}", world.now().since(asked));
+}
+
+#[test]
+fn a_foreign_file_is_still_foreign_the_second_time() {
+    let content = Content::new("mine.txt", 100_000, 16_384, 7);
+    let mut world = World::new(14);
+    let seed = world.add_node();
+    let leech = world.add_node();
+    world.seed(seed, &content, &[]);
+    world.disk(leech).put("mine.txt", b"somebody's diary".to_vec());
+    let at = world.address(seed);
+    for _ in 0..2 {
+        world.download(leech, &content, &[at]);
+        world.run_for(Duration::from_secs(5));
+        world.command(leech, parcacik_core::border::Command::Shutdown);
+        world.run_for(Duration::from_secs(10));
+        world.restart(leech);
+    }
+    assert_eq!(world.disk(leech).get("mine.txt"), Some(&b"somebody's diary"[..]));
+}
+
+/// What a session sent on each stream, joined, and what it gave to the disk.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    streams: std::collections::BTreeMap<u64, Vec<u8>>,
+    work: Vec<String>,
+    notices: Vec<Notice>,
+}
+
+impl Said {
+    fn add(&mut self, actions: &Actions) {
+        for action in &actions.list {
+            match action {
+                Action::Send { tcp, bytes } => self.streams.entry(tcp.0).or_default().extend_from_slice(bytes),
+                // Credit follows what was read, cut by cut.
+                Action::Grant { .. } => {}
+                other => self.work.push(placed(other)),
+            }
+        }
+        self.notices.extend_from_slice(&actions.notices);
+    }
+}
+
+#[test]
+fn how_a_stream_is_cut_changes_no_action() {
+    let content = Content::new("cut.bin", 700_000, 65_536, 13);
+    let (mut world, _, leech) = pair(World::new(13), &content);
+    world.run_until(|world| world.is_finished(leech, &content)).unwrap_or_else(|stuck| panic!("{stuck}"));
+    let run = |mut cut: Box<dyn FnMut(usize) -> usize>| {
+        let mut session = Session::new(world.config().clone(), world.seeds(leech)).unwrap();
+        let (mut said, mut out) = (Said::default(), Actions::new());
+        for entry in world.log(leech) {
+            let mut events = vec![entry.event.clone()];
+            if let Event::Received { tcp, bytes } = &entry.event {
+                let (mut rest, mut parts) = (bytes.clone(), Vec::new());
+                while !rest.is_empty() {
+                    let part = rest.split_to(cut(rest.len()).clamp(1, rest.len()));
+                    parts.push(Event::Received { tcp: *tcp, bytes: part });
+                }
+                events = parts;
+            }
+            for event in events {
+                out.clear();
+                session.handle(entry.now, event, &mut out);
+                said.add(&out);
+            }
+        }
+        said
+    };
+    let whole = run(Box::new(|length| length));
+    assert!(whole.streams.values().map(Vec::len).sum::<usize>() > 43 * 17, "handshakes and a request for each block");
+    let mut state = 1u32;
+    let random = move |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        1 + (state >> 16) as usize % 5_000
+    };
+    for (name, other) in [("random", run(Box::new(random))), ("in small parts", run(Box::new(|_| 31)))] {
+        assert!(whole.streams == other.streams, "{name}: the same bytes on each stream");
+        assert_eq!((&whole.work, &whole.notices), (&other.work, &other.notices), "{name}");
+    }
+}
+
+#[test]
+fn two_runs_of_a_world_have_equal_digests() {
+    let digests = || {
+        let content = Content::new("twice.bin", 500_000, 32_768, 14);
+        let limits = Limits { split: Split::Random(9_000), ..Limits::default() };
+        let (mut world, seed, leech) = pair(World::with(14, limits, Config::default()), &content);
+        world.run_until(|world| world.is_finished(leech, &content)).unwrap_or_else(|stuck| panic!("{stuck}"));
+        [seed, leech].map(|node| {
+            let mut running = RunningDigest::new(Digest::of(b"world"));
+            for entry in world.log(node) {
+                let actions = Actions {
+                    list: entry.actions.clone(),
+                    notices: entry.notices.clone(),
+                    opaque: entry.opaque.clone(),
+                };
+                running.add(entry.now, &entry.event, &actions);
+            }
+            running.digest()
+        })
+    };
+    assert_eq!(digests(), digests());
 }

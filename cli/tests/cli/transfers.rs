@@ -134,11 +134,14 @@ fn a_foreign_file_is_named_and_left_alone() {
     let here = Here::new();
     let (_seed, addr) = seed(&here);
     here.write("here/thing/a", &vec![b'x'; 1_000_003]);
-    let ended = here.run(&download(&addr, &["--no-tracker", "--json"]));
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.err.contains("here/thing/a is there already") && ended.err.contains("--overwrite"), "{ended:?}");
-    assert_eq!(ended.json()["event"], "failed");
-    assert!(here.read("here/thing/a").iter().all(|&byte| byte == b'x'));
+    // The second time as well: having been refused does not make it ours.
+    for _ in 0..2 {
+        let ended = here.run(&download(&addr, &["--no-tracker", "--json"]));
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("here/thing/a is there already") && ended.err.contains("--overwrite"), "{ended:?}");
+        assert_eq!(ended.json()["event"], "failed");
+        assert!(here.read("here/thing/a").iter().all(|&byte| byte == b'x'));
+    }
 
     here.done(&download(&addr, &["--no-tracker", "--overwrite"]));
     assert!(here.read("here/thing/a") == here.read("there/thing/a"));

@@ -6,7 +6,8 @@
 //!
 //! The second driver of the project, and the one to read: threads, blocking sockets and files, one channel. What it does
 //! for the core is in [`driver`]; what is here is an application: it adds a torrent, shows what it is told, and stops.
-//! Exit code 0 when everything is there and was checked.
+//! Exit code 0 when everything is there and was checked. It may be killed at any time: started again, it goes on with what
+//! was saved.
 
 mod driver;
 

@@ -89,7 +89,7 @@ pub enum PeerFault {
     MessageTooLong,
     /// A message of fixed size that has another one.
     WrongMessageLength,
-    /// `bitfield`, `have all` or `have none` after the first message, or twice.
+    /// `bitfield`, `have all` or `have none` after the first message that takes pieces back.
     LateBitfield,
     /// A bitfield of the wrong length or with spare bits set.
     BadBitfield,
@@ -118,7 +118,7 @@ impl fmt::Display for PeerFault {
             PeerFault::WrongInfoHash => "handshake for another torrent",
             PeerFault::MessageTooLong => "message too long",
             PeerFault::WrongMessageLength => "message of a wrong length",
-            PeerFault::LateBitfield => "bitfield after the first message",
+            PeerFault::LateBitfield => "a second bitfield without pieces that it had before",
             PeerFault::BadBitfield => "bitfield of the wrong length or with spare bits set",
             PeerFault::FastNotAgreed => "fast-extension message without the extension",
             PeerFault::ExtensionNotAgreed => "extended message without the extension protocol",

@@ -32,8 +32,57 @@
 //! request queue, what waits in the send queue, the lists of what it allows and suggests. A request, a block or a message
 //! that makes no sense is counted, and a connection that has used up its patience is closed with the
 //! [`PeerFault`](crate::border::PeerFault) that names it. The machine never looks at the bytes of a block.
+//!
+//! # Example
+//!
+//! What a crawler does: it greets a peer, and learns what that has. Nothing else is needed around the connection.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use parcacik_core::bitfield::Bitfield;
+//! use parcacik_core::border::{Action, Actions, Config, InfoHash, PeerId, PeerKey, TcpId, TorrentId};
+//! use parcacik_core::cx::{Cx, IdSource};
+//! use parcacik_core::metainfo::Geometry;
+//! use parcacik_core::peer::{PeerConn, PeerFacts, PeerSaid};
+//! use parcacik_core::wire::{Handshake, Message, Reserved};
+//! use parcacik_core::{rng::Seeds, time::Time};
+//!
+//! let geometry = Geometry::new(40_000, 16_384).unwrap();
+//! let facts = PeerFacts {
+//!     torrent: TorrentId(0),
+//!     info_hash: InfoHash([7; 20]),
+//!     peer_id: PeerId(*b"-XX0001-chosenbyrng!"),
+//!     geometry: &geometry,
+//!     have: &Bitfield::none(geometry.pieces()),
+//!     listen_port: None,
+//!     metadata_size: None,
+//!     upload_only: false,
+//!     private: false,
+//! };
+//! let (config, seeds) = (Config::default(), Seeds::for_tests(1));
+//! let (mut out, mut ids) = (Actions::new(), IdSource::default());
+//! let mut cx = Cx { now: Time::ZERO, config: &config, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
+//!
+//! // A stream is open: the connection greets, and wants to read.
+//! let remote = "192.0.2.1:6881".parse().unwrap();
+//! let mut conn = PeerConn::dialled(&mut cx, PeerKey(1), TcpId(1), remote, &facts);
+//! conn.finish(&mut cx);
+//! assert!(matches!(&cx.out.list[0], Action::Send { bytes, .. } if bytes.starts_with(b"\x13BitTorrent protocol")));
+//! assert!(matches!(&cx.out.list[1], Action::Grant { .. }));
+//!
+//! // What the peer answers, as it came from the stream.
+//! let greeting = Handshake { reserved: Reserved::default(), info_hash: facts.info_hash, peer_id: PeerId([1; 20]) };
+//! let mut answer = BytesMut::from(&greeting.emit()[..]);
+//! Message::Bitfield(vec![0b1010_0000].into()).emit(&mut answer);
+//! conn.feed(&mut cx, answer.freeze(), 0);
+//! assert_eq!(conn.step(&mut cx, &facts), Some(PeerSaid::Ready));
+//! assert_eq!(conn.step(&mut cx, &facts), Some(PeerSaid::Pieces));
+//! assert_eq!(conn.step(&mut cx, &facts), None);
+//! assert_eq!(conn.pieces().iter().collect::<Vec<_>>(), [0, 2]);
+//! ```
 
 mod credit;
+mod offers;
 mod orders;
 mod outbox;
 mod requests;
@@ -95,6 +144,8 @@ pub enum PeerSaid {
     Pieces,
     /// The peer has got a piece that it did not have.
     Have(PieceIndex),
+    /// The peer has got these pieces, which it did not have.
+    Gained(Bitfield),
     /// The peer chokes us. Requests that it will not answer any more are given back; with the fast extension there are
     /// none, as each is answered apart.
     Choked {

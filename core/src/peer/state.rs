@@ -13,7 +13,7 @@ use crate::rate::Rate;
 use crate::time::Time;
 use crate::wire::{
     BlockRange, ExtendedHandshake, Extension, ExtensionIds, Framer, HANDSHAKE_LENGTH, Handshake, Handshake48, Message,
-    Reserved, WireError, allowed_fast_set, clean_name,
+    Reserved, WireError, clean_name,
 };
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -457,25 +457,6 @@ impl PeerConn {
         }
     }
 
-    fn on_pieces(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, pieces: Bitfield) {
-        if self.pieces_known {
-            return self.fault(cx, PeerFault::LateBitfield);
-        }
-        self.pieces_known = true;
-        self.pieces = pieces;
-        self.said.push_back(PeerSaid::Pieces);
-        let count = cx.config.peer.allowed_fast;
-        // BEP 6: "A peer SHOULD send Allowed Fast messages to any starting peer".
-        if self.fast && self.pieces.count() <= count {
-            for piece in allowed_fast_set(self.remote.ip(), &facts.info_hash, facts.geometry, count) {
-                if facts.have.get(piece.get()) && !self.pieces.get(piece.get()) {
-                    self.our_fast.push((piece, facts.geometry.length(piece)));
-                    self.outbox.message(cx.now, &Message::AllowedFast(piece.get()));
-                }
-            }
-        }
-    }
-
     fn on_choke(&mut self, cx: &mut Cx<'_>) {
         if self.choking_us {
             return self.useless(cx);
@@ -484,26 +465,6 @@ impl PeerConn {
         // BEP 6: "Choke no longer implicitly rejects all pending requests". Without it, it does.
         let returned = if self.fast { Vec::new() } else { self.requests.return_all() };
         self.said.push_back(PeerSaid::Choked { returned });
-    }
-
-    fn on_suggest(&mut self, cx: &mut Cx<'_>, piece: PieceIndex) {
-        if self.suggested.contains(&piece) || cx.config.peer.max_suggested == 0 {
-            return self.useless(cx);
-        }
-        if self.suggested.len() >= cx.config.peer.max_suggested as usize {
-            self.suggested.remove(0);
-        }
-        self.suggested.push(piece);
-        self.said.push_back(PeerSaid::Suggested(piece));
-    }
-
-    fn on_allowed_fast(&mut self, cx: &mut Cx<'_>, piece: PieceIndex) {
-        let full = self.allowed_fast.len() >= cx.config.peer.max_allowed_fast as usize;
-        if full || self.allowed_fast.contains(&piece) {
-            return self.useless(cx);
-        }
-        self.allowed_fast.push(piece);
-        self.said.push_back(PeerSaid::AllowedFast(piece));
     }
 
     fn on_piece(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, piece: u32, begin: u32, data: Bytes) {

@@ -3,11 +3,14 @@
 //! A public machine of its own, so that a front with many sessions behind it can read the head of a handshake, route by
 //! info-hash, and hand the stream on. It says nothing: an info-hash is never told to a stranger who has not named it.
 //!
+//! One who names a torrent that is still looking at its disk is kept until that is done ([`Acceptor::keep`]), so that a peer
+//! which dials a moment too early does not have to come again.
+//!
 //! A stranger may hold a place for as long as a handshake may take, and send the 48 bytes up to the info-hash; credit for
 //! no more than a whole handshake is given. When all places are taken the newcomer is refused, so that a flood cannot push out
 //! those who are in the middle of their handshake.
 
-use crate::border::{Action, TcpId};
+use crate::border::{Action, InfoHash, TcpId};
 use crate::cx::Cx;
 use crate::time::Time;
 use crate::wire::Handshake48;
@@ -23,6 +26,8 @@ const HANDSHAKE: u32 = 68;
 pub struct Acceptor {
     waiting: BTreeMap<TcpId, Stranger>,
     order: BTreeSet<(Time, TcpId)>,
+    /// Those who wait for a torrent to be ready.
+    kept: BTreeSet<(InfoHash, TcpId)>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +35,8 @@ struct Stranger {
     remote: SocketAddr,
     until: Time,
     read: BytesMut,
+    /// The torrent that it waits for.
+    wants: Option<InfoHash>,
 }
 
 /// A stream that has named a torrent.
@@ -37,6 +44,8 @@ struct Stranger {
 pub struct Routed {
     /// Who it is.
     pub remote: SocketAddr,
+    /// When its time for a handshake is up.
+    pub until: Time,
     /// What it said: reserved bits and info-hash.
     pub head: Handshake48,
     /// What it said after that.
@@ -53,7 +62,7 @@ impl Acceptor {
             return;
         }
         let until = cx.now + cx.config.peer.handshake_timeout;
-        self.waiting.insert(tcp, Stranger { remote, until, read: BytesMut::new() });
+        self.waiting.insert(tcp, Stranger { remote, until, read: BytesMut::new(), wants: None });
         self.order.insert((until, tcp));
         cx.act(Action::Grant { tcp, bytes: HANDSHAKE });
     }
@@ -68,6 +77,9 @@ impl Acceptor {
         let stranger = self.waiting.get_mut(&tcp)?;
         let before = stranger.read.len();
         stranger.read.extend_from_slice(bytes);
+        if stranger.wants.is_some() {
+            return None;
+        }
         match Handshake48::parse(&stranger.read) {
             Ok(None) => None,
             Ok(Some(head)) => {
@@ -75,7 +87,7 @@ impl Acceptor {
                 let all = stranger.read.freeze();
                 let rest = all.slice(Handshake48::LENGTH..);
                 let consumed = Handshake48::LENGTH.saturating_sub(before) as u32;
-                Some(Routed { remote: stranger.remote, head, rest, consumed })
+                Some(Routed { remote: stranger.remote, until: stranger.until, head, rest, consumed })
             }
             Err(_) => {
                 self.forget(tcp);
@@ -83,6 +95,26 @@ impl Acceptor {
                 None
             }
         }
+    }
+
+    /// Takes a stream back whose torrent is not ready yet, until it is or the time for a handshake is up.
+    pub fn keep(&mut self, tcp: TcpId, routed: Routed) {
+        let mut read = BytesMut::from(&routed.head.emit()[..]);
+        read.extend_from_slice(&routed.rest);
+        let wants = Some(routed.head.info_hash);
+        self.waiting.insert(tcp, Stranger { remote: routed.remote, until: routed.until, read, wants });
+        self.order.insert((routed.until, tcp));
+        self.kept.insert((routed.head.info_hash, tcp));
+    }
+
+    /// Hands over a stream that was kept for this torrent; call until `None` when the torrent is ready.
+    pub fn take_kept(&mut self, info_hash: InfoHash) -> Option<(TcpId, Routed)> {
+        let &(_, tcp) = self.kept.range((info_hash, TcpId(0))..=(info_hash, TcpId(u64::MAX))).next()?;
+        let stranger = self.forget(tcp)?;
+        let all = stranger.read.freeze();
+        let head = Handshake48::parse(&all).ok().flatten()?;
+        let rest = all.slice(Handshake48::LENGTH..);
+        Some((tcp, Routed { remote: stranger.remote, until: stranger.until, head, rest, consumed: 0 }))
     }
 
     /// The stream is gone.
@@ -108,6 +140,7 @@ impl Acceptor {
         }
         self.waiting.clear();
         self.order.clear();
+        self.kept.clear();
     }
 
     /// When [`Acceptor::tick`] is due.
@@ -118,6 +151,9 @@ impl Acceptor {
     fn forget(&mut self, tcp: TcpId) -> Option<Stranger> {
         let stranger = self.waiting.remove(&tcp)?;
         self.order.remove(&(stranger.until, tcp));
+        if let Some(wanted) = stranger.wants {
+            self.kept.remove(&(wanted, tcp));
+        }
         Some(stranger)
     }
 }

@@ -11,6 +11,7 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
+//! | `ready_dialers`, `readers`, `held` | (sets) what dials in turn, reads in turn, waits for the disk | torrent |
 //!
 //! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
 //!
@@ -27,7 +28,7 @@ pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    Notice, PeerId, PeerKey, TcpId, TorrentId,
+    JobResult, Notice, PeerId, PeerKey, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
@@ -38,8 +39,10 @@ use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use core::ops::Bound;
 use core::time::Duration;
 use sockets::Sockets;
 
@@ -54,17 +57,28 @@ pub struct Session {
     sockets: Sockets,
     acceptor: Acceptor,
     torrents: BTreeMap<TorrentId, Box<Torrent>>,
+    /// How many of them have not stopped.
+    alive: usize,
     next_torrent: u32,
     names: BTreeMap<InfoHash, TorrentId>,
     streams: BTreeMap<TcpId, (TorrentId, PeerKey)>,
     answers: BTreeMap<(SocketAddr, u32), TorrentId>,
     timers: Timers<TorrentId>,
     dialers: Timers<TorrentId>,
+    /// Torrents that have somebody to dial now.
+    ready_dialers: BTreeSet<TorrentId>,
+    /// Who dialled last: the turn is the next one's.
+    last_dialler: TorrentId,
+    /// Torrents with peers that wait for room to read ahead.
+    readers: BTreeSet<TorrentId>,
+    last_reader: TorrentId,
     /// Torrents that read from nobody because the disk is behind.
     held: BTreeSet<TorrentId>,
-    /// Torrents that were asked to go, and by whom.
-    removing: BTreeMap<TorrentId, CommandId>,
+    /// Torrents that were asked to go.
+    removing: BTreeSet<TorrentId>,
     dial_window: (Time, u32),
+    /// Torrents that have looked at their disk during this event.
+    started: Vec<TorrentId>,
     stopping: Option<Stopping>,
     unix_seconds: Option<i64>,
 }
@@ -88,15 +102,21 @@ impl Session {
             sockets: Sockets::default(),
             acceptor: Acceptor::default(),
             torrents: BTreeMap::new(),
+            alive: 0,
             next_torrent: 0,
             names: BTreeMap::new(),
             streams: BTreeMap::new(),
             answers: BTreeMap::new(),
             timers: Timers::default(),
             dialers: Timers::default(),
+            ready_dialers: BTreeSet::new(),
+            last_dialler: TorrentId(0),
+            readers: BTreeSet::new(),
+            last_reader: TorrentId(0),
             held: BTreeSet::new(),
-            removing: BTreeMap::new(),
+            removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
+            started: Vec::new(),
             stopping: None,
             unix_seconds: None,
         })
@@ -140,20 +160,32 @@ impl Session {
             Event::Datagrams { from, segment, bytes, .. } => self.datagrams(out, from, segment, &bytes),
             Event::JobData { .. } => {}
             Event::JobDone { job, result } => {
+                // Also for one who is gone: nobody looks at content.
+                if let Ok(JobResult::Read(bytes)) = &result
+                    && !bytes.is_empty()
+                {
+                    out.opaque.push(0..u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                }
                 let owner = Self::torrent_of(job.owner());
                 self.with_torrent(owner, out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result));
                 self.release_held(out);
+                self.read_on(out);
             }
             Event::Command { id, command } => self.command(out, id, command),
         }
         self.run_due(out);
+        self.let_in(out);
         self.dial_round(out);
         self.stop_step(out);
     }
 
     /// When [`Event::Tick`] is due; `None`: not before something else happens.
     pub fn deadline(&self) -> Option<Time> {
-        let dial = self.may_dial().then(|| self.dialers.first()).flatten().map(|due| due.max(self.next_dial_time()));
+        let dial = match (self.may_dial(), self.ready_dialers.is_empty()) {
+            (false, _) => None,
+            (true, false) => Some(self.next_dial_time()),
+            (true, true) => self.dialers.first(),
+        };
         [self.timers.first(), self.acceptor.deadline(), dial, self.stopping.filter(|s| !s.told).map(|s| s.until)]
             .into_iter()
             .flatten()
@@ -212,12 +244,27 @@ impl Session {
         let torrent = self.torrents.get_mut(&id)?;
         let mut cx =
             Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let was_stopped = torrent.is_stopped();
+        let was_starting = torrent.is_starting();
         let result = call(torrent, &mut cx, &mut self.shared);
+        if was_starting && !torrent.is_starting() {
+            self.started.push(id);
+        }
         // The indexes follow.
         let deadline = torrent.deadline(&cx);
         self.timers.set(id, &mut torrent.timer, deadline);
-        let dial = torrent.dial_deadline(&cx);
-        self.dialers.set(id, &mut torrent.dial_timer, dial);
+        match torrent.dial_deadline(&cx) {
+            Some(due) if due <= self.now => _ = self.ready_dialers.insert(id),
+            later => {
+                self.ready_dialers.remove(&id);
+                self.dialers.set(id, &mut torrent.dial_timer, later);
+            }
+        }
+        if torrent.waits_to_read() {
+            self.readers.insert(id);
+        } else {
+            self.readers.remove(&id);
+        }
         if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
@@ -231,15 +278,17 @@ impl Session {
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
-        if torrent.is_stopped()
-            && let Some(command) = self.removing.remove(&id)
-        {
-            self.forget(out, id, command);
+        if torrent.is_stopped() {
+            self.alive -= usize::from(!was_stopped);
+            if self.removing.remove(&id) {
+                self.forget(out, id);
+            }
         }
         Some(result)
     }
 
-    fn forget(&mut self, out: &mut Actions, id: TorrentId, _command: CommandId) {
+    /// Takes a torrent that has stopped out of everything.
+    fn forget(&mut self, out: &mut Actions, id: TorrentId) {
         let Some(mut torrent) = self.torrents.remove(&id) else { return };
         self.timers.clear(id, &mut torrent.timer);
         self.dialers.clear(id, &mut torrent.dial_timer);
@@ -247,6 +296,9 @@ impl Session {
             self.answers.remove(key);
         }
         self.held.remove(&id);
+        self.ready_dialers.remove(&id);
+        self.readers.remove(&id);
+        torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
             self.names.remove(&name);
         }
@@ -285,12 +337,23 @@ impl Session {
             return;
         }
         let routed = self.with_cx(out, |this, cx| this.acceptor.received(cx, tcp, &bytes));
-        let Some(Routed { remote, head, rest, consumed }) = routed else { return };
+        if let Some(routed) = routed {
+            self.route(out, tcp, routed);
+        }
+    }
+
+    /// Hands a stream that came in to the torrent that it named.
+    fn route(&mut self, out: &mut Actions, tcp: TcpId, routed: Routed) {
         // A torrent that we do not have gets no answer: who asks must not learn what we have.
-        let Some(&id) = self.names.get(&head.info_hash) else {
+        let Some(&id) = self.names.get(&routed.head.info_hash) else {
             out.list.push(Action::Close { tcp, flush: false });
             return;
         };
+        if self.torrents.get(&id).is_some_and(|torrent| torrent.is_starting()) {
+            self.acceptor.keep(tcp, routed);
+            return;
+        }
+        let Routed { remote, head, rest, consumed, .. } = routed;
         let made = self
             .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, &head))
             .flatten();
@@ -339,7 +402,7 @@ impl Session {
                     out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
                     return;
                 }
-                self.removing.insert(torrent, id);
+                self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
             Command::Shutdown => self.shutdown(out),
@@ -373,6 +436,7 @@ impl Session {
             Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
+        self.alive += 1;
         self.with_torrent(Some(id), out, |_, _, _| ());
         Ok(())
     }
@@ -399,6 +463,29 @@ impl Session {
         }
     }
 
+    /// Lets those who wait for room to read ahead go on: torrents in turn, and in each its peers in turn.
+    fn read_on(&mut self, out: &mut Actions) {
+        while self.shared.read_ahead < self.config.session.max_read_ahead
+            && let Some(id) = next_turn(&self.readers, self.last_reader)
+        {
+            self.last_reader = id;
+            // Each turn takes one peer off the list, or fills the room.
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.read_on(cx, shared));
+        }
+    }
+
+    /// Lets those in who came while a torrent was still looking at its disk.
+    fn let_in(&mut self, out: &mut Actions) {
+        while let Some(id) = self.started.pop() {
+            let Some(hashes) = self.torrents.get(&id).map(|torrent| torrent.hashes()) else { continue };
+            for name in hashes.names() {
+                while let Some((tcp, routed)) = self.acceptor.take_kept(name) {
+                    self.route(out, tcp, routed);
+                }
+            }
+        }
+    }
+
     fn may_dial(&self) -> bool {
         self.stopping.is_none()
             && self.shared.half_open < self.config.session.max_half_open
@@ -413,22 +500,26 @@ impl Session {
 
     /// Lets torrents dial in turn, as far as limits allow.
     fn dial_round(&mut self, out: &mut Actions) {
-        while self.may_dial() && self.dialers.first().is_some_and(|due| due <= self.now) {
+        while let Some(id) = self.dialers.pop_due(self.now) {
+            if let Some(torrent) = self.torrents.get_mut(&id) {
+                torrent.dial_timer = None;
+            }
+            // Looks again whether it has somebody, and when.
+            self.with_torrent(Some(id), out, |_, _, _| ());
+        }
+        while self.may_dial()
+            && let Some(id) = next_turn(&self.ready_dialers, self.last_dialler)
+        {
             if self.now.since(self.dial_window.0) >= Duration::from_secs(1) {
                 self.dial_window = (self.now, 0);
             }
             if self.dial_window.1 >= self.config.session.dials_per_second {
                 return;
             }
-            let Some(id) = self.dialers.pop_due(self.now) else { return };
-            if let Some(torrent) = self.torrents.get_mut(&id) {
-                torrent.dial_timer = None;
-            }
+            self.last_dialler = id;
+            // One that has nobody after all is not ready any more now.
             let dialled = self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.dial(cx, shared));
-            if dialled != Some(true) {
-                break;
-            }
-            self.dial_window.1 += 1;
+            self.dial_window.1 += u32::from(dialled == Some(true));
         }
     }
 
@@ -441,7 +532,7 @@ impl Session {
             this.acceptor.close_all(cx);
             this.sockets.close_listeners(cx);
         });
-        let ids: alloc::vec::Vec<TorrentId> = self.torrents.keys().copied().collect();
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
         for id in ids {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.stop(cx, shared));
         }
@@ -449,13 +540,18 @@ impl Session {
 
     fn stop_step(&mut self, out: &mut Actions) {
         let Some(Stopping { until, told: false }) = self.stopping else { return };
-        if self.now < until && self.torrents.values().any(|torrent| !torrent.is_stopped()) {
+        if self.now < until && self.alive > 0 {
             return;
         }
         self.stopping = Some(Stopping { until, told: true });
         self.with_cx(out, |this, cx| this.sockets.close_all(cx));
         out.notices.push(Notice::Stopped);
     }
+}
+
+/// Whose turn it is, of those who want one, after `last` had it.
+fn next_turn(wanting: &BTreeSet<TorrentId>, last: TorrentId) -> Option<TorrentId> {
+    wanting.range((Bound::Excluded(last), Bound::Unbounded)).next().or_else(|| wanting.first()).copied()
 }
 
 /// The session's own machines, apart from what a context borrows.

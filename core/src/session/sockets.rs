@@ -49,7 +49,9 @@ impl Sockets {
             cx.act(Action::Unbind { sock });
             return;
         };
-        row.local = Some(local);
+        if row.local.replace(local).is_some() {
+            return;
+        }
         let (command, device) = (row.command, row.device.clone());
         cx.out.notices.push(Notice::Listening { command, sock, local });
         if let Some(udp) = row.udp {

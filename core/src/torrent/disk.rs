@@ -15,7 +15,7 @@ use crate::metainfo::{Block, PieceIndex};
 use crate::peer::PeerOrder;
 use crate::time::Time;
 use crate::torrent::resume::ResumeData;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -26,7 +26,8 @@ use core::time::Duration;
 pub(super) struct DiskState {
     /// Writes under way and blocks done, of each piece that is not verified yet.
     pieces: BTreeMap<PieceIndex, PieceWrites>,
-    /// Pieces that must not be written to: they are being hashed.
+    /// Verified pieces that a failed sync has put in doubt, until they have been hashed again.
+    doubted: BTreeSet<PieceIndex>,
     fault: Option<IoFault>,
     pub(super) retry_at: Option<Time>,
     failures: u32,
@@ -37,13 +38,18 @@ struct PieceWrites {
     under_way: u32,
     full: bool,
     /// Who sent each block, as an address: connections may be gone when blame is found.
-    senders: Vec<(u32, SocketAddr)>,
+    senders: BTreeMap<u32, SocketAddr>,
 }
 
 impl DiskState {
     /// Whether nothing is to be asked for, because it could not be stored.
     pub(super) fn stalled(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// Whether a piece of ours may not be what it was.
+    pub(super) fn doubts(&self, piece: PieceIndex) -> bool {
+        self.doubted.contains(&piece)
     }
 }
 
@@ -61,7 +67,8 @@ impl Torrent {
         let state = self.disk.pieces.entry(block.piece()).or_default();
         state.under_way += 1;
         state.full = piece_full;
-        state.senders.push((block.number(), from));
+        // A block may come a second time, when its piece was given up or its write failed: the last writer counts.
+        state.senders.insert(block.number(), from);
         shared.disk_queue += u64::from(block.length());
         let work = Work::Write { torrent: self.id, piece: block.piece().get(), begin: block.begin(), bytes };
         self.start(cx, work, Purpose::Write(block));
@@ -87,7 +94,7 @@ impl Torrent {
             }
             Err(fault) => {
                 state.full = false;
-                state.senders.retain(|&(number, _)| number != block.number());
+                state.senders.remove(&block.number());
                 self.picker.write_failed(block);
                 self.refill = true;
                 self.disk_failed(cx, fault);
@@ -167,7 +174,8 @@ impl Torrent {
     }
 
     fn blame_senders(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, blocks: &[[u8; 20]]) {
-        let senders = self.disk.pieces.get(&piece).map(|state| state.senders.clone()).unwrap_or_default();
+        let senders: Vec<(u32, SocketAddr)> =
+            self.disk.pieces.remove(&piece).map(|state| state.senders.into_iter().collect()).unwrap_or_default();
         let guilty = self.blame.failed(piece, blocks, &senders);
         self.free_piece(piece);
         for addr in guilty {
@@ -182,8 +190,11 @@ impl Torrent {
     }
 
     fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
-        self.candidates.ban(&cx.config.candidates, addr.ip());
-        cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
+        // Pieces of somebody banned may go on failing for a while; that is no news.
+        if !self.candidates.is_banned(addr.ip()) {
+            self.candidates.ban(&cx.config.candidates, addr.ip());
+            cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
+        }
         let guilty: Vec<PeerKey> = self
             .peers
             .iter()
@@ -214,10 +225,26 @@ impl Torrent {
 
     /// A piece that was ours is not there any more.
     pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+        self.disk.doubted.remove(&piece);
         self.picker.piece_lost(piece);
         self.persist.piece_lost(piece);
+        if !self.only_gives() {
+            // It is a download again: seeds are of use, and the goal is counted anew from when it is whole again.
+            self.candidates.set_seeding(false);
+            self.finished_at = None;
+        }
         self.recount_interest(cx, shared);
         self.tell_state(cx);
+    }
+
+    /// A piece that was in doubt after a failed sync has been hashed.
+    pub(super) fn doubt_ends(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, matches: bool) {
+        if matches {
+            self.disk.doubted.remove(&piece);
+            self.persist.piece_verified(cx.now, piece);
+        } else {
+            self.lose(cx, shared, piece);
+        }
     }
 
     fn disk_failed(&mut self, cx: &mut Cx, fault: IoFault) {
@@ -243,7 +270,7 @@ impl Torrent {
 
     /// Carries out what the persistence protocol orders.
     pub(super) fn persist_orders(&mut self, cx: &mut Cx) {
-        if !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
+        if !self.examined || !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
             return;
         }
         while let Some(order) = self.persist.next(cx.now, &cx.config.persist) {
@@ -265,7 +292,10 @@ impl Torrent {
                     self.start(cx, work, Purpose::Save { pieces });
                 }
                 PersistOrder::Reverify(pieces) => {
+                    // What peers were told stands: it cannot be taken back, and is true nearly always. But nothing of them
+                    // is served before it is known.
                     for piece in pieces {
+                        self.disk.doubted.insert(piece);
                         self.hash(cx, piece, false, Purpose::Recheck(piece));
                     }
                 }

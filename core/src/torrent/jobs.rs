@@ -51,6 +51,10 @@ impl Jobs {
         self.open.remove(&job)
     }
 
+    pub(super) fn purposes(&self) -> impl Iterator<Item = &Purpose> + '_ {
+        self.open.values()
+    }
+
     pub(super) fn any(&self, wanted: impl Fn(&Purpose) -> bool) -> bool {
         self.open.values().any(wanted)
     }

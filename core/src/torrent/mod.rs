@@ -9,8 +9,8 @@
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
-//! | [`Announcer`](crate::tracker::announcer::Announcer) | which tracker to ask, and when |
-//! | [`PeerConn`](crate::peer::PeerConn) | everything between the bytes of one connection and their meaning |
+//! | [`Announcer`] | which tracker to ask, and when |
+//! | [`PeerConn`] | everything between the bytes of one connection and their meaning |
 //!
 //! # States
 //!
@@ -129,6 +129,9 @@ pub struct Torrent {
     recheck: bool,
     seed_only: bool,
     phase: Phase,
+    /// Whether what is on the disk was looked at to the end: before, there is nothing to make durable, and what is durable
+    /// already must not be replaced.
+    examined: bool,
     told: Option<TorrentState>,
 
     picker: Picker,
@@ -145,12 +148,16 @@ pub struct Torrent {
     dials: BTreeMap<crate::border::DialId, SocketAddr>,
     /// Peers that could be asked for more than there was to ask.
     hungry: BTreeSet<PeerKey>,
+    /// Nobody is there, and nobody is left to dial: trackers have been asked for more.
+    dry: bool,
     /// Something may have become free to ask for.
     refill: bool,
     /// Peers that are not read from because the disk is behind.
     held: bool,
     /// Peers that wait for room to read ahead for.
     waiting_reads: BTreeSet<PeerKey>,
+    /// Who of them had its turn last.
+    last_reader: PeerKey,
 
     jobs: Jobs,
     disk: disk::DiskState,
@@ -213,6 +220,7 @@ impl Torrent {
             recheck: add.recheck,
             seed_only: add.seed_only,
             phase: Phase::Starting(Box::default()),
+            examined: false,
             told: None,
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
@@ -225,9 +233,11 @@ impl Torrent {
             timers: Timers::default(),
             dials: BTreeMap::new(),
             hungry: BTreeSet::new(),
+            dry: false,
             refill: false,
             held: false,
             waiting_reads: BTreeSet::new(),
+            last_reader: PeerKey(0),
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
             chance_at: None,
@@ -283,7 +293,7 @@ impl Torrent {
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
-            if active { self.persist.deadline(&cx.config.persist) } else { None },
+            if active && self.examined { self.persist.deadline(&cx.config.persist) } else { None },
             if running { self.choker.deadline() } else { None },
             if running { self.disk.retry_at } else { None },
             if running { self.goal_deadline() } else { None },
@@ -314,7 +324,7 @@ impl Torrent {
         if let Phase::Stopping { until, .. } = self.phase
             && until <= cx.now
         {
-            self.stopped(cx);
+            self.out_of_time(cx);
         }
     }
 
@@ -345,7 +355,7 @@ impl Torrent {
             Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
-            Purpose::Release => self.released(cx),
+            Purpose::Release => self.ended(cx),
             Purpose::Resolve { port, from_user } => self.resolved(cx, port, from_user, result),
         }
     }
@@ -361,6 +371,7 @@ impl Torrent {
             // Somebody may get more of a piece on parole by waiting alone.
             self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
         }
+        self.ask_for_peers(cx, shared);
         self.persist_orders(cx);
         self.check_goal(cx, shared);
         self.stop_step(cx);
@@ -403,6 +414,11 @@ impl Torrent {
     /// Whether nothing is to be downloaded (any more).
     fn only_gives(&self) -> bool {
         self.seed_only || self.picker.missing_bytes() == 0
+    }
+
+    /// Whether it is still finding out what is on the disk.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting(_))
     }
 
     /// Whether a connection is still there.

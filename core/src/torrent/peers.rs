@@ -8,6 +8,7 @@ use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
 use crate::torrent::picker::{PickAsk, Received};
 use alloc::boxed::Box;
 use bytes::Bytes;
+use core::ops::Bound;
 
 /// How much is read from the disk at once for one peer: sixteen blocks, where bigger reads gain nothing more.
 const READ_RUN: u32 = 256 * 1024;
@@ -38,6 +39,7 @@ impl Torrent {
         let Some(mut peer) = self.take(key) else { return };
         peer.conn.flushed(cx, bytes);
         self.drive(cx, shared, key, peer);
+        self.settle(cx, shared);
     }
 
     /// A connection is gone.
@@ -60,6 +62,9 @@ impl Torrent {
             }
             if let Some(reason) = self.heard(cx, shared, key, &mut peer, said) {
                 self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
+            } else if self.may_ask(cx, &peer) {
+                // After each message, not at the end of the event: what is asked must not depend on how the stream was cut.
+                self.ask(cx, shared, key, &mut peer);
             }
         }
         if let Some(reason) = closing {
@@ -113,16 +118,28 @@ impl Torrent {
                 }
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
+                self.note_seed(peer);
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Have(piece) => {
                 if peer.counted {
                     self.picker.peer_gained(piece);
                 }
+                self.note_seed(peer);
                 if self.picker.wants(piece) {
                     peer.interesting += 1;
                     self.show_interest(cx, shared, peer);
                 }
+                return self.nothing_to_exchange(peer);
+            }
+            PeerSaid::Gained(pieces) => {
+                for piece in pieces.iter().filter_map(|number| self.facts.geometry.piece(number)) {
+                    if peer.counted {
+                        self.picker.peer_gained(piece);
+                    }
+                }
+                peer.interesting = self.count_interesting(peer);
+                self.show_interest(cx, shared, peer);
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Choked { returned } | PeerSaid::Snubbed { returned } => self.give_back(key, &returned),
@@ -174,6 +191,13 @@ impl Torrent {
             incoming: peer.conn.incoming(),
         });
         None
+    }
+
+    /// A seed is not dialled again once we seed.
+    fn note_seed(&mut self, peer: &Peer) {
+        if peer.conn.is_seed() {
+            self.candidates.peer_is_seed(peer.conn.remote());
+        }
     }
 
     /// Two sides that both only give have nothing to do with each other (BEP 21).
@@ -243,9 +267,18 @@ impl Torrent {
         self.put_back(cx, key, peer);
     }
 
+    /// Whether there may be something to ask a connection for; cheap.
+    fn may_ask(&self, cx: &Cx, peer: &Peer) -> bool {
+        matches!(self.phase, Phase::Running) && peer.interesting > 0 && peer.conn.room(cx.now) > 0
+    }
+
     /// Asks a connection for as much as it has room for.
     fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
-        if self.disk.stalled() || !self.persist.may_write() || self.seed_only || peer.interesting == 0 {
+        self.hungry.remove(&key);
+        if self.seed_only || peer.interesting == 0 {
+            return;
+        }
+        if self.disk.stalled() || !self.persist.may_write() {
             self.hungry.insert(key);
             return;
         }
@@ -271,8 +304,6 @@ impl Torrent {
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
         if (blocks.len() as u32) < room {
             self.hungry.insert(key);
-        } else {
-            self.hungry.remove(&key);
         }
         for &block in &blocks {
             self.order(cx, shared, peer, PeerOrder::Request(block));
@@ -313,6 +344,11 @@ impl Torrent {
                 return;
             }
             let Some(run) = peer.conn.next_read(READ_RUN) else { return };
+            if self.disk.doubts(run.piece) {
+                let facts = self.peer_facts(shared);
+                peer.conn.loaded(cx, &facts, run, Err(IoFault::ShortRead));
+                continue;
+            }
             shared.read_ahead += u64::from(run.length);
             let work = Work::Read { torrent: self.id, piece: run.piece.get(), begin: run.begin, length: run.length };
             self.start(cx, work, Purpose::Upload { peer: key, run });
@@ -330,30 +366,43 @@ impl Torrent {
     ) {
         shared.read_ahead = shared.read_ahead.saturating_sub(u64::from(run.length));
         let data = match result {
-            Ok(JobResult::Read(bytes)) if bytes.len() as u64 == u64::from(run.length) => {
-                cx.out.opaque.push(0..run.length);
-                Ok(bytes)
-            }
+            Ok(JobResult::Read(bytes)) if bytes.len() as u64 == u64::from(run.length) => Ok(bytes),
             Ok(_) => Err(IoFault::ShortRead),
             Err(fault) => Err(fault),
         };
         if let Err(fault) = data {
             self.read_failed(cx, shared, run.piece, fault);
-        } else {
-            self.uploaded.add(cx.now, u64::from(run.length));
-            self.persist.touch(cx.now);
         }
         if let Some(mut peer) = self.take(key) {
             let facts = self.peer_facts(shared);
+            // What was cancelled or choked meanwhile is not sent, and does not count.
+            let before = peer.conn.upload_rate().total();
             peer.conn.loaded(cx, &facts, run, data);
+            let sent = peer.conn.upload_rate().total().saturating_sub(before);
+            if sent > 0 {
+                self.uploaded.add(cx.now, sent);
+                self.persist.touch(cx.now);
+            }
             self.drive(cx, shared, key, peer);
         }
-        while shared.read_ahead < cx.config.session.max_read_ahead {
-            let Some(next) = self.waiting_reads.pop_first() else { break };
-            if let Some(peer) = self.take(next) {
-                self.drive(cx, shared, next, peer);
-            }
+    }
+
+    /// Whether somebody waits for room to read ahead.
+    pub(crate) fn waits_to_read(&self) -> bool {
+        !self.waiting_reads.is_empty()
+    }
+
+    /// There is room to read ahead: one of those who wait for it goes on, each in its turn.
+    pub(crate) fn read_on(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let after = (Bound::Excluded(self.last_reader), Bound::Unbounded);
+        let next = self.waiting_reads.range(after).next().or_else(|| self.waiting_reads.first()).copied();
+        let Some(key) = next else { return };
+        self.waiting_reads.remove(&key);
+        self.last_reader = key;
+        if let Some(peer) = self.take(key) {
+            self.drive(cx, shared, key, peer);
         }
+        self.settle(cx, shared);
     }
 
     /// A piece has become ours: everybody is told, and some have nothing for us any more.
@@ -401,7 +450,8 @@ impl Torrent {
         let conn = &peer.conn;
         let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
         self.picker.peer_gone(key, &outstanding);
-        self.refill |= !outstanding.is_empty();
+        // Others may have what it was asked for, and what it had to itself.
+        self.refill |= peer.ready;
         if peer.counted {
             self.picker.peer_left(conn.pieces());
         }
@@ -435,8 +485,12 @@ impl Torrent {
             return;
         }
         self.hold(false);
-        for peer in self.peers.values_mut().flatten() {
-            peer.conn.finish(cx);
+        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            // Its clocks run again: the deadline is another now.
+            if let Some(peer) = self.take(key) {
+                self.put_back(cx, key, peer);
+            }
         }
     }
 

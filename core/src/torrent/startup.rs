@@ -1,6 +1,6 @@
 //! What is on the disk already: opening, looking, checking.
 //!
-//! 1. `Open` and `Load` run side by side. Resume data that do not parse, or are of another torrent, count as none.
+//! 1. `Open` and `Load` run side by side. Resume data that cannot be read, do not parse, or are of another torrent, count as none.
 //! 2. `Check` tells which files exist. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
 //!    resume data every piece whose bytes all exist is hashed.
 //! 3. A few `Verify` run at a time.
@@ -65,6 +65,11 @@ impl Torrent {
                 startup.files = files;
                 self.sort_pieces(cx, shared);
                 return;
+            }
+            // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
+            (Purpose::Load, Err(fault)) if fault != IoFault::Busy => {
+                startup.loaded = true;
+                cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
             (_, Ok(_)) => {}
             (_, Err(fault)) => return self.fail(cx, fault),
@@ -141,8 +146,7 @@ impl Torrent {
                 }
                 self.check_more(cx, shared);
             }
-            Phase::Running if matches => self.persist.piece_verified(cx.now, piece),
-            Phase::Running => self.lose(cx, shared, piece),
+            Phase::Running | Phase::Stopping { .. } if self.examined => self.doubt_ends(cx, shared, piece, matches),
             _ => {}
         }
     }
@@ -151,7 +155,7 @@ impl Torrent {
     fn checked(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let geometry = self.facts.geometry;
         let Phase::Starting(startup) = &mut self.phase else { return };
-        let startup = core::mem::take(startup);
+        let startup = *core::mem::take(startup);
         let trusted = startup.sorted.map(|sorted| sorted.trusted).unwrap_or_default();
         let mut found = startup.passed;
         for number in trusted.iter() {
@@ -190,13 +194,17 @@ impl Torrent {
     /// Begins to exchange pieces.
     fn run(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.phase = Phase::Running;
+        self.examined = true;
         self.started_at = cx.now;
         if !self.seed_only {
             self.start(cx, Work::CreateEmpty { torrent: self.id }, Purpose::CreateEmpty);
         }
         self.candidates.set_seeding(self.only_gives());
-        if self.picker.missing_bytes() == 0 {
+        if self.only_gives() {
+            // What is missing is not to be fetched: the goal counts from now on all the same.
             self.finished_at = Some(cx.now);
+        }
+        if self.picker.missing_bytes() == 0 {
             self.completed_ever = true;
             self.persist.flush(cx.now);
             cx.out.notices.push(Notice::Finished { torrent: self.id });

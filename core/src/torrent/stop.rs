@@ -55,16 +55,21 @@ impl Torrent {
         let until = cx.now + cx.config.session.shutdown_limit;
         match self.phase {
             Phase::Stopping { .. } | Phase::Stopped => return,
+            // Nothing is saved: a record made now would claim nothing, in place of one that may claim everything, or would
+            // say that files are ours which were not even looked at.
             Phase::Starting(_) | Phase::Failed(_) => self.phase = Phase::Stopping { until, flushed: true },
             Phase::Running => {
                 self.phase = Phase::Stopping { until, flushed: false };
-                self.announce_stop(cx, shared);
                 self.persist.flush(cx.now);
             }
         }
+        // Where no tracker has been told anything, this ends at once.
+        self.announce_stop(cx, shared);
         self.tell_state(cx);
         self.close_all(cx, shared, CloseReason::Stopped);
-        for &dial in self.dials.keys() {
+        // What they answer is not waited for.
+        for dial in core::mem::take(&mut self.dials).into_keys() {
+            shared.half_open = shared.half_open.saturating_sub(1);
             cx.act(crate::border::Action::CancelDial { dial });
         }
         self.persist_orders(cx);
@@ -88,29 +93,47 @@ impl Torrent {
             self.persist_orders(cx);
             return self.stop_step(cx);
         }
-        if disk_idle && self.persist.is_clean() && self.announcer.is_stopped() && self.peers.is_empty() {
+        if disk_idle
+            && (self.persist.is_clean() || !self.examined)
+            && self.announcer.is_stopped()
+            && self.peers.is_empty()
+        {
             self.start(cx, Work::Release { torrent: self.id }, Purpose::Release);
         }
     }
 
-    /// The files are closed.
-    pub(super) fn released(&mut self, cx: &mut Cx) {
-        self.stopped(cx);
+    /// Time is up: the files are closed whatever is still under way.
+    pub(super) fn out_of_time(&mut self, cx: &mut Cx) {
+        if !self.jobs.any(|purpose| *purpose == Purpose::Release) {
+            self.start(cx, Work::Release { torrent: self.id }, Purpose::Release);
+        }
+        self.ended(cx);
     }
 
     /// It is over, in order or because the time was up.
-    pub(super) fn stopped(&mut self, cx: &mut Cx) {
+    pub(super) fn ended(&mut self, cx: &mut Cx) {
         if matches!(self.phase, Phase::Stopped) {
             return;
-        }
-        if !self.jobs.any(|purpose| *purpose == Purpose::Release) && matches!(self.phase, Phase::Stopping { .. }) {
-            // Time is up, or the files have just been closed; closing twice does no harm, not closing does.
-            cx.start(Work::Release { torrent: self.id });
         }
         self.phase = Phase::Stopped;
         self.tell_state(cx);
         if self.goal_reached {
             cx.out.notices.push(Notice::Done { torrent: self.id });
+        }
+    }
+
+    /// Gives back what it holds of the shared budgets: it is forgotten, and the answers to its jobs will find nobody.
+    pub(crate) fn forgotten(&self, shared: &mut Shared) {
+        for purpose in self.jobs.purposes() {
+            match purpose {
+                Purpose::Write(block) => {
+                    shared.disk_queue = shared.disk_queue.saturating_sub(u64::from(block.length()));
+                }
+                Purpose::Upload { run, .. } => {
+                    shared.read_ahead = shared.read_ahead.saturating_sub(u64::from(run.length));
+                }
+                _ => {}
+            }
         }
     }
 

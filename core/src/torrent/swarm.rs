@@ -80,6 +80,12 @@ impl Torrent {
             Self::refuse(cx, tcp);
             return None;
         };
+        // Others may have come in while it was dialled.
+        if self.is_full(cx, shared) {
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::LimitReached, false);
+            Self::refuse(cx, tcp);
+            return None;
+        }
         self.candidates.connected(cx.now, addr);
         let key = shared.new_peer();
         let facts = self.peer_facts(shared);
@@ -104,9 +110,9 @@ impl Torrent {
         remote: SocketAddr,
         head: &Handshake48,
     ) -> Option<PeerKey> {
-        let full = self.peers.len() >= cx.config.session.max_peers_per_torrent as usize
-            || shared.peers >= cx.config.session.max_peers;
-        let welcome = matches!(self.phase, Phase::Running) && !full && self.candidates.incoming(cx.now, remote).is_ok();
+        let welcome = matches!(self.phase, Phase::Running)
+            && !self.is_full(cx, shared)
+            && self.candidates.incoming(cx.now, remote).is_ok();
         if !welcome {
             Self::refuse(cx, tcp);
             return None;
@@ -116,6 +122,11 @@ impl Torrent {
         let conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);
         self.insert_peer(cx, shared, key, conn);
         Some(key)
+    }
+
+    fn is_full(&self, cx: &Cx, shared: &Shared) -> bool {
+        self.peers.len() >= cx.config.session.max_peers_per_torrent as usize
+            || shared.peers >= cx.config.session.max_peers
     }
 
     /// A peer wants something of us, or does not any more. A free place is given away at once.

@@ -51,10 +51,20 @@ impl Torrent {
     pub(super) fn announce_tick(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let facts = facts!(self, cx, shared);
         self.announcer.tick(cx, &facts);
-        if matches!(self.phase, Phase::Running) && self.peers.is_empty() && self.dials.is_empty() {
-            self.announcer.need_peers(cx, &facts);
-        }
         self.announce_said(cx, shared);
+    }
+
+    /// A download that has nobody to ask, and nobody left to dial, does not wait for the tracker's interval. A seed does: who
+    /// wants something finds it.
+    pub(super) fn ask_for_peers(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let alone = matches!(self.phase, Phase::Running) && self.peers.is_empty() && self.dials.is_empty();
+        let dry = alone && !self.only_gives() && self.candidates.deadline(cx.now).is_none_or(|due| due > cx.now);
+        if dry && !core::mem::replace(&mut self.dry, dry) {
+            let facts = facts!(self, cx, shared);
+            self.announcer.need_peers(cx, &facts);
+            self.announce_said(cx, shared);
+        }
+        self.dry = dry;
     }
 
     pub(super) fn announce_job(

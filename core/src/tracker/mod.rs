@@ -10,6 +10,37 @@
 //! - [`server`]: a tracker for both protocols.
 //!
 //! What both protocols say is the same: [`AnnounceRequest`] and [`AnnounceResponse`].
+//!
+//! Both sides in one place, by HTTP; sockets would lie between:
+//!
+//! ```
+//! use parcacik_core::border::{InfoHash, PeerId, Target};
+//! use parcacik_core::tracker::http::{ResponseLimits, announce_target, parse_response};
+//! use parcacik_core::tracker::server::{ServerConfig, TrackerServer};
+//! use parcacik_core::tracker::{AnnounceRequest, Ledger, Reply, TrackerUrl};
+//! use parcacik_core::{rng::Seeds, time::Time};
+//!
+//! let mut tracker = TrackerServer::new(ServerConfig::default(), &Seeds::for_tests(1));
+//! let url = TrackerUrl::parse("http://tracker.example/announce").unwrap();
+//! let mut announce = |name, port, from: &str| {
+//!     let request = AnnounceRequest {
+//!         info_hash: InfoHash([7; 20]),
+//!         peer_id: PeerId([name; 20]),
+//!         port,
+//!         ledger: Ledger { uploaded: 0, downloaded: 0, left: 1 },
+//!         event: None,
+//!         num_want: None,
+//!         key: None,
+//!         tracker_id: None,
+//!     };
+//!     let answer = tracker.http(Time::ZERO, from.parse().unwrap(), announce_target(&url, &request).as_bytes());
+//!     parse_response(&answer.body, &ResponseLimits { body: 10_000, peers: 50, id: 100, text: 200 })
+//! };
+//!
+//! announce(b'a', 6881, "192.0.2.1:40000").unwrap();
+//! let Ok(Reply::Answer(second)) = announce(b'b', 6881, "192.0.2.2:40000") else { panic!("it refuses") };
+//! assert_eq!(second.peers, [Target::Addr("192.0.2.1:6881".parse().unwrap())]);
+//! ```
 
 pub mod announcer;
 mod exchange;

@@ -25,7 +25,7 @@ impl Reserved {
     const FAST: u8 = 0x04;
     const V2: u8 = 0x10;
 
-    /// BEP 10: "(reserved_byte[5] & 0x10) is the expression to use".
+    /// BEP 10: "(reserved_byte\[5\] & 0x10) is the expression to use".
     pub const fn extended(self) -> bool {
         self.0[5] & Self::EXTENDED != 0
     }

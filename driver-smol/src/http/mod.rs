@@ -18,7 +18,7 @@
 //! Servers are strangers. Each of these ends an exchange: the time for all of it and the size of the decoded body (both in the request),
 //! the time to connect, the time without progress (a head counts as progress only when it is whole, so dripping it byte by byte does not
 //! help), the bytes of all heads together with the `1xx` ones, the number of header lines, and the bytes of a body before decoding. After
-//! [`stream::READ_TURNS`] reads that did not have to wait, the stream gives way to the other tasks of its thread.
+//! `stream::READ_TURNS` reads that did not have to wait, the stream gives way to the other tasks of its thread.
 //!
 //! # What is read leniently
 //! Trackers are old and odd. HTTP/1.0, bodies that end with the connection, bytes beyond ASCII in headers, lines that are no header,

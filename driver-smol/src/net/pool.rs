@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) const SMALL: usize = 64 << 10;
 /// What is read at once from a stream that fills a small buffer, in bytes.
 pub(crate) const LARGE: usize = 256 << 10;
-/// How many free buffers of each size are kept: 2 MiB of large ones and as many small ones as a turn of many peers
-/// uses.
-const KEEP: usize = 8;
+/// How many free buffers of each size are kept: as many large ones as the disk gives back at once when it has hashed
+/// eight pieces of 1 MiB.
+const KEEP: usize = 32;
 
 /// A bounded store of read buffers. Cheap to clone.
 #[derive(Clone, Debug)]

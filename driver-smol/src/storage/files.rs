@@ -97,6 +97,20 @@ impl Files {
         Ok(filled)
     }
 
+    /// Has the system fetch a piece, one file range after the other. For pieces that will be read in turns: a spinning disk
+    /// would go back and forth between them.
+    pub(super) fn prefetch(&self, piece: u32, length: u32) {
+        for range in self.layout.ranges(piece, 0, length) {
+            if self.file(range).is_ok_and(|file| !file.pad)
+                && let Ok(file) = self.open(range.file, false)
+            {
+                // A hint: what goes wrong here goes wrong again when it is read, and is told then.
+                let length = std::num::NonZeroU64::new(range.length);
+                let _ = rustix::fs::fadvise(&*file, range.offset, length, rustix::fs::Advice::WillNeed);
+            }
+        }
+    }
+
     /// Writes parts that touch, the first of them at `begin` of `piece`: one call to the system for each file they lie in.
     /// Says how many bytes are written when it fails.
     pub(super) fn write(&self, piece: u32, begin: u32, parts: &[&[u8]]) -> Result<(), (usize, IoFault)> {

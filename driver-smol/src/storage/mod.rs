@@ -4,8 +4,9 @@
 //! each ended: exactly once a job, also when it was cancelled or the storage was stopped.
 //!
 //! - **Workers** ([`StorageOptions::workers`]) read, write and hash. All work on a piece goes to the same one, so it is done in order.
-//!   Blocks that touch are joined to 256 KiB and written by one call; they are hashed on their way, so that verifying a piece
-//!   that was written in order reads nothing back.
+//!   Blocks that touch are joined to 256 KiB and written by one call. They stay in memory, within a limit, until their piece is
+//!   verified, so that this reads nothing back; and verifications wait some milliseconds for each other, because several
+//!   pieces hashed in lockstep cost little more than one.
 //! - **One control thread** syncs, looks at files and keeps resume data, so that none of this holds up a block.
 //!
 //! What it keeps to:
@@ -30,6 +31,7 @@ mod queue;
 mod state;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod worker;
 
 pub use options::StorageOptions;
@@ -50,7 +52,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use worker::{Check, Part, WINDOW, Worker};
+use verify::Check;
+use worker::{Part, WINDOW, Worker};
 
 /// How a job ended.
 pub type Answer = (JobId, Result<JobResult, IoFault>);

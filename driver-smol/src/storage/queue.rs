@@ -92,22 +92,22 @@ impl<T> Queue<T> {
     /// `deadline` has come. Then takes everything.
     pub(super) fn take(&self, deadline: Option<Instant>) -> Taken<T> {
         let mut state = self.lock();
+        // While more may come soon, a block alone is no reason to wake up: a nap ends in time for it anyway.
+        let mut napped = self.linger.is_zero();
         while !(state.urgent || state.closing || state.weight >= self.batch) {
-            let due = state.since.map(|since| since + self.linger);
-            match due.into_iter().chain(deadline).min() {
-                None => {
-                    state.wake_at = Some(0);
-                    state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-                Some(due) => {
-                    let left = due.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    state.wake_at = Some(self.batch);
-                    state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-                }
+            let now = Instant::now();
+            let due = state.since.map(|since| since + self.linger).into_iter().chain(deadline).min();
+            if due.is_some_and(|due| due <= now) {
+                break;
             }
+            let asleep = state.since.is_none() && napped;
+            let nap = (!asleep).then(|| now + self.linger);
+            state.wake_at = Some(if asleep { 0 } else { self.batch });
+            state = match due.into_iter().chain(nap).min() {
+                None => self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => self.wake.wait_timeout(state, until - now).unwrap_or_else(PoisonError::into_inner).0,
+            };
+            napped = true;
         }
         state.wake_at = None;
         state.weight = 0;

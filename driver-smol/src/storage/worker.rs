@@ -2,16 +2,20 @@
 //!
 //! Blocks gather in *windows*: the 256 KiB-aligned ranges of a torrent. A window is written when it is full, when its oldest
 //! block has waited for the linger time, and before a read or verification of a piece that it touches. Within a window
-//! the blocks are sorted, so that neighbours go out in one call to the system, and are hashed in order.
+//! the blocks are sorted, so that neighbours go out in one call to the system.
+//!
+//! What was written is kept in memory, within a limit, until its piece is verified. A verification waits for others, so that
+//! several pieces are hashed in lockstep, until there are enough or the first has waited for its linger time.
 
 use super::files::Files;
-use super::pieces::{HashCache, PieceKey, Running};
+use super::pieces::{HashCache, Known};
 use super::pool::Pool;
 use super::queue::{Queue, Taken};
+use super::verify::{Check, Held, verify, verify_blocks};
 use super::{Answers, Farewell};
+use crate::sha1_lanes::LANES;
 use bytes::Bytes;
-use parcacik_core::border::{IoFault, JobId, JobResult, PieceHash, Verdict};
-use sha1::{Digest, Sha1};
+use parcacik_core::border::{IoFault, JobId, JobResult};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,8 +27,8 @@ pub(super) const WINDOW: u64 = 256 << 10;
 /// and what is queued, memory stays below the core's own limit for the disk.
 const MAX_WAITING: u64 = 8 << 20;
 
-/// SHA-1 blame works on blocks of 16 KiB.
-const BLOCK: usize = 16 << 10;
+/// With fewer pieces in lockstep little is won, and what waited has left the processor's cache.
+const WORTHWHILE: u64 = 4;
 
 /// Something for a worker to do.
 #[derive(Debug)]
@@ -61,15 +65,6 @@ impl Part {
     }
 }
 
-/// A piece to verify.
-#[derive(Debug)]
-pub(super) struct Check {
-    pub(super) piece: u32,
-    pub(super) length: u32,
-    pub(super) expect: PieceHash,
-    pub(super) blocks: bool,
-}
-
 /// Blocks that wait for their neighbours.
 #[derive(Debug)]
 struct Window {
@@ -87,6 +82,11 @@ pub(super) struct Worker {
     linger: Duration,
     max_read: u32,
     hashes: HashCache,
+    /// The most bytes that wait to be hashed.
+    max_unhashed: usize,
+    verify_linger: Duration,
+    /// Verifications that wait for company, the oldest first; fewer than [`LANES`] between two tasks.
+    held: Vec<Held>,
     /// By torrent and number of the window.
     windows: BTreeMap<(u64, u64), Window>,
     waiting: u64,
@@ -106,6 +106,9 @@ impl Worker {
             linger: options.write_linger,
             max_read: options.max_read,
             hashes: HashCache::new(options.hash_cache_pieces),
+            max_unhashed: options.max_unhashed / options.workers.max(1),
+            verify_linger: options.verify_linger,
+            held: Vec::with_capacity(LANES),
             windows: BTreeMap::new(),
             waiting: 0,
         }
@@ -114,8 +117,9 @@ impl Worker {
     /// Works until the queue is closed and every write in it is done.
     pub(super) fn run(mut self) {
         loop {
-            let oldest = self.windows.values().map(|window| window.since).min();
-            let Taken { tasks, since, closing } = self.queue.take(oldest.map(|oldest| oldest + self.linger));
+            let written = self.windows.values().map(|window| window.since).min().map(|oldest| oldest + self.linger);
+            let verified = self.held.first().map(|oldest| oldest.since + self.verify_linger);
+            let Taken { tasks, since, closing } = self.queue.take(written.into_iter().chain(verified).min());
             let since = since.unwrap_or_else(Instant::now);
             for task in tasks {
                 match task {
@@ -126,10 +130,15 @@ impl Worker {
             }
             if closing {
                 self.flush(|_, _| true);
+                self.verify_held();
                 return;
             }
-            if let Some(due) = Instant::now().checked_sub(self.linger) {
+            let now = Instant::now();
+            if let Some(due) = now.checked_sub(self.linger) {
                 self.flush(|_, window| window.since <= due);
+            }
+            if self.held.first().is_some_and(|oldest| oldest.since + self.verify_linger <= now) {
+                self.verify_held();
             }
             if self.waiting > MAX_WAITING {
                 self.flush(|_, _| true);
@@ -147,12 +156,12 @@ impl Worker {
             }
             Task::Verify { job, files, check } => {
                 self.flush_piece(&files, check.piece, check.length);
-                let result = self.verify(&files, &check);
-                self.answers.say(job, result);
+                self.hold(job, files, check);
             }
             Task::Release(farewell) => {
                 let serial = farewell.serial();
                 self.flush(|key, _| key.0 == serial);
+                self.verify_held();
                 self.hashes.forget_torrent(serial);
                 farewell.bid(&self.answers);
             }
@@ -168,6 +177,10 @@ impl Worker {
 
     /// Puts a block into its window; writes the window when it is full.
     fn gather(&mut self, job: JobId, files: Arc<Files>, part: Part, since: Instant) {
+        // A verification does not see what is written after it.
+        if self.held.iter().any(|held| held.files.serial == files.serial && held.check.piece == part.piece) {
+            self.verify_held();
+        }
         let number = part.offset / WINDOW;
         let key = (files.serial, number);
         let start = number.saturating_mul(WINDOW);
@@ -219,7 +232,7 @@ impl Worker {
         }
     }
 
-    /// Writes blocks that touch, hashes them, and answers for each.
+    /// Writes blocks that touch, keeps them to be hashed, and answers for each.
     fn write(&mut self, files: &Files, run: &[(JobId, Part)]) {
         let Some((_, first)) = run.first() else { return };
         let slices: Vec<&[u8]> = run.iter().map(|(_, part)| &part.bytes[..]).collect();
@@ -246,6 +259,51 @@ impl Worker {
                 }
             }
         }
+        self.bound_unhashed(u64::from(files.layout.piece_length()));
+    }
+
+    /// Hashes when too much waits for it, or when waiting is of no use.
+    fn bound_unhashed(&mut self, piece_length: u64) {
+        let fits = piece_length.saturating_mul(WORTHWHILE) <= self.max_unhashed as u64;
+        if !fits && ((self.hashes.len() + self.held.len()) as u64) < WORTHWHILE {
+            // Few large pieces: they will not be hashed in lockstep, so it is done while they are in the processor's cache.
+            while self.hashes.hash_ready() {}
+        }
+        let held: usize = self.held.iter().map(|held| held.known.waiting()).sum();
+        if self.hashes.waiting().saturating_add(held) > self.max_unhashed {
+            self.verify_held();
+            if self.hashes.waiting() > self.max_unhashed {
+                // Down to the half, so that it is done seldom and with much in each lane.
+                self.hashes.relieve(self.max_unhashed / 2);
+            }
+        }
+    }
+
+    /// Verifies a piece together with the next ones.
+    fn hold(&mut self, job: JobId, files: Arc<Files>, check: Check) {
+        files.vouch(check.piece, check.length);
+        let mut known = self.hashes.take((files.serial, check.piece));
+        if check.blocks {
+            // The hashes of blocks need every byte.
+            return self.answers.say(job, verify_blocks(&files, &check, &self.pool));
+        }
+        if known.hashed() > check.length {
+            // Hashed further than is asked for means hashed with bytes that do not belong.
+            known = Known::default();
+        }
+        if known.hashed() == 0 && known.waiting() == 0 {
+            files.prefetch(check.piece, check.length);
+        }
+        self.held.push(Held { job, files, check, known, since: Instant::now() });
+        if self.held.len() >= LANES {
+            self.verify_held();
+        }
+    }
+
+    /// Verifies what waits for company, with what company there is.
+    fn verify_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        verify(held, &self.pool, |job, result| self.answers.say(job, result));
     }
 
     fn read(&self, files: &Files, piece: u32, begin: u32, length: u32) -> Result<JobResult, IoFault> {
@@ -261,33 +319,5 @@ impl Worker {
             read if read == wanted => Ok(JobResult::Read(buffer.freeze())),
             _ => Err(IoFault::ShortRead),
         }
-    }
-
-    fn verify(&mut self, files: &Files, check: &Check) -> Result<JobResult, IoFault> {
-        let Check { piece, length, expect: PieceHash::Sha1(expect), blocks: wants_blocks } = *check else {
-            return Err(IoFault::Unsupported);
-        };
-        files.vouch(piece, length);
-        let key: PieceKey = (files.serial, piece);
-        // Hashed further than is asked for means hashed with bytes that do not belong; and the hashes of blocks need every byte.
-        let known = self.hashes.take(key);
-        let mut running = if wants_blocks || known.done > length { Running::default() } else { known };
-        let mut blocks = Vec::new();
-        while running.done < length {
-            let wanted = (length - running.done).min(WINDOW as u32);
-            let mut buffer = self.pool.take(wanted as usize);
-            let read = files.read(piece, running.done, buffer.as_mut())?;
-            let bytes = buffer.as_ref().get(..read).unwrap_or_default();
-            running.feed(bytes);
-            if wants_blocks {
-                let whole = bytes.chunks(BLOCK).filter(|block| block.len() == BLOCK || read == wanted as usize);
-                blocks.extend(whole.map(|block| <[u8; 20]>::from(Sha1::digest(block))));
-            }
-            if read < wanted as usize {
-                return Ok(JobResult::Verified(Verdict { matches: false, blocks }));
-            }
-        }
-        let matches = <[u8; 20]>::from(running.hasher.finalize()) == expect;
-        Ok(JobResult::Verified(Verdict { matches, blocks }))
     }
 }

@@ -18,7 +18,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, SyncSender, channel};
 use std::thread;
 use std::time::SystemTime;
 
@@ -31,7 +31,6 @@ const RESUME_LIMIT: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Disk {
     orders: Sender<Order>,
-    outbox: Sender<Message>,
 }
 
 enum Order {
@@ -40,9 +39,8 @@ enum Order {
 }
 
 impl Disk {
-    pub fn start(outbox: Sender<Message>) -> Disk {
+    pub fn start(tells: SyncSender<Message>) -> Disk {
         let (orders, received) = channel();
-        let tells = outbox.clone();
         thread::spawn(move || {
             let mut worker = Worker::default();
             for order in received {
@@ -55,19 +53,16 @@ impl Disk {
                 }
             }
         });
-        Disk { orders, outbox }
+        Disk { orders }
     }
 
     pub fn add_root(&self, root: RootId, path: PathBuf) {
         let _ = self.orders.send(Order::Root(root, path));
     }
 
-    pub fn start_job(&self, job: JobId, work: Work) {
-        if self.orders.send(Order::Work(job, work)).is_err() {
-            // The thread is gone, which only a fault of its own can bring about. Every job is answered all the same.
-            let event = Event::JobDone { job, result: Err(IoFault::Other) };
-            let _ = self.outbox.send(Message::Event(event));
-        }
+    /// Hands a job over; it fails when the thread is gone.
+    pub fn start_job(&self, job: JobId, work: Work) -> Result<(), IoFault> {
+        self.orders.send(Order::Work(job, work)).map_err(|_| IoFault::Other)
     }
 }
 

@@ -13,8 +13,9 @@
 //! ```
 //!
 //! One thread owns the session and waits on one channel, no longer than until the session's deadline. Nothing that
-//! blocks is done there. The channel needs no bound of its own: what goes into it was allowed by credit, by the limit of
-//! dials, or is the one answer to a job.
+//! blocks is done there. The channel has a bound: whoever is ahead of the session waits, so strangers who connect or
+//! send datagrams cannot fill the memory. The session's thread itself never sends to it, or it could wait for itself;
+//! what it has to say goes on a list of its own.
 //!
 //! Left out, as the standard library has no words for it: the source address and device of a dial, TLS, symbolic links
 //! in the download folder (followed here). The driver on smol has them.
@@ -35,14 +36,17 @@ use parcacik_core::border::{
 use parcacik_core::rng::Seeds;
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
+
+/// How many messages may wait for the session; with 64 KiB of content in each they are 16 MiB.
+const MAX_WAITING: usize = 256;
 
 /// What the other threads send to the one that owns the session.
 #[derive(Debug)]
@@ -62,9 +66,14 @@ pub struct Driver {
     /// The session's time is counted from here.
     epoch: Instant,
     inbox: Receiver<Message>,
-    outbox: Sender<Message>,
+    /// The other end, for new threads.
+    outbox: SyncSender<Message>,
+    /// What this thread has to say.
+    happened: VecDeque<Event>,
     disk: Disk,
     streams: HashMap<TcpId, Stream>,
+    /// Threads that still write what was queued when their stream was closed.
+    closing: Vec<JoinHandle<()>>,
     listeners: HashMap<SocketId, net::Listener>,
     udp: HashMap<SocketId, Udp>,
     last_tcp: u64,
@@ -75,14 +84,16 @@ pub struct Driver {
 impl Driver {
     /// A driver without torrents.
     pub fn new(config: Config, seeds: Seeds) -> Result<Driver, ConfigError> {
-        let (outbox, inbox) = channel();
-        let driver = Driver {
+        let (outbox, inbox) = sync_channel(MAX_WAITING);
+        let mut driver = Driver {
             session: Session::new(config, seeds)?,
             epoch: Instant::now(),
             inbox,
             disk: Disk::start(outbox.clone()),
             outbox,
+            happened: VecDeque::new(),
             streams: HashMap::new(),
+            closing: Vec::new(),
             listeners: HashMap::new(),
             udp: HashMap::new(),
             last_tcp: 0,
@@ -110,7 +121,7 @@ impl Driver {
         id
     }
 
-    /// Runs until the session has stopped. `told` gets every notice and may answer it with a command.
+    /// Runs until the session has stopped, which it does once. `told` gets every notice and may answer it with a command.
     pub fn run(&mut self, mut told: impl FnMut(&Session, Notice) -> Option<Command>) {
         let mut actions = Actions::new();
         loop {
@@ -122,7 +133,7 @@ impl Driver {
             }
             for notice in actions.notices.drain(..) {
                 if notice == Notice::Stopped {
-                    return;
+                    return self.finish();
                 }
                 if let Some(command) = told(&self.session, notice) {
                     self.command(command);
@@ -131,17 +142,29 @@ impl Driver {
         }
     }
 
+    /// Lets closed streams send what was queued; each has a bound of its own.
+    fn finish(&mut self) {
+        // Nobody handles events any more: whoever waits to tell one must not wait forever.
+        self.inbox = sync_channel(0).1;
+        for thread in self.closing.drain(..) {
+            // A thread that has panicked has ended too.
+            let _ = thread.join();
+        }
+    }
+
     fn now(&self) -> Time {
         Time::ZERO + self.epoch.elapsed()
     }
 
-    fn tell(&self, event: Event) {
-        // We hold the other end ourselves: it cannot be gone.
-        let _ = self.outbox.send(Message::Event(event));
+    fn tell(&mut self, event: Event) {
+        self.happened.push_back(event);
     }
 
     /// Waits for something to happen, or for the session's deadline.
     fn next_event(&mut self) -> Event {
+        if let Some(event) = self.happened.pop_front() {
+            return event;
+        }
         loop {
             let deadline = self.session.deadline().unwrap_or(Time::NEVER);
             // A bound on the wait, as not every system can wait for half a million years. A tick too many does no harm.
@@ -216,7 +239,11 @@ impl Driver {
                 self.listeners.remove(&sock);
                 self.udp.remove(&sock);
             }
-            Action::Dial { dial, to, .. } => net::dial(dial, to, &self.outbox),
+            Action::Dial { dial, to, .. } => {
+                if net::dial(dial, to, &self.outbox).is_err() {
+                    self.tell(Event::DialFailed { dial, fault: IoFault::TooManyOpen });
+                }
+            }
             // It answers all the same, in a few seconds.
             Action::CancelDial { .. } => {}
             Action::Send { tcp, bytes } | Action::SendContent { tcp, bytes, .. } => {
@@ -231,7 +258,8 @@ impl Driver {
             }
             Action::Close { tcp, flush } => {
                 if let Some(stream) = self.streams.remove(&tcp) {
-                    stream.close(flush);
+                    self.closing.retain(|thread| !thread.is_finished());
+                    self.closing.push(stream.close(flush));
                 }
             }
             Action::SendDatagrams { sock, to, segment, bytes, .. } => {
@@ -255,12 +283,17 @@ impl Driver {
                 if addresses.is_empty() { Err(IoFault::NotFound) } else { Ok(JobResult::Resolved(addresses)) }
             }),
             Work::Http(request) => self.in_thread(job, move || http::exchange(&request).map(JobResult::Http)),
-            on_disk => self.disk.start_job(job, on_disk),
+            on_disk => {
+                if let Err(fault) = self.disk.start_job(job, on_disk) {
+                    // Its thread is gone, which only a fault of its own can bring about. Every job is answered all the same.
+                    self.tell(Event::JobDone { job, result: Err(fault) });
+                }
+            }
         }
     }
 
     /// Does a job that may take long, and answers it: exactly once, whatever happens.
-    fn in_thread(&self, job: JobId, work: impl FnOnce() -> Result<JobResult, IoFault> + Send + 'static) {
+    fn in_thread(&mut self, job: JobId, work: impl FnOnce() -> Result<JobResult, IoFault> + Send + 'static) {
         let outbox = self.outbox.clone();
         let started = thread::Builder::new().spawn(move || {
             let _ = outbox.send(Message::Event(Event::JobDone { job, result: work() }));

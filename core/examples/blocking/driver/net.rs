@@ -2,14 +2,14 @@
 
 use super::{Message, fault};
 use bytes::Bytes;
-use parcacik_core::border::{DialId, Event, IoFault, SocketId, Target, TcpId};
+use parcacik_core::border::{DialId, Event, SocketId, Target, TcpId};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// How long a dial may take; long enough for three attempts of the system's.
 const DIAL_TIME: Duration = Duration::from_secs(10);
@@ -24,10 +24,11 @@ pub struct Stream {
     socket: TcpStream,
     credit: Sender<u32>,
     queue: Sender<Bytes>,
+    writer: JoinHandle<()>,
 }
 
 impl Stream {
-    pub fn start(tcp: TcpId, socket: TcpStream, outbox: &Sender<Message>) -> io::Result<Stream> {
+    pub fn start(tcp: TcpId, socket: TcpStream, outbox: &SyncSender<Message>) -> io::Result<Stream> {
         // Whole batches of messages are handed over: waiting for more to send with them would only add time.
         socket.set_nodelay(true)?;
         let (credit, credits) = channel();
@@ -38,14 +39,17 @@ impl Stream {
             let _ = tells.send(Message::Event(Event::Closed { tcp, fault: end.err().map(|error| fault(&error)) }));
         })?;
         let (writes, tells) = (socket.try_clone()?, outbox.clone());
-        thread::Builder::new().spawn(move || {
-            if let Err(error) = write(tcp, &writes, &queued, &tells) {
-                let _ = tells.send(Message::Event(Event::Closed { tcp, fault: Some(fault(&error)) }));
+        let writer = thread::Builder::new().spawn(move || {
+            match write(tcp, &writes, &queued, &tells) {
+                Ok(()) => linger(&writes),
+                Err(error) => {
+                    let _ = tells.send(Message::Event(Event::Closed { tcp, fault: Some(fault(&error)) }));
+                }
             }
             // Nothing more will be said: the thread that reads wakes up and ends too.
             let _ = writes.shutdown(Shutdown::Both);
         })?;
-        Ok(Stream { socket, credit, queue })
+        Ok(Stream { socket, credit, queue, writer })
     }
 
     /// Queues bytes. The session sees by `Flushed` how much waits, and keeps that within its limits.
@@ -60,17 +64,18 @@ impl Stream {
     }
 
     /// Ends the stream. With `flush`, what is queued is written first: dropping the queue's sender lets the writing
-    /// thread come to its end.
-    pub fn close(self, flush: bool) {
+    /// thread come to its end, which may be waited for.
+    pub fn close(self, flush: bool) -> JoinHandle<()> {
         let _ = match flush {
             true => self.socket.set_write_timeout(Some(FLUSH_TIME)),
             false => self.socket.shutdown(Shutdown::Both),
         };
+        self.writer
     }
 }
 
 /// Reads as much as credit allows, and waits when it allows nothing: so a peer is slowed down by TCP itself.
-fn read(tcp: TcpId, mut socket: TcpStream, credits: &Receiver<u32>, outbox: &Sender<Message>) -> io::Result<()> {
+fn read(tcp: TcpId, mut socket: TcpStream, credits: &Receiver<u32>, outbox: &SyncSender<Message>) -> io::Result<()> {
     let mut credit = 0usize;
     loop {
         if credit == 0 {
@@ -94,7 +99,7 @@ fn read(tcp: TcpId, mut socket: TcpStream, credits: &Receiver<u32>, outbox: &Sen
 }
 
 /// Writes what is queued and tells how much has left, until the queue's sender is gone.
-fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &Sender<Message>) -> io::Result<()> {
+fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &SyncSender<Message>) -> io::Result<()> {
     while let Ok(mut bytes) = queue.recv() {
         while !bytes.is_empty() {
             let count = match socket.write(&bytes) {
@@ -110,10 +115,21 @@ fn write(tcp: TcpId, mut socket: &TcpStream, queue: &Receiver<Bytes>, outbox: &S
     Ok(())
 }
 
+/// Waits for the other side to end too, for a moment. A socket that is closed with bytes unread is reset, and the other
+/// side may then lose what it has not read.
+fn linger(mut socket: &TcpStream) {
+    let end = Instant::now() + FLUSH_TIME;
+    if socket.shutdown(Shutdown::Write).is_err() || socket.set_read_timeout(Some(FLUSH_TIME)).is_err() {
+        return;
+    }
+    let mut nowhere = [0; 4096];
+    while Instant::now() < end && socket.read(&mut nowhere).is_ok_and(|count| count > 0) {}
+}
+
 /// Opens a stream, in a thread. Names are tried address by address.
-pub fn dial(dial: DialId, to: Target, outbox: &Sender<Message>) {
+pub fn dial(dial: DialId, to: Target, outbox: &SyncSender<Message>) -> io::Result<()> {
     let tells = outbox.clone();
-    let started = thread::Builder::new().spawn(move || {
+    thread::Builder::new().spawn(move || {
         let connected = match &to {
             Target::Addr(addr) => TcpStream::connect_timeout(addr, DIAL_TIME),
             Target::Host { name, port } => (name.as_str(), *port).to_socket_addrs().and_then(|mut found| {
@@ -130,10 +146,8 @@ pub fn dial(dial: DialId, to: Target, outbox: &Sender<Message>) {
             Ok(stream) => Message::Dialled(dial, stream),
             Err(error) => Message::Event(Event::DialFailed { dial, fault: fault(&error) }),
         });
-    });
-    if started.is_err() {
-        let _ = outbox.send(Message::Event(Event::DialFailed { dial, fault: IoFault::TooManyOpen }));
-    }
+    })?;
+    Ok(())
 }
 
 /// A listening socket: its thread ends when this is dropped.
@@ -144,7 +158,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    pub fn start(sock: SocketId, listener: TcpListener, outbox: &Sender<Message>) -> io::Result<Listener> {
+    pub fn start(sock: SocketId, listener: TcpListener, outbox: &SyncSender<Message>) -> io::Result<Listener> {
         let (local, ended) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
         let (tells, stop) = (outbox.clone(), ended.clone());
         thread::Builder::new().spawn(move || {
@@ -179,7 +193,7 @@ pub struct Udp {
 }
 
 impl Udp {
-    pub fn bind(sock: SocketId, addr: SocketAddr, outbox: &Sender<Message>) -> io::Result<(Udp, SocketAddr)> {
+    pub fn bind(sock: SocketId, addr: SocketAddr, outbox: &SyncSender<Message>) -> io::Result<(Udp, SocketAddr)> {
         let socket = UdpSocket::bind(addr)?;
         let (local, reads, ended) = (socket.local_addr()?, socket.try_clone()?, Arc::new(AtomicBool::new(false)));
         let (tells, stop) = (outbox.clone(), ended.clone());

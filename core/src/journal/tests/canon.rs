@@ -189,7 +189,9 @@ fn a_few_bytes_cannot_claim_much() {
 #[test]
 fn ranges_out_of_order_or_out_of_the_buffer_do_no_harm() {
     let plain = encoded(&received(b"aXXbcYYYd"), &[1..3, 5..8]);
-    for ranges in [&[1..3, 2..3, 5..8][..], &[1..2, 2..3, 5..5, 5..8, 9..20], &[1..3, 0..2, 5..8, 4..6, u32::MAX..3]] {
+    for ranges in
+        [&[1..3, 2..3, 5..8][..], &[1..2, 2..3, 5..5, 5..8, 9..20], &[1..3, 0..2, 5..8, 4..6, u32::MAX - 1..u32::MAX]]
+    {
         assert_eq!(encoded(&received(b"aXXbcYYYd"), ranges), plain, "{ranges:?}");
     }
     assert_eq!(decode_event(&encoded(&Event::Tick, std::slice::from_ref(&(0..7)))), Ok(Event::Tick));

@@ -175,7 +175,7 @@ fn a_machine_that_acts_otherwise_is_found_at_the_event() {
         let report = replay_with(Reader::new(&made.bytes).unwrap(), Toy::odd_at(odd)).unwrap();
         let difference = report.difference.clone().expect("it is found");
         assert_eq!(difference.events, odd..odd + 1);
-        assert_eq!(difference.event, Some(plain(2_000)[odd as usize].1.clone()).map(zero_content));
+        assert_eq!(difference.event, Some(zero_content(plain(2_000)[odd as usize].1.clone())));
         assert!(!difference.actions.list.is_empty());
         assert!(difference.to_string().starts_with(&std::format!("event {odd} of the recording")));
         assert!(!report.is_same() && !report.complete);

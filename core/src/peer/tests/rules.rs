@@ -72,20 +72,34 @@ fn orders_before_the_handshake_have_no_effect() {
 // Which pieces the peer has.
 
 #[test]
-fn a_second_or_late_bitfield_ends_it() {
+fn a_later_bitfield_that_takes_pieces_back_ends_it() {
     let bits = || Message::Bitfield(Bytes::from_static(&[0; 5]));
     for (first, second) in [
         (Message::HaveAll, Message::HaveNone),
-        (Message::HaveNone, bits()),
-        (bits(), Message::HaveAll),
-        (Message::Unchoke, bits()),
+        (Message::HaveAll, bits()),
         (Message::Have(3), bits()),
+        (Message::Have(3), Message::HaveNone),
     ] {
         let mut held = Held::dial(World::new(1));
         held.bytes(&greeting(Reserved::OURS));
         let said = held.hears(&[first, second]);
         assert_fault(&mut held, &said, PeerFault::LateBitfield);
     }
+}
+
+#[test]
+fn a_later_bitfield_stands_for_many_haves() {
+    let mut held = Held::dial(World::new(1));
+    held.bytes(&greeting(Reserved::OURS));
+    let bits = |first| Message::Bitfield(Bytes::copy_from_slice(&[first, 0, 0, 0, 0]));
+    let said =
+        held.hears(&[Message::HaveNone, Message::Have(0), bits(0b1010_0000), bits(0b1010_0000), Message::HaveAll]);
+    let [PeerSaid::Pieces, PeerSaid::Have(_), PeerSaid::Gained(one), PeerSaid::Gained(rest)] = &said[..] else {
+        panic!("{said:?}");
+    };
+    assert_eq!(one.iter().collect::<Vec<_>>(), [2]);
+    assert_eq!(rest.count() + 2, rest.len());
+    assert!(held.conn.is_seed());
 }
 
 #[test]

@@ -113,6 +113,10 @@ impl Announcer {
                     .into_iter()
                     .find_map(|group| self.next_of_round(cx.now, group).map(|(at, event)| (at, Some(group), event))),
                 Phase::Stopping if !self.full => {
+                    // What a tracker answered since stopping began may be that it never wants to be asked again.
+                    while self.to_stop.front().is_some_and(|&at| !self.is_due_stopped(at)) {
+                        self.to_stop.pop_front();
+                    }
                     self.to_stop.pop_front().map(|at| (at, None, Some(AnnounceEvent::Stopped)))
                 }
                 _ => None,

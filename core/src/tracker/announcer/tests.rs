@@ -371,6 +371,39 @@ fn stopping_waits_for_a_started_under_way_but_not_for_long() {
 }
 
 #[test]
+fn a_stopped_does_not_overtake_a_completed() {
+    let mut world = World::new(&[&[ONE]]);
+    world.start();
+    world.good();
+    world.completed();
+    world.stop();
+    // Alone: a tracker that handled the `completed` after the `stopped` would list us again.
+    assert_eq!(world.asked().1.request.event, Some(AnnounceEvent::Completed));
+    world.good();
+    assert_eq!(world.asked().1.request.event, Some(AnnounceEvent::Stopped));
+    world.good();
+    assert!(world.http.is_empty() && world.announcer.is_stopped(), "stopped is told once");
+
+    // One that wants to be asked no more is not.
+    let mut world = World::new(&[&[ONE]]);
+    world.start();
+    world.good();
+    world.completed();
+    world.stop();
+    world.answer(200, b"d14:failure reason1:x8:retry in5:nevere", None);
+    assert!(world.http.is_empty() && world.announcer.is_stopped());
+
+    // One that does not answer is told `stopped` all the same.
+    let mut world = World::new(&[&[ONE]]);
+    world.start();
+    world.good();
+    world.completed();
+    world.stop();
+    world.sleep();
+    assert_eq!(world.asked().1.request.event, Some(AnnounceEvent::Stopped));
+}
+
+#[test]
 fn the_interval_is_kept_and_clamped() {
     let interval = |body: &[u8]| {
         let mut world = World::new(&[&[ONE]]);

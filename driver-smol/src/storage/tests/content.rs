@@ -1,6 +1,7 @@
 //! Bytes go where they belong and come back the same; hashes say what lies on the disk.
 
 use super::*;
+use crate::sha1_lanes::LANES;
 use parcacik_core::border::FileState;
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
@@ -256,6 +257,100 @@ fn stopping_finishes_the_writes_and_answers_everything() {
     assert!(results.is_closed(), "a thread is left");
 }
 
+/// Verifications wait for others for ever.
+fn sociable() -> StorageOptions {
+    StorageOptions { verify_linger: Duration::from_secs(3600), ..patient() }
+}
+
+fn verify(piece: u32, length: usize, expect: &[u8]) -> Work {
+    let expect = PieceHash::Sha1(Sha1::digest(expect).into());
+    Work::Verify { torrent: TORRENT, piece, length: length as u32, expect, blocks: false }
+}
+
+fn verified(matches: bool) -> Result<JobResult, IoFault> {
+    Ok(JobResult::Verified(Verdict { matches, blocks: Vec::new() }))
+}
+
+#[test]
+fn as_many_verifications_as_there_are_lanes_wait_for_nothing() {
+    let lab = Lab::new(sociable());
+    let whole = content(LANES * 20_000 - 7_000);
+    lab.open(layout(&[("a", whole.len() as u64 - 20_000), ("b", 20_000)], 20_000));
+    std::fs::write(lab.root.join("a"), &whole[..whole.len() - 20_000]).unwrap();
+    std::fs::write(lab.root.join("b"), &whole[whole.len() - 20_000..][..13_000]).unwrap();
+    // From the disk and from memory; the last one, whose file was short before, partly from each.
+    let job = lab.start(write(2, 0, &whole[40_000..60_000]));
+    assert_eq!(lab.read(2, 0, 1), Ok(vec![whole[40_000]]));
+    assert_eq!(lab.wait(job), Ok(JobResult::Done));
+    let last = LANES as u32 - 1;
+    let job = lab.start(write(last, 5_000, &whole[last as usize * 20_000 + 5_000..]));
+    let jobs: Vec<JobId> = whole
+        .chunks(20_000)
+        .enumerate()
+        .map(|(piece, bytes)| lab.start(verify(piece as u32, bytes.len(), if piece == 4 { b"x" } else { bytes })))
+        .collect();
+    assert_eq!(lab.wait(job), Ok(JobResult::Done));
+    for (piece, job) in jobs.into_iter().enumerate() {
+        assert_eq!(lab.wait(job), verified(piece != 4), "piece {piece}");
+    }
+}
+
+#[test]
+fn a_verification_that_waits_does_not_see_what_is_written_after_it() {
+    let lab = Lab::new(sociable());
+    let bytes = content(100);
+    lab.open(layout(&[("a", 300)], 100));
+    let early = lab.start(write(0, 0, &bytes));
+    let whole = lab.start(verify(0, 100, &bytes));
+    // What is asked for ends inside what was written.
+    let part = lab.start(verify(0, 60, &bytes[..60]));
+    let other = lab.start(write(1, 0, &bytes));
+    let late = lab.start(write(0, 50, &[0; 50]));
+    assert_eq!(lab.wait(early), Ok(JobResult::Done));
+    assert_eq!(lab.wait(whole), verified(true));
+    assert_eq!(lab.wait(part), verified(true));
+    let mut now = bytes.clone();
+    now[50..].fill(0);
+    let after = lab.start(verify(0, 100, &now));
+    assert_eq!(lab.run(Work::Release { torrent: TORRENT }), Ok(JobResult::Done));
+    // Those that wait are not left behind by a release.
+    assert_eq!(lab.wait(after), verified(true));
+    assert_eq!([lab.wait(late), lab.wait(other)], [Ok(JobResult::Done), Ok(JobResult::Done)]);
+}
+
+#[test]
+fn stopping_ends_the_verifications_that_wait() {
+    let lab = Lab::new(sociable());
+    lab.open(layout(&[("a", 200)], 100));
+    let job = lab.start(write(0, 0, &[1; 100]));
+    let check = lab.start(verify(0, 100, &[1; 100]));
+    // Once this has ended, the one before it was begun.
+    assert_eq!(lab.read(0, 0, 1), Ok(vec![1]));
+    assert_eq!(lab.wait(job), Ok(JobResult::Done));
+    let Lab { storage, results, .. } = lab;
+    assert!(storage.stop());
+    assert_eq!(results.try_recv(), Ok((check, verified(true))));
+}
+
+#[test]
+fn a_sync_that_fails_says_so_and_the_next_one_tries_again() {
+    // With room for one handle, the files are opened anew to be synced.
+    let lab = Lab::new(StorageOptions { max_open_files: 1, ..patient() });
+    lab.open(layout(&[("a", 100), ("b", 100), ("c", 100)], 300));
+    let job = lab.start(write(0, 0, &[1; 300]));
+    assert_eq!(lab.read(0, 0, 1), Ok(vec![1]));
+    assert_eq!(lab.wait(job), Ok(JobResult::Done));
+    std::fs::rename(lab.root.join("b"), lab.root.join("kept")).unwrap();
+    std::os::unix::fs::symlink("kept", lab.root.join("b")).unwrap();
+    assert_eq!(lab.run(Work::Sync { torrent: TORRENT }), Err(IoFault::Exists));
+    // The others were synced all the same, and their folder.
+    assert_eq!(lab.files().unsynced(), (vec![1], vec![]));
+    assert_eq!(lab.run(Work::Sync { torrent: TORRENT }), Err(IoFault::Exists));
+    std::fs::rename(lab.root.join("kept"), lab.root.join("b")).unwrap();
+    assert!(matches!(lab.run(Work::Sync { torrent: TORRENT }), Ok(JobResult::Checked { .. })));
+    assert_eq!(lab.files().unsynced(), (vec![], vec![]));
+}
+
 #[test]
 fn dropping_finishes_the_writes_too() {
     let lab = Lab::new(patient());
@@ -282,11 +377,14 @@ proptest! {
         list in ranges(1_000),
         piece_length in prop::sample::select(vec![100u32, 333, 1_000]),
         limit in 0usize..4,
+        max_unhashed in prop::sample::select(vec![0usize, 300, 10_000]),
         split in 1u64..999,
     ) {
         let lab = Lab::new(StorageOptions {
             hash_cache_pieces: limit,
+            max_unhashed,
             write_linger: Duration::ZERO,
+            verify_linger: Duration::ZERO,
             ..StorageOptions::default()
         });
         lab.open(layout(&[("a", split), ("b/c", 1_000 - split)], piece_length));
@@ -315,8 +413,9 @@ proptest! {
         order in Just((0..40usize).collect::<Vec<_>>()).prop_shuffle(),
         workers in 1usize..4,
         piece_blocks in 1u32..9,
+        max_unhashed in prop::sample::select(vec![0usize, 5_000, 1 << 20]),
     ) {
-        let lab = Lab::new(StorageOptions { workers, ..StorageOptions::default() });
+        let lab = Lab::new(StorageOptions { workers, max_unhashed, ..StorageOptions::default() });
         let whole = content(40 * 1_000 - 17);
         let piece_length = piece_blocks * 1_000;
         lab.open(layout(&[("a", 12_345), ("b", 0), ("c", 27_655 - 17)], piece_length));
@@ -328,8 +427,14 @@ proptest! {
         for job in jobs {
             prop_assert_eq!(lab.wait(job), Ok(JobResult::Done));
         }
+        // All at once, so that they are hashed in lockstep; every third is expected to be something else.
+        let checks: Vec<JobId> = whole.chunks(piece_length as usize).enumerate().map(|(piece, bytes)| {
+            lab.start(verify(piece as u32, bytes.len(), &[bytes, &b"!"[..usize::from(piece % 3 == 2)]].concat()))
+        }).collect();
+        for (piece, job) in checks.into_iter().enumerate() {
+            prop_assert_eq!(lab.wait(job), verified(piece % 3 != 2));
+        }
         for (piece, bytes) in whole.chunks(piece_length as usize).enumerate() {
-            prop_assert_eq!(lab.verify(piece as u32, bytes), Ok(true));
             prop_assert_eq!(lab.read(piece as u32, 0, bytes.len() as u32), Ok(bytes.to_vec()));
         }
         prop_assert_eq!(lab.on_disk("c"), &whole[12_345..]);

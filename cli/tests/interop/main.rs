@@ -1,0 +1,24 @@
+//! The built program among real processes: clients that others wrote, trackers, damage, `kill -9`, and a look at its system calls.
+//!
+//! Each test runs in a network namespace of its own that holds a loopback device and nothing else (see [`lab`]). A test whose client is missing prints
+//! `skipped: ...` and passes; with `PARCACIK_REQUIRE_INTEROP=1` it fails. `PARCACIK_PYTHON` names a Python that has libtorrent (default: `python3`).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`libtorrent`] | files of all shapes from and to libtorrent; a swarm; a recording |
+//! | [`aria2`] | from and to aria2, which finds its peers by our tracker |
+//! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
+//! | [`hostile`] | a peer that sends damaged data |
+//! | [`kill`] | `kill -9` twenty times in one download |
+//! | [`trace`] | the order of writes, syncs and renames |
+
+// Where there are no such namespaces there is nothing to run.
+#![cfg(target_os = "linux")]
+
+mod aria2;
+mod hostile;
+mod kill;
+mod lab;
+mod libtorrent;
+mod trace;
+mod trackers;
