@@ -1,6 +1,6 @@
 //! Whole clients on loopback: real sockets, real files.
 
-use futures_lite::future::block_on;
+use futures_lite::future::{block_on, or};
 use parcacik_core::border::{Notice, SeedGoal, Target, TorrentId, TorrentState};
 use parcacik_driver_smol::tracker_server::TrackerHost;
 use parcacik_driver_smol::{AddOptions, Client, ClientConfig, ClientError, NoticeReceiver};
@@ -65,16 +65,20 @@ fn assert_there(dir: &Path, name: &str, files: &[(&str, Vec<u8>)]) {
 
 /// Waits for a notice.
 fn wait_for(notices: &mut NoticeReceiver, mut wanted: impl FnMut(&Notice) -> bool) {
-    let start = Instant::now();
     let mut seen = Vec::new();
-    while start.elapsed() < Duration::from_secs(60) {
-        match notices.recv_blocking() {
-            Ok(notice) if wanted(&notice) => return,
-            Ok(notice) => seen.push(notice),
-            Err(error) => panic!("{error}; {seen:#?}"),
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
+        let too_late = async {
+            async_io::Timer::at(limit).await;
+            None
+        };
+        match block_on(or(async { Some(notices.recv().await) }, too_late)) {
+            Some(Ok(notice)) if wanted(&notice) => return,
+            Some(Ok(notice)) => seen.push(notice),
+            Some(Err(error)) => panic!("{error}; {seen:#?}"),
+            None => panic!("it did not come; {seen:#?}"),
         }
     }
-    panic!("it did not come; {seen:#?}");
 }
 
 #[test]
@@ -147,7 +151,8 @@ fn a_download_that_was_stopped_goes_on_where_it_was() {
         let mut pieces = 0;
         wait_for(&mut notices, |notice| {
             pieces += u32::from(matches!(notice, Notice::PieceDone { .. }));
-            pieces >= 20
+            // On a fast machine all may be there before anybody can stop it.
+            pieces >= 20 || matches!(notice, Notice::Done { .. })
         });
         if in_order {
             block_on(leech.shutdown()).unwrap();

@@ -196,8 +196,9 @@ impl Torrent {
             tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
             tiers.extend(meta.trackers().iter().cloned());
         }
-        let (announcer, refused) = Announcer::new(
+        let (announcer, refused) = Announcer::with_policy(
             tiers,
+            &cx.config.net,
             cx.seeds.decisions(Stream::Announcer, number),
             cx.seeds.secrets(Stream::Announcer, number),
         );
