@@ -42,7 +42,7 @@ impl Default for SessionConfig {
             max_unrouted: 50,
             max_half_open: 50,
             dials_per_second: 30,
-            max_disk_queue: 16 << 20,
+            max_disk_queue: 12 << 20,
             max_read_ahead: 16 << 20,
             shutdown_limit: Duration::from_secs(5),
         }
