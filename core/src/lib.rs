@@ -216,7 +216,8 @@
 //! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`blame`](torrent::blame), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
 //! | 2 | [`wire`] | the words of the peer protocol |
-//! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file says, and the geometry of pieces |
+//! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
+//! | 1 | [`net_policy`] | which addresses, ports, schemes and names may be used; lists of blocked addresses |
 //! | 0 | [`border`], [`cx`] | every word between core and driver; what a machine is handed with each call |
 //! | 0 | [`time`], [`rng`], [`bitfield`], [`rate`], [`path`], [`crc32c`] | words that everybody uses |
 //!
@@ -232,14 +233,16 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`net_policy`]: whom one may dial or ask on a stranger's word.
 //! - [`path`]: names that stay inside the download folder.
 //!
 //! # What is left out
 //!
-//! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and from the
-//! application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when added),
-//! no magnet links, no DHT, peer exchange or local discovery, no uTP, no encryption, no web seeds, no proxies or port
-//! mapping, no super-seeding, and no choice of files within a torrent. There is no rate limit that a user can set.
+//! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
+//! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
+//! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
+//! encryption, no web seeds, no proxies or port mapping, no super-seeding, and no choice of files within a torrent. There
+//! is no rate limit that a user can set.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
