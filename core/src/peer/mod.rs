@@ -82,6 +82,7 @@
 //! ```
 
 mod credit;
+mod introduce;
 mod offers;
 mod orders;
 mod outbox;

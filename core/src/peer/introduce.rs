@@ -1,0 +1,75 @@
+//! The extension protocol (BEP 10): who we are, who the peer is, and which messages each takes.
+
+use super::{PeerConn, PeerFacts, PeerSaid};
+use crate::border::PeerFault;
+use crate::cx::Cx;
+use crate::wire::{ExtendedHandshake, Extension, clean_name};
+use bytes::Bytes;
+
+impl PeerConn {
+    pub(super) fn our_introduction(&self, cx: &Cx<'_>, facts: &PeerFacts<'_>) -> ExtendedHandshake {
+        let known = [Extension::Metadata, Extension::UploadOnly].into_iter();
+        ExtendedHandshake {
+            extensions: known.filter(|&e| offered(e, facts)).map(|e| (e, e.our_id())).collect(),
+            client: Some(cx.config.session.client.clone()),
+            // BEP 10 sees no need for it where the peer dialled us, as it knows the port; it need not be the same one.
+            port: facts.listen_port.filter(|&port| port > 0),
+            reqq: Some(cx.config.peer.reqq),
+            your_ip: Some(self.remote.ip().to_canonical()),
+            metadata_size: facts.metadata_size,
+            upload_only: facts.upload_only.then_some(true),
+            ..ExtendedHandshake::default()
+        }
+    }
+
+    pub(super) fn on_extended(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, id: u8, payload: Bytes) {
+        if !self.extended {
+            return self.fault(cx, PeerFault::ExtensionNotAgreed);
+        }
+        if id == 0 {
+            return match ExtendedHandshake::parse(&payload) {
+                Ok(handshake) => self.on_introduction(cx, handshake),
+                Err(_) => self.fault(cx, PeerFault::BadExtendedHandshake),
+            };
+        }
+        match Extension::from_our_id(id).filter(|&extension| offered(extension, facts)) {
+            Some(Extension::UploadOnly) => match payload[..] {
+                [flag @ 0..=1] => {
+                    self.introduction.upload_only = Some(flag == 1);
+                    self.said.push_back(PeerSaid::Introduced);
+                }
+                _ => self.useless(cx),
+            },
+            Some(extension) => self.said.push_back(PeerSaid::Extended { extension, payload }),
+            None => self.useless(cx),
+        }
+    }
+
+    fn on_introduction(&mut self, cx: &mut Cx<'_>, handshake: ExtendedHandshake) {
+        self.extension_ids.update(&handshake);
+        // Later handshakes say what has changed.
+        let old = &mut self.introduction;
+        old.client =
+            handshake.client.map(|name| clean_name(&name, cx.config.peer.max_client_name)).or(old.client.take());
+        old.port = handshake.port.or(old.port);
+        old.reqq = handshake.reqq.or(old.reqq);
+        old.your_ip = handshake.your_ip.or(old.your_ip);
+        old.ipv4 = handshake.ipv4.or(old.ipv4);
+        old.ipv6 = handshake.ipv6.or(old.ipv6);
+        old.metadata_size = handshake.metadata_size.or(old.metadata_size);
+        old.upload_only = handshake.upload_only.or(old.upload_only);
+        old.encryption = handshake.encryption.or(old.encryption);
+        self.peer_reqq = old.reqq.unwrap_or(cx.config.peer.default_reqq);
+        self.said.push_back(PeerSaid::Introduced);
+    }
+}
+
+/// Whether we take messages of an extension for this torrent.
+fn offered(extension: Extension, facts: &PeerFacts<'_>) -> bool {
+    match extension {
+        Extension::Metadata => facts.metadata_size.is_some(),
+        Extension::UploadOnly => true,
+        // Nobody here reads it.
+        _ => false,
+    }
+}
