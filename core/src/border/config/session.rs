@@ -25,7 +25,8 @@ pub struct SessionConfig {
     /// The most bytes handed to the disk and not yet written; above it nothing is read from peers. 32 batches of 256 KiB keep
     /// every worker busy; twice as much made a download on a fast disk 6 % cheaper and took 10 MB more memory.
     pub max_disk_queue: u64,
-    /// The most bytes asked from the disk or waiting in send queues, over all peers.
+    /// The most bytes that are being read from the disk for peers, over all of them. What has been read waits in the peers'
+    /// send queues, each with a limit of its own ([`PeerConfig::send_watermark_max`](super::PeerConfig::send_watermark_max)).
     pub max_read_ahead: u64,
     /// How long stopping may take, trackers included (libtorrent's `stop_tracker_timeout`: 5 s).
     pub shutdown_limit: Duration,
