@@ -19,6 +19,7 @@
 
 mod content;
 mod disk;
+pub mod hostile;
 mod world;
 
 pub use content::Content;

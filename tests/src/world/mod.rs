@@ -1,93 +1,31 @@
 //! The world: sessions, the network between them, and what their drivers would do.
+//!
+//! What it is made of: `words.rs` has what tests say and read, `queue.rs` what is going to happen, `drive.rs` what a driver
+//! does for its session, `net.rs` the streams. Here are the nodes, what a test can do to them, and the clock.
+
+mod drive;
+mod net;
+mod queue;
+mod words;
+
+pub use words::{Limits, LogEntry, NodeId, Split, Stuck};
 
 use crate::content::Content;
 use crate::disk::MemoryDisk;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parcacik_core::border::{
-    Action, Actions, AddTorrent, Command, CommandId, Config, DialId, Event, HttpRequest, HttpResponse, InfoHash,
-    IoFault, JobId, JobResult, Notice, RootId, SeedGoal, SocketId, SocketKind, Target, TcpId, TorrentId, Work,
+    Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, IoFault, Notice, RootId, SeedGoal, SocketId,
+    Target, TcpId, TorrentId,
 };
 use parcacik_core::rng::{Rng, Seeds, Stream};
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
 use parcacik_core::tracker::server::TrackerServer;
+use queue::{Happening, Scheduled};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::Range;
 use std::time::Duration;
-
-/// A session of the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeId(pub usize);
-
-/// How streams cut what they deliver.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// As much as credit allows.
-    Whole,
-    /// At most so many bytes at a time.
-    AtMost(usize),
-    /// A random number of bytes up to this.
-    Random(usize),
-}
-
-/// What the network is like.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// One way, in time.
-    pub latency: Duration,
-    /// What a node can send, in bytes a second.
-    pub upload: u64,
-    /// How streams cut what they deliver.
-    pub split: Split,
-    /// How long disk work takes.
-    pub disk: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            latency: Duration::from_millis(5),
-            upload: 10_000_000,
-            split: Split::Whole,
-            disk: Duration::from_micros(200),
-        }
-    }
-}
-
-/// One call to a session, as it was: enough to make it again.
-#[derive(Clone, Debug)]
-pub struct LogEntry {
-    /// When.
-    pub now: Time,
-    /// What happened.
-    pub event: Event,
-    /// What the session did.
-    pub actions: Vec<Action>,
-    /// What it told.
-    pub notices: Vec<Notice>,
-    /// The ranges of the event's bytes that it took as content.
-    pub opaque: Vec<Range<u32>>,
-}
-
-/// What was waited for did not come.
-#[derive(Clone, Debug)]
-pub struct Stuck {
-    /// The time at which nothing was left to happen, or patience ended.
-    pub at: Time,
-    /// What each node was doing.
-    pub states: Vec<String>,
-}
-
-impl std::fmt::Display for Stuck {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "stuck at {:?}", self.at)?;
-        self.states.iter().try_for_each(|state| writeln!(f, "  {state}"))
-    }
-}
-
-impl std::error::Error for Stuck {}
 
 #[derive(Debug)]
 struct Node {
@@ -116,37 +54,6 @@ struct Stream_ {
     credit: u64,
     inbox: VecDeque<Bytes>,
     closing: bool,
-}
-
-#[derive(Debug)]
-enum Happening {
-    Tell(NodeId, Event),
-    Arrive { node: NodeId, tcp: TcpId, bytes: Bytes },
-    Left { node: NodeId, tcp: TcpId, bytes: u64 },
-    End { node: NodeId, tcp: TcpId },
-    Credit { node: NodeId, tcp: TcpId },
-    Tick(NodeId, Time),
-    Listened { node: NodeId, dial: DialId, to: SocketAddr, from_port: u16 },
-}
-
-#[derive(Debug)]
-struct Scheduled(Time, u64, Happening);
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Scheduled) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Scheduled) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Scheduled) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
 }
 
 /// The world.
@@ -466,199 +373,5 @@ impl World {
     fn schedule(&mut self, when: Time, what: Happening) {
         self.seq += 1;
         self.queue.push(Reverse(Scheduled(when, self.seq, what)));
-    }
-
-    /// Calls a session and does what it orders.
-    fn tell(&mut self, node: NodeId, event: Event) {
-        if !self.nodes[node.0].alive {
-            return;
-        }
-        self.events += 1;
-        let mut out = std::mem::take(&mut self.actions);
-        out.clear();
-        let at = &mut self.nodes[node.0];
-        let kept = at.log.is_some().then(|| event.clone());
-        at.session.handle(self.now, event, &mut out);
-        if let (Some(log), Some(event)) = (&mut at.log, kept) {
-            log.push(LogEntry {
-                now: self.now,
-                event,
-                actions: out.list.clone(),
-                notices: out.notices.clone(),
-                opaque: out.opaque.clone(),
-            });
-        }
-        for notice in &out.notices {
-            if let Notice::Added { torrent, hashes, .. } = notice {
-                at.torrents.insert(hashes.best(), *torrent);
-            }
-        }
-        at.notices.append(&mut out.notices);
-        let deadline = at.session.deadline();
-        if deadline != at.tick {
-            at.tick = deadline;
-            if let Some(due) = deadline {
-                // A deadline in the past would be a busy loop: the session must have dealt with it.
-                assert!(due > self.now, "node {}: deadline {due:?} is not after {:?}", node.0, self.now);
-                self.schedule(due, Happening::Tick(node, due));
-            }
-        }
-        for action in out.list.drain(..) {
-            self.act(node, action);
-        }
-        self.actions = out;
-    }
-
-    fn act(&mut self, node: NodeId, action: Action) {
-        let soon = self.now;
-        match action {
-            Action::Bind { sock, kind, addr, .. } => {
-                if kind == SocketKind::TcpListener {
-                    self.nodes[node.0].sockets.insert(sock, addr);
-                }
-                self.schedule(soon, Happening::Tell(node, Event::Bound { sock, local: addr }));
-            }
-            Action::Unbind { sock } => {
-                self.nodes[node.0].sockets.remove(&sock);
-            }
-            Action::Dial { dial, to, .. } => {
-                let Target::Addr(to) = to else {
-                    let event = Event::DialFailed { dial, fault: IoFault::NotFound };
-                    return self.schedule(soon, Happening::Tell(node, event));
-                };
-                let from_port = 20_000 + (self.seq % 40_000) as u16;
-                self.schedule(soon + self.limits.latency * 2, Happening::Listened { node, dial, to, from_port });
-            }
-            Action::CancelDial { .. } => {}
-            Action::Send { tcp, bytes } | Action::SendContent { tcp, bytes, .. } => self.send(node, tcp, bytes),
-            Action::Grant { tcp, bytes } => {
-                if let Some(stream) = self.nodes[node.0].streams.get_mut(&tcp) {
-                    stream.credit += u64::from(bytes);
-                    self.schedule(soon, Happening::Credit { node, tcp });
-                }
-            }
-            Action::Close { tcp, flush } => self.close(node, tcp, flush),
-            Action::SendDatagrams { sock, to, bytes, .. } => {
-                if to == TRACKER && self.tracker_up {
-                    let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), PORT);
-                    if let Some(answer) = self.tracker.udp(self.now, from, &bytes) {
-                        let event = Event::Datagrams {
-                            sock,
-                            from: to,
-                            segment: answer.len() as u16,
-                            bytes: Bytes::from(answer),
-                        };
-                        self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
-                    }
-                }
-            }
-            Action::Start { job, work } => self.start(node, job, work),
-            Action::GrantJob { .. } | Action::Cancel { .. } => {}
-            other => panic!("the world does not know {other:?}"),
-        }
-    }
-
-    fn start(&mut self, node: NodeId, job: JobId, work: Work) {
-        let done = self.nodes[node.0].disk.work(&work);
-        let (delay, result) = match (done, work) {
-            (Some(result), _) => (self.nodes[node.0].disk_time.unwrap_or(self.limits.disk), result),
-            (None, Work::Resolve { host }) => {
-                let found = host.parse().map(|ip| JobResult::Resolved(vec![ip])).map_err(|_| IoFault::NotFound);
-                (self.limits.latency * 2, found)
-            }
-            (None, Work::Http(request)) => (self.limits.latency * 4, self.http(node, &request)),
-            (None, other) => panic!("the world cannot do {other:?}"),
-        };
-        self.schedule(self.now + delay, Happening::Tell(node, Event::JobDone { job, result }));
-    }
-
-    fn http(&mut self, node: NodeId, request: &HttpRequest) -> Result<JobResult, IoFault> {
-        if request.to != TRACKER || !self.tracker_up {
-            return Err(IoFault::Refused);
-        }
-        let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), 40_000);
-        let answer = self.tracker.http(self.now, from, request.path.as_bytes());
-        Ok(JobResult::Http(HttpResponse {
-            status: answer.status,
-            location: None,
-            retry_after: None,
-            body: Bytes::from(answer.body),
-        }))
-    }
-
-    fn answer_dial(&mut self, node: NodeId, dial: DialId, to: SocketAddr, from_port: u16) {
-        let listening =
-            self.nodes.iter().position(|other| other.alive && other.sockets.values().any(|&addr| addr == to));
-        let Some(other) = listening.map(NodeId) else {
-            return self.tell(node, Event::DialFailed { dial, fault: IoFault::Refused });
-        };
-        let (near, far) = (self.new_tcp(node), self.new_tcp(other));
-        let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), from_port);
-        let stream = |other| Stream_ { other, credit: 0, inbox: VecDeque::new(), closing: false };
-        self.nodes[node.0].streams.insert(near, stream((other, far)));
-        self.nodes[other.0].streams.insert(far, stream((node, near)));
-        let sock = *self.nodes[other.0].sockets.keys().next().expect("it listens");
-        self.schedule(self.now, Happening::Tell(other, Event::Accepted { sock, tcp: far, local: to, remote: from }));
-        self.tell(node, Event::Connected { dial, tcp: near, local: from, remote: to });
-    }
-
-    fn new_tcp(&mut self, node: NodeId) -> TcpId {
-        let at = &mut self.nodes[node.0];
-        at.next_tcp += 1;
-        TcpId(at.next_tcp)
-    }
-
-    fn send(&mut self, node: NodeId, tcp: TcpId, bytes: Bytes) {
-        let at = &mut self.nodes[node.0];
-        let Some(stream) = at.streams.get(&tcp) else { return };
-        let (other, far) = stream.other;
-        let span = Duration::from_micros((bytes.len() as u64).saturating_mul(1_000_000) / self.limits.upload.max(1));
-        let left = at.uplink_free.max(self.now) + span;
-        at.uplink_free = left;
-        let count = bytes.len() as u64;
-        self.schedule(left, Happening::Left { node, tcp, bytes: count });
-        self.schedule(left + self.limits.latency, Happening::Arrive { node: other, tcp: far, bytes });
-    }
-
-    /// Hands over what has arrived, within credit; then the end, if it has come.
-    fn deliver(&mut self, node: NodeId, tcp: TcpId) {
-        loop {
-            let split = match self.limits.split {
-                Split::Whole => usize::MAX,
-                Split::AtMost(most) => most,
-                Split::Random(most) => 1 + self.rng.index(most),
-            };
-            let Some(stream) = self.nodes[node.0].streams.get_mut(&tcp) else { return };
-            let room = usize::try_from(stream.credit).unwrap_or(usize::MAX).min(split).min(256 * 1024);
-            if stream.inbox.is_empty() {
-                if stream.closing {
-                    self.nodes[node.0].streams.remove(&tcp);
-                    self.tell(node, Event::Closed { tcp, fault: None });
-                }
-                return;
-            }
-            if room == 0 {
-                return;
-            }
-            let mut chunk = BytesMut::new();
-            while chunk.len() < room {
-                let Some(mut next) = stream.inbox.pop_front() else { break };
-                let part = next.split_to(next.len().min(room - chunk.len()));
-                chunk.extend_from_slice(&part);
-                if !next.is_empty() {
-                    stream.inbox.push_front(next);
-                }
-            }
-            stream.credit -= chunk.len() as u64;
-            self.tell(node, Event::Received { tcp, bytes: chunk.freeze() });
-        }
-    }
-
-    fn close(&mut self, node: NodeId, tcp: TcpId, _flush: bool) {
-        let Some(stream) = self.nodes[node.0].streams.remove(&tcp) else { return };
-        let (other, far) = stream.other;
-        // Behind everything that is on its way.
-        let when = self.nodes[node.0].uplink_free.max(self.now) + self.limits.latency;
-        self.schedule(when, Happening::End { node: other, tcp: far });
     }
 }
