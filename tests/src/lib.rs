@@ -24,4 +24,4 @@ mod world;
 
 pub use content::Content;
 pub use disk::MemoryDisk;
-pub use world::{Limits, LogEntry, NodeId, Split, Stuck, World};
+pub use world::{Limits, LogEntry, NodeId, Split, Stuck, Traffic, World, jain};

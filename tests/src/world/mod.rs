@@ -1,13 +1,15 @@
 //! The world: sessions, the network between them, and what their drivers would do.
 //!
 //! What it is made of: `words.rs` has what tests say and read, `queue.rs` what is going to happen, `drive.rs` what a driver
-//! does for its session, `net.rs` the streams. Here are the nodes, what a test can do to them, and the clock.
+//! does for its session, `net.rs` the streams, `traffic.rs` what went through them. Here are the nodes, what a test can do to them, and the clock.
 
 mod drive;
 mod net;
 mod queue;
+mod traffic;
 mod words;
 
+pub use traffic::{Traffic, jain};
 pub use words::{Limits, LogEntry, NodeId, Split, Stuck};
 
 use crate::content::Content;
@@ -70,6 +72,7 @@ pub struct World {
     tracker: TrackerServer,
     tracker_up: bool,
     keep_logs: bool,
+    traffic: Traffic,
     /// Calls made to sessions so far.
     pub events: u64,
     actions: Actions,
@@ -101,6 +104,7 @@ impl World {
             tracker: TrackerServer::new(Default::default(), &seeds),
             tracker_up: true,
             keep_logs: false,
+            traffic: Traffic::default(),
             events: 0,
             actions: Actions::new(),
         }
@@ -229,6 +233,7 @@ impl World {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            limits: Default::default(),
         };
         change(&mut add);
         self.command(node, Command::Add(Box::new(add)));

@@ -39,6 +39,7 @@ impl World {
         let left = at.uplink_free.max(self.now) + span;
         at.uplink_free = left;
         let count = bytes.len() as u64;
+        self.traffic.sent(node, other, count);
         self.schedule(left, Happening::Left { node, tcp, bytes: count });
         self.schedule(left + self.limits.latency, Happening::Arrive { node: other, tcp: far, bytes });
     }
@@ -73,6 +74,7 @@ impl World {
                 }
             }
             stream.credit -= chunk.len() as u64;
+            self.traffic.read(stream.other.0, node, chunk.len() as u64);
             self.tell(node, Event::Received { tcp, bytes: chunk.freeze() });
         }
     }
