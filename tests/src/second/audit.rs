@@ -133,7 +133,7 @@ impl Audit {
         }
         self.theirs.feed(bytes);
         loop {
-            match self.theirs.next() {
+            match self.theirs.take() {
                 Ok(Some(Unit::Handshake { reserved, .. })) => self.their_reserved = Some(reserved),
                 Ok(Some(Unit::Word(word))) => self.hear(word),
                 Ok(None) => return,
@@ -199,7 +199,7 @@ impl Audit {
         self.spoke_at = now;
         self.ours.feed(bytes);
         // [21]
-        while let Some(unit) = self.ours.next()? {
+        while let Some(unit) = self.ours.take()? {
             match unit {
                 Unit::Handshake { info_hash, .. } => {
                     self.torrent = self.terms.get(&info_hash).cloned();
@@ -298,7 +298,7 @@ impl Audit {
         // [11]
         let whole = torrent.length_of(range.piece).saturating_sub(range.begin).min(BLOCK);
         require(torrent.data(range).is_some(), "outside the torrent")?;
-        require(range.begin % BLOCK == 0 && range.length == whole, "not a block")?;
+        require(range.begin.is_multiple_of(BLOCK) && range.length == whole, "not a block")?;
         if self.lost {
             return Ok(());
         }

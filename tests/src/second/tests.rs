@@ -146,7 +146,7 @@ fn what_is_written_is_read_again() {
     let mut read = Vec::new();
     for byte in bytes {
         decoder.feed(&[byte]);
-        read.extend(decoder.next().unwrap());
+        read.extend(decoder.take().unwrap());
     }
     assert_eq!(decoder.unfinished(), 0);
     assert!(matches!(read.remove(0), Unit::Handshake { info_hash: HASH, peer_id: ID, .. }));

@@ -147,7 +147,7 @@ impl Decoder {
     }
 
     /// The next whole thing; `Err` when what comes cannot be BitTorrent.
-    pub fn next(&mut self) -> Result<Option<Unit>, String> {
+    pub fn take(&mut self) -> Result<Option<Unit>, String> {
         let rest = &self.bytes[self.at..];
         if !self.greeted {
             let known = rest.len().min(GREETING.len());
