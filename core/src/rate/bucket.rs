@@ -4,8 +4,8 @@
 //! may. It waits for nobody and sets no timer.
 //!
 //! Tokens are counted in millionths of a byte, so that no rounding is lost: what has come in by a moment is the same however
-//! often it was asked before. There is room for [`burst`](crate::border::RateConfig::burst) of the limit; what comes in when it
-//! is full is lost. A bucket that gets a limit begins empty.
+//! often it was asked before. There is room for a turn, and what comes in within
+//! [`RateConfig::burst`](crate::border::RateConfig::burst); what comes in when it is full is lost. A bucket that gets a limit begins empty.
 //!
 //! # Laws
 //!
@@ -13,7 +13,7 @@
 //!
 //! - By [`Bucket::take`] after [`Bucket::has`] of as much, no more than limit × t + burst is ever taken.
 //! - By `take` of `n` bytes after `has(1)`, no more than limit × t + burst + n: what is taken is owed, and paid before the next.
-//! - Who asks at [`Bucket::due`], or up to a burst of time after it, and takes what there is, gets limit × t.
+//! - Who asks at [`Bucket::due`] for a turn, or up to [`RateConfig::burst`] after that, and takes what there is, gets limit × t.
 //! - `has` comes true at last, whatever was taken.
 
 use crate::border::RateConfig;
@@ -68,7 +68,7 @@ impl Bucket {
         self.limit = per_second.map(|per_second| {
             let per_second = per_second.clamp(1, GREATEST);
             let turn = within(per_second, config.turn).max(LEAST);
-            Limit { per_second, burst: within(per_second, config.burst).max(2 * turn), turn, level: 0, at: now }
+            Limit { per_second, burst: within(per_second, config.burst).saturating_add(turn), turn, level: 0, at: now }
         });
     }
 
@@ -87,7 +87,7 @@ impl Bucket {
         self.limit.map_or(u64::MAX, |limit| limit.turn)
     }
 
-    /// Whether there are so many bytes; more than [`burst`](RateConfig::burst) there never are.
+    /// Whether there are so many bytes; more than the bucket has room for there never are.
     pub fn has(&self, now: Time, bytes: u64) -> bool {
         self.limit.is_none_or(|limit| limit.level(now) >= i128::from(bytes) * BYTE)
     }
@@ -97,7 +97,7 @@ impl Bucket {
         self.limit.map_or(u64::MAX, |limit| u64::try_from(limit.level(now) / BYTE).unwrap_or(0))
     }
 
-    /// When there will be so many bytes, if nothing is taken; `now` when there are, never when they are more than the burst.
+    /// When there will be so many bytes, if nothing is taken; `now` when there are, never when there is no room for so many.
     pub fn due(&self, now: Time, bytes: u64) -> Time {
         let Some(limit) = self.limit else { return now };
         if bytes > limit.burst {

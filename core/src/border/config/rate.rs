@@ -10,7 +10,7 @@ use core::time::Duration;
 pub struct RateConfig {
     /// The limits to begin with, over all torrents; [`Command::SetLimits`](crate::border::Command::SetLimits) sets others.
     pub limits: RateLimits,
-    /// For how long what is not used is saved, two turns of it at least. As long as a tick may be late without loss: an
+    /// For how long what is not used is saved, besides one turn. As long as a tick may be late without loss: an
     /// eighth of a second is above the coarsest clock, and 3 % too much in four seconds.
     pub burst: Duration,
     /// How much is given at once, at least 256 bytes: what comes in within this. 16 ms are some sixty wake-ups a second; less

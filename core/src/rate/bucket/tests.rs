@@ -16,7 +16,7 @@ fn bucket(limit: u64) -> Bucket {
 }
 
 fn burst(limit: u64) -> u64 {
-    (limit / 8).max(2 * LEAST)
+    limit / 8 + (limit / 62).max(LEAST)
 }
 
 /// Bytes that come in within so many microseconds.
@@ -43,9 +43,10 @@ fn it_begins_empty_and_holds_a_burst_at_most() {
     assert!(
         bucket.has(start + Duration::from_millis(100), 800) && !bucket.has(start + Duration::from_millis(100), 801)
     );
-    assert!(bucket.has(Time::from_secs(1_000), 1_000) && !bucket.has(Time::from_secs(1_000), 1_001));
-    assert_eq!(bucket.due(start, 1_000), start + Duration::from_millis(125));
-    assert_eq!(bucket.due(start, 1_001), Time::NEVER);
+    assert!(bucket.has(Time::from_secs(1_000), 1_256) && !bucket.has(Time::from_secs(1_000), 1_257));
+    assert_eq!(bucket.due(start, 1_256), start + Duration::from_millis(157));
+    assert_eq!(bucket.due(start, 1_257), Time::NEVER);
+    assert_eq!((bucket.there(start), bucket.there(start + Duration::from_millis(10))), (0, 80));
 }
 
 #[test]
@@ -65,11 +66,11 @@ fn what_cannot_be_limited_owes_a_burst_at_most() {
     for _ in 0..100 {
         bucket.take_unasked(start, 500);
     }
-    assert_eq!(bucket.due(start, 1_000), start + Duration::from_millis(250));
+    assert_eq!(bucket.due(start, 1_000), start + Duration::from_millis(282));
     // What is owed for another reason stays.
     bucket.take(start, 8_000);
     bucket.take_unasked(start, 500);
-    assert_eq!(bucket.due(start, 1_000), start + Duration::from_millis(1_250));
+    assert_eq!(bucket.due(start, 1_000), start + Duration::from_millis(1_282));
 }
 
 #[test]
