@@ -60,7 +60,7 @@ impl<K: Ord + Copy> FairQueue<K> {
     }
 
     /// Whose turn it is. It is to [`leave`](FairQueue::leave), and may wait again when it has had its turn.
-    pub fn next(&mut self) -> Option<K> {
+    pub fn whose_turn(&mut self) -> Option<K> {
         let &(used, key) = self.waiting.first()?;
         self.floor = used;
         Some(key)
@@ -82,7 +82,7 @@ mod tests {
             for (member, share) in shares.iter_mut().enumerate().filter(|(member, _)| wants(turn, *member)) {
                 queue.wait(member, share);
             }
-            let Some(member) = queue.next() else { continue };
+            let Some(member) = queue.whose_turn() else { continue };
             queue.leave(member, &mut shares[member]);
             shares[member].used(sizes[member]);
             got[member] += sizes[member];
@@ -108,9 +108,9 @@ mod tests {
         queue.wait('a', &mut a);
         queue.leave('a', &mut a);
         queue.leave('a', &mut a);
-        assert_eq!(queue.next(), Some('b'));
+        assert_eq!(queue.whose_turn(), Some('b'));
         queue.leave('b', &mut b);
-        assert!(queue.is_empty() && queue.next().is_none());
+        assert!(queue.is_empty() && queue.whose_turn().is_none());
     }
 
     proptest! {

@@ -54,7 +54,7 @@ impl Session {
     pub(super) fn share_rates(&mut self, out: &mut Actions) {
         for way in [Way::Down, Way::Up] {
             while self.turn_may_be_had(way)
-                && let Some(id) = self.turns.way(way).wanting.next()
+                && let Some(id) = self.turns.way(way).wanting.whose_turn()
             {
                 // Each takes from the bucket, or finds that its peer wants nothing any more.
                 self.give_turn(out, way, id);

@@ -285,7 +285,7 @@ impl Torrent {
 
     /// Gives one peer its turn; how much it took, in bytes.
     pub(crate) fn give_turn(&mut self, cx: &mut Cx, shared: &mut Shared, way: Way) -> u64 {
-        let Some(key) = self.limits.queue(way).next() else { return 0 };
+        let Some(key) = self.limits.queue(way).whose_turn() else { return 0 };
         let Some(mut peer) = self.take(key) else { return 0 };
         self.limits.queue(way).leave(key, peer.shares.way(way));
         let turn = self.turn(shared, way);
