@@ -51,7 +51,7 @@ use crate::border::{
     TorrentId, TorrentState, Work,
 };
 use crate::cx::Cx;
-use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::metainfo::{Geometry, Metainfo, PieceHashes, PieceIndex};
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
@@ -167,6 +167,8 @@ pub struct Torrent {
     jobs: Jobs,
     disk: disk::DiskState,
     limits: limits::Limits,
+    /// Pieces that were ours in this session, and peers were told of, that are not any more.
+    lost: BTreeSet<PieceIndex>,
     /// Whether it is counted among the torrents that serve somebody.
     serving: bool,
 
@@ -251,6 +253,7 @@ impl Torrent {
             disk: disk::DiskState::default(),
             limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
             serving: false,
+            lost: BTreeSet::new(),
             chance_at: None,
             started_at: cx.now,
             finished_at: None,
@@ -405,6 +408,7 @@ impl Torrent {
             peer_id: self.peer_id,
             geometry: &self.facts.geometry,
             have: self.picker.have(),
+            lost: &self.lost,
             listen_port: shared.listen_port(),
             metadata_size: None,
             upload_only: self.only_gives(),

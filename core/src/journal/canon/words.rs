@@ -139,4 +139,5 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = NoRequests,
 });
