@@ -2,4 +2,5 @@
 
 mod traffic {
     mod limits;
+    mod super_seeding;
 }

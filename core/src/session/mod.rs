@@ -414,6 +414,11 @@ impl Session {
                 self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
+            Command::SetSuperSeed { torrent, on } => {
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_super_seed(cx, shared, on));
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
             Command::SetLimits { torrent, download, upload } => {
                 let done = self.set_limits(out, torrent, RateLimits { download, upload });
                 Self::answer(out, id, done);

@@ -229,6 +229,7 @@ impl Torrent {
         self.disk.doubted.remove(&piece);
         self.picker.piece_lost(piece);
         self.lost.insert(piece);
+        self.end_super_seed(cx, shared, None);
         self.persist.piece_lost(piece);
         if !self.only_gives() {
             // It is a download again: seeds are of use, and the goal is counted anew from when it is whole again.

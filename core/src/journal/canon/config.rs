@@ -69,7 +69,15 @@ canon_struct!(PickConfig {
     blame_blocks,
 });
 
-canon_struct!(ChokeConfig { slots, round, optimistic_turn, seed_turn, min_served, changes_per_round });
+canon_struct!(ChokeConfig {
+    slots,
+    round,
+    optimistic_turn,
+    seed_turn,
+    min_served,
+    changes_per_round,
+    super_seed_patience
+});
 
 canon_struct!(CandidateConfig {
     max_known,

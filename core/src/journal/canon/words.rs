@@ -50,6 +50,7 @@ canon_enum!(Command {
     3 = Remove { torrent },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
+    6 = SetSuperSeed { torrent, on },
 });
 
 canon_struct!(AddTorrent {
@@ -63,6 +64,7 @@ canon_struct!(AddTorrent {
     recheck,
     seed_only,
     limits,
+    super_seed,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
