@@ -10,6 +10,7 @@ mod config;
 mod event;
 mod fault;
 mod ids;
+mod ip_filter;
 mod notice;
 mod storage;
 mod work;
@@ -23,6 +24,8 @@ pub use config::{
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
+pub use ip_filter::IpFilter;
+pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
 pub use storage::{FileRange, LayoutFile, StorageLayout};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};
