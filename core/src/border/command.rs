@@ -1,8 +1,9 @@
 //! What an application asks of the session.
 
-use super::{RootId, SocketId, Target, TorrentId};
+use super::{IpFilter, RootId, SocketId, Target, TorrentId};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -40,6 +41,14 @@ pub enum Command {
     Remove {
         /// The torrent.
         torrent: TorrentId,
+    },
+    /// Use this list of blocked addresses in place of the one before; at the start it is empty. Peers that it blocks are
+    /// closed ([`CloseReason::Filtered`](super::CloseReason::Filtered)) and forgotten, and nobody whom it blocks is dialled or let
+    /// in, whoever named them; trackers are not asked there (as [`NetPolicy::filter_trackers`](super::NetPolicy::filter_trackers)
+    /// says; a request that is under way goes on). Looks at every peer of every torrent once.
+    SetIpFilter {
+        /// The list. It is shared, not copied.
+        filter: Arc<IpFilter>,
     },
     /// Stop everything in order: tell trackers, save resume data, close; answered by
     /// [`Notice::Stopped`](super::Notice::Stopped) within

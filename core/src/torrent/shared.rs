@@ -16,6 +16,8 @@ pub struct Shared {
     pub peers: u32,
     /// Dials under way.
     pub half_open: u32,
+    /// Streams that came in from blocked addresses, and were closed unread.
+    pub blocked_incoming: u64,
     /// The sockets that are open.
     pub sockets: Vec<Listening>,
     /// Streams that torrents have let go of since the session last looked.

@@ -49,6 +49,7 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent },
     4 = Shutdown,
+    5 = SetIpFilter { filter },
 });
 
 canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
@@ -127,4 +128,5 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = Filtered,
 });

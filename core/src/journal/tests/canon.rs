@@ -75,7 +75,7 @@ fn numbers_take_as_few_bytes_as_they_need() {
 #[test]
 fn every_kind_of_event_comes_back() {
     let events = one_of_each();
-    assert_eq!(events.len(), 15 - 2 + 5 + 7 + 1, "every kind, command and result, and a failed job");
+    assert_eq!(events.len(), 15 - 2 + 6 + 7 + 1, "every kind, command and result, and a failed job");
     for event in events {
         assert_eq!(decode_event(&encoded(&event, &[])), Ok(event));
     }
@@ -137,7 +137,7 @@ fn a_configuration_comes_back_and_each_section_counts() {
     let mut config = Config::default();
     config.session.client = "çok güzel".into();
     config.peer.depth_max = 77;
-    config.net.loopback_needs_announce_path = false;
+    config.net.local_needs_announce_path = false;
     let mut out = Vec::new();
     encode_config(&config, &mut out);
     assert_eq!(decode_config(&out), Ok(config));

@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, IpFilter, JobId, JobResult,
+    RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -94,6 +94,17 @@ fn add() -> impl Strategy<Value = AddTorrent> {
     )
 }
 
+fn filter() -> impl Strategy<Value = IpFilter> {
+    vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
+        let mut filter = IpFilter::new();
+        // Pairs of two families, or the wrong way round, are none: single addresses then, the last one of all among them.
+        for (first, last) in pairs {
+            _ = filter.block(first, last) || filter.block(last, last);
+        }
+        filter
+    })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (any::<u32>(), option::of(any::<u32>()), addr(), option::of(text())).prop_map(|(tcp, udp, addr, device)| {
@@ -104,6 +115,7 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
         any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
         Just(Command::Shutdown),
+        filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 
