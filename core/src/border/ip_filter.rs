@@ -84,12 +84,17 @@ impl IpFilter {
         v4.chain(v6)
     }
 
-    /// The ranges of one family each, rising, with a gap between any two.
-    pub(crate) fn parts(&self) -> (&[(u32, u32)], &[(u128, u128)]) {
-        (&self.v4, &self.v6)
+    /// The IPv4 ranges, rising, with a gap between any two.
+    pub(crate) fn v4(&self) -> &[(u32, u32)] {
+        &self.v4
     }
 
-    /// From what [`parts`](IpFilter::parts) gave; `None` when the ranges are not as it says.
+    /// The IPv6 ranges, rising, with a gap between any two.
+    pub(crate) fn v6(&self) -> &[(u128, u128)] {
+        &self.v6
+    }
+
+    /// From what [`v4`](IpFilter::v4) and [`v6`](IpFilter::v6) gave; `None` when the ranges are not as they say.
     pub(crate) fn from_parts(v4: Vec<(u32, u32)>, v6: Vec<(u128, u128)>) -> Option<IpFilter> {
         let good = is_settled(&v4, |last| last.checked_add(1)) && is_settled(&v6, |last| last.checked_add(1));
         good.then_some(IpFilter { v4, v6 })

@@ -10,16 +10,15 @@ use alloc::vec::Vec;
 
 impl Put for IpFilter {
     fn put(&self, to: &mut Encoder<'_>) {
-        let (v4, v6) = self.parts();
-        to.length(v4.len());
+        to.length(self.v4().len());
         let mut from = 0u32;
-        for &(first, last) in v4 {
+        for &(first, last) in self.v4() {
             to.number(u64::from(first.wrapping_sub(from)));
             to.number(u64::from(last.wrapping_sub(first)));
             from = last.wrapping_add(2);
         }
-        to.length(v6.len());
-        for &(first, last) in v6 {
+        to.length(self.v6().len());
+        for &(first, last) in self.v6() {
             to.raw(&first.to_be_bytes());
             to.raw(&last.to_be_bytes());
         }
@@ -30,7 +29,7 @@ impl Take for IpFilter {
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let wrong = from.error(Problem::Number);
         // Both grow as ranges come: a count alone allocates nothing.
-        let (mut v4, mut v6): (Vec<(u32, u32)>, Vec<(u128, u128)>) = (Vec::new(), Vec::new());
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
         let mut next = Some(0u32);
         for _ in 0..from.number()? {
             let gap = from.small::<u32>()?;
