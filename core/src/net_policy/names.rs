@@ -24,7 +24,7 @@ const LOCAL_ENDINGS: &[&str] = &[
 pub fn is_public_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     let ends = |ending: &&str| name.strip_suffix(ending).is_some_and(|front| front.is_empty() || front.ends_with('.'));
-    name.contains('.') && !LOCAL_ENDINGS.iter().any(|ending| ends(ending))
+    name.contains('.') && !LOCAL_ENDINGS.iter().any(ends)
 }
 
 /// Whether a name is one that systems read as an IPv4 address (`127.1`, `0x7f000001`, `017700000001`): its last label is a
