@@ -12,6 +12,7 @@ mod fault;
 mod ids;
 mod ip_filter;
 mod notice;
+mod rates;
 mod storage;
 mod work;
 
@@ -19,7 +20,7 @@ pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, SeedGoal};
 pub use config::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, SessionConfig,
+    PickConfig, RateConfig, SessionConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
@@ -27,5 +28,6 @@ pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, R
 pub use ip_filter::IpFilter;
 pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
+pub use rates::RateLimits;
 pub use storage::{FileRange, LayoutFile, StorageLayout};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

@@ -34,7 +34,10 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::SetIpFilter { filter } if filter.len() > 1 => {
                 out.notices.push(failed(*id, CommandError::Limit));
             }
-            Command::AddPeers { .. } | Command::SetIpFilter { .. } => {
+            Command::SetLimits { torrent: None, download: Some(7), upload: None } => {
+                out.notices.push(failed(*id, CommandError::ZeroLimit));
+            }
+            Command::AddPeers { .. } | Command::SetLimits { .. } | Command::SetIpFilter { .. } => {
                 out.notices.push(Notice::CommandDone { command: *id })
             }
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
@@ -120,6 +123,10 @@ fn a_command_without_an_answer_of_its_own_is_waited_for() {
     let client = start(&[], true).unwrap();
     block_on(async {
         client.add_peers(TorrentId(1), Vec::new()).await.unwrap();
+        let limits = RateLimits { download: Some(7), upload: None };
+        client.set_limits(Some(TorrentId(1)), limits).await.unwrap();
+        let refused = client.set_limits(None, limits).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::ZeroLimit))), "{refused:?}");
         let refused = client.add_peers(TorrentId(9), Vec::new()).await;
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
         let mut filter = IpFilter::new();

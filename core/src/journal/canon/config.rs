@@ -3,11 +3,11 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig, RateConfig,
+    RateLimits, SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate });
 
 canon_struct!(SessionConfig {
     client,
@@ -130,3 +130,7 @@ canon_struct!(NetPolicy {
     filter_trackers,
     max_filter_ranges,
 });
+
+canon_struct!(RateConfig { limits, burst, turn });
+
+canon_struct!(RateLimits { download, upload });

@@ -69,7 +69,7 @@ fn lists_of_blocked_addresses_have_one_encoding() {
     // 0.0.0.1 to 0.0.0.3; one address later 0.0.0.5 alone; the last of all.
     let list = of(&[("0.0.0.1", "0.0.0.3"), ("0.0.0.5", "0.0.0.5"), ("255.255.255.255", "255.255.255.255")]);
     let bytes = encoded(&list, &[]);
-    assert_eq!(bytes[..3], [14, 1, 5]);
+    assert_eq!(bytes[..3], [14, 1, 6]);
     assert_eq!(bytes[3..], [3, 1, 2, 0, 0, 0xf8, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
     assert_eq!(decode_event(&bytes), Ok(list));
     let six = of(&[("::1", "::2"), ("ffff::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]);
@@ -78,14 +78,14 @@ fn lists_of_blocked_addresses_have_one_encoding() {
     assert_eq!(decode_event(&bytes), Ok(six));
     // Ranges that touch, overlap, are inverted or run over the end, and counts that promise more than there is.
     let v6 = |first: u8, last: u8| [&[0; 15][..], &[first], &[0; 15], &[last]].concat();
-    let touching = [&[14, 1, 5, 0, 2][..], &v6(1, 2), &v6(3, 4)].concat();
-    let inverted = [&[14, 1, 5, 0, 1][..], &v6(2, 1)].concat();
-    let over = vec![14, 1, 5, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0];
-    let behind_the_last = vec![14, 1, 5, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0];
+    let touching = [&[14, 1, 6, 0, 2][..], &v6(1, 2), &v6(3, 4)].concat();
+    let inverted = [&[14, 1, 6, 0, 1][..], &v6(2, 1)].concat();
+    let over = vec![14, 1, 6, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0];
+    let behind_the_last = vec![14, 1, 6, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0];
     for bad in [touching, inverted, over, behind_the_last] {
         assert!(matches!(decode_event(&bad), Err(DecodeError { problem: Problem::Number, .. })), "{bad:?}");
     }
-    let promise = [14, 1, 5, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    let promise = [14, 1, 6, 0xff, 0xff, 0xff, 0xff, 0x7f];
     assert!(matches!(decode_event(&promise), Err(DecodeError { problem: Problem::TooShort, .. })));
 }
 
@@ -108,7 +108,7 @@ fn numbers_take_as_few_bytes_as_they_need() {
 #[test]
 fn every_kind_of_event_comes_back() {
     let events = one_of_each();
-    assert_eq!(events.len(), 15 - 2 + 6 + 7 + 1, "every kind, command and result, and a failed job");
+    assert_eq!(events.len(), 15 - 2 + 7 + 7 + 1, "every kind, command and result, and a failed job");
     for event in events {
         assert_eq!(decode_event(&encoded(&event, &[])), Ok(event));
     }
