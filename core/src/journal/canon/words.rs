@@ -50,7 +50,8 @@ canon_enum!(Command {
     3 = Remove { torrent },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
-    6 = SetSuperSeed { torrent, on },
+    6 = SetIpFilter { filter },
+    7 = SetSuperSeed { torrent, on },
 });
 
 canon_struct!(AddTorrent {
@@ -141,5 +142,6 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
-    15 = NoRequests,
+    15 = Filtered,
+    16 = NoRequests,
 });
