@@ -199,7 +199,7 @@ impl MemoryDisk {
             let first = self.told.insert((piece, number));
             let now = match lie {
                 Lie::EveryBlock | Lie::OneBit | Lie::WrongOffset | Lie::OtherTorrent => true,
-                Lie::OneBlockOf(count) => (piece.wrapping_mul(31) + number) % count == 0,
+                Lie::OneBlockOf(count) => (piece.wrapping_mul(31) + number).is_multiple_of(count),
                 Lie::SharedPieces => !in_order,
                 Lie::FirstTime => first,
             };

@@ -7,8 +7,8 @@
 //!
 //! Depth: enough requests are kept under way to cover the round trip and a margin at the rate that the peer has shown. Until
 //! its rate stops growing it is in a slow start: each block that arrives adds one, which doubles the depth each round trip.
-//! A snubbing peer is asked for one block at a time. One that does not choke us and rejects what it is asked for is asked again after a
-//! wait, which is doubled each time; a block that comes ends that.
+//! A snubbing peer is asked for one block at a time. One that does not choke us and rejects all that it is asked for is, after some
+//! patience, asked again after a wait, which is doubled each time; a block that comes ends that.
 
 use crate::border::PeerConfig;
 use crate::metainfo::{BLOCK_LENGTH, Block};
@@ -50,6 +50,8 @@ struct Request {
 /// Rejects of a peer that does not choke us, with no block in between.
 #[derive(Clone, Copy, Debug, Default)]
 struct Refusals {
+    /// How many, before the first wait.
+    count: u32,
     /// How often we have waited because of them.
     waits: u32,
     /// It is not asked for anything before.
@@ -176,6 +178,10 @@ impl Requests {
             self.progress_at = now;
             if serves_us && self.refusals.until.is_none() {
                 // What was asked for before is rejected as well, most likely: that is one refusal.
+                self.refusals.count = self.refusals.count.saturating_add(1);
+                if self.refusals.count <= config.reject_grace {
+                    return Rejection::Rejected;
+                }
                 let doubled = config.reject_wait.saturating_mul(1 << self.refusals.waits.min(20));
                 self.refusals.waits = self.refusals.waits.saturating_add(1);
                 self.refusals.until = Some(now + doubled.min(config.reject_wait_max));

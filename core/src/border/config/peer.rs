@@ -19,7 +19,10 @@ pub struct PeerConfig {
     /// How long a peer that wants something of us and is unchoked may ask for nothing, and be owed nothing, before it is taken
     /// for one that only holds a place (libtorrent: 60 s).
     pub no_request_timeout: Duration,
-    /// How long a peer that serves us is not asked for anything after it has rejected a request. A second is above most round
+    /// How many requests a peer that serves us may reject with no block in between before it is asked less: a piece of a MiB
+    /// that it has lost, or a few small ones.
+    pub reject_grace: u32,
+    /// How long such a peer is not asked for anything then. A second is above most round
     /// trips: what else was asked for is answered by then. Doubled each time.
     pub reject_wait: Duration,
     /// The longest such wait: it may have got something that we want meanwhile.
@@ -85,6 +88,7 @@ impl Default for PeerConfig {
             request_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(90),
             no_request_timeout: Duration::from_secs(60),
+            reject_grace: 64,
             reject_wait: Duration::from_secs(1),
             reject_wait_max: Duration::from_secs(60),
             reqq: 500,

@@ -30,6 +30,7 @@ canon_struct!(PeerConfig {
     request_timeout,
     send_timeout,
     no_request_timeout,
+    reject_grace,
     reject_wait,
     reject_wait_max,
     reqq,
