@@ -65,6 +65,8 @@ pub enum Purpose {
     Tracker,
     /// Content (BEP 17, BEP 19).
     WebSeed,
+    /// What the user named, such as a `.torrent` file, after a redirect ([`fetch`](crate::fetch)).
+    Document,
 }
 
 /// A request as it is about to be sent: one hop, to one address.
@@ -158,7 +160,7 @@ impl NetPolicy {
     /// Why not.
     pub fn may_ask(&self, request: &Request<'_>, source_is_global: bool) -> Result<(), Refusal> {
         self.may_use(request.scheme)?;
-        if request.scheme == Scheme::Udp && request.purpose == Purpose::WebSeed {
+        if request.scheme == Scheme::Udp && request.purpose != Purpose::Tracker {
             return Err(Refusal::Scheme);
         }
         // A UDP tracker's first packet is 16 bytes that no other service takes for its own.
@@ -183,7 +185,7 @@ impl NetPolicy {
             }
             // A torrent chooses path and query of a web seed's URL. Services in a home network take orders by query.
             Purpose::WebSeed if class.is_local() && request.has_query => return Err(Refusal::LocalQuery),
-            Purpose::WebSeed => {}
+            Purpose::WebSeed | Purpose::Document => {}
         }
         Ok(())
     }
