@@ -1,8 +1,10 @@
 //! The built program, driven as a user or a script drives it. All traffic stays on loopback.
 
 mod files;
+mod sources;
 mod transfers;
 mod usage;
+mod web;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
