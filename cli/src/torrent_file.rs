@@ -124,7 +124,7 @@ fn advice(error: &FetchError) -> Option<String> {
             None => "try again later".into(),
         },
         FetchError::Status { .. } => "download the file with a browser and give that".into(),
-        FetchError::Magnet(_) => format!("{MAGNET_ADVICE}"),
+        FetchError::Magnet(_) => MAGNET_ADVICE.into(),
         FetchError::Downgrade { url } => format!("if you trust that, give {url} itself"),
         FetchError::Refused { url, refusal: Refusal::FromGlobalToLocal } => {
             format!("if that is meant, give {url} itself")

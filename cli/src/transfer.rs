@@ -71,6 +71,7 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
     } else {
         output.result(format_args!("listening on {}", listening.join(" and ")))?;
     }
+    let until = Until { interrupt, deadline: args.stop_after.map(|after| Instant::now() + after) };
     let mut run = Run {
         notices: client.notices(),
         jobs: plan.sources.torrents.iter().map(|torrent| Job::new(torrent, &plan.dir)).collect(),
@@ -83,7 +84,7 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         output,
     };
     // The client's own thread runs the reactor; this one only waits, and is woken.
-    let ended = futures_lite::future::block_on(run.until_ended(args, interrupt));
+    let ended = futures_lite::future::block_on(run.until_ended(args, &until));
     run.board.clear();
     let outcome = run.outcome(&ended);
     let Run { jobs, hook, .. } = run;
@@ -98,9 +99,10 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
             Err(error) => output.warn(format_args!("{error:#}")),
         }
     }
-    if let Some(hook) = hook {
-        finish(hook, outcome, interrupt, output);
-    }
+    let outcome = match hook {
+        Some(hook) => finish(hook, outcome, &until, output),
+        None => outcome,
+    };
     ended?;
     match stopped {
         Ok(()) => {}
@@ -123,19 +125,39 @@ fn tell_refused(plan: &Plan, output: &Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits for programs that were started for finished torrents.
-fn finish(hook: Hook, outcome: Outcome, interrupt: &Interrupt, output: &Output) {
+/// Waits for programs that were started for finished torrents; what that makes of the outcome.
+fn finish(hook: Hook, outcome: Outcome, until: &Until<'_>, output: &Output) -> Outcome {
     if hook.waiting() > 0 && outcome != Outcome::Interrupted {
         output.detail("waiting for the program of --on-complete; Ctrl-C leaves it alone");
     }
-    let stop = async {
-        // Time that has run out stays so.
-        if outcome != Outcome::OutOfTime {
-            interrupt.wait().await;
-        }
-    };
-    for fault in futures_lite::future::block_on(hook.finish(stop)) {
+    let (faults, stopped) = futures_lite::future::block_on(hook.finish(until.stopped()));
+    for fault in faults {
         output.warn(format_args!("--on-complete: {fault}"));
+    }
+    match stopped {
+        Some(stopped) if outcome == Outcome::Done => stopped,
+        _ => outcome,
+    }
+}
+
+/// Until when it may go on: until the user stops it, or the time is over that he has given it.
+struct Until<'a> {
+    interrupt: &'a Interrupt,
+    deadline: Option<Instant>,
+}
+
+impl Until<'_> {
+    /// Waits for it.
+    async fn stopped(&self) -> Outcome {
+        let interrupted = async {
+            self.interrupt.wait().await;
+            Outcome::Interrupted
+        };
+        let out_of_time = async {
+            self.deadline.map_or_else(Timer::never, Timer::at).await;
+            Outcome::OutOfTime
+        };
+        interrupted.or(out_of_time).await
     }
 }
 
@@ -179,9 +201,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Runs until all torrents have ended (`None`), or somebody stops them.
-    async fn until_ended(&mut self, args: &NetworkArgs, interrupt: &Interrupt) -> anyhow::Result<Option<Outcome>> {
+    async fn until_ended(&mut self, args: &NetworkArgs, until: &Until<'_>) -> anyhow::Result<Option<Outcome>> {
         let mut refresh = Timer::interval(REFRESH);
-        let mut limit = args.stop_after.map_or_else(Timer::never, Timer::after);
         self.add(args).await?;
         while self.jobs.iter().any(|job| job.end.is_none()) {
             let notices = &mut self.notices;
@@ -190,16 +211,7 @@ impl Run<'_> {
                 refresh.next().await;
                 Wake::Refresh
             };
-            let out_of_time = async {
-                if limit.next().await.is_none() {
-                    pending::<()>().await;
-                }
-                Wake::Stop(Outcome::OutOfTime)
-            };
-            let interrupted = async {
-                interrupt.wait().await;
-                Wake::Stop(Outcome::Interrupted)
-            };
+            let stopped = async { Wake::Stop(until.stopped().await) };
             let hook = &mut self.hook;
             let program = async {
                 match hook {
@@ -207,7 +219,7 @@ impl Run<'_> {
                     None => pending().await,
                 }
             };
-            match interrupted.or(out_of_time).or(program).or(tick).or(notice).await {
+            match stopped.or(program).or(tick).or(notice).await {
                 Wake::Notice(notice) => self.notice(notice).await?,
                 Wake::Refresh => self.refresh().await?,
                 Wake::Hook(None) => {}

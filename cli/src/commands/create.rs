@@ -58,7 +58,6 @@ pub fn run(args: &CreateArgs, output: &Output) -> anyhow::Result<Outcome> {
         created_by: Some(concat!("Parcacik ", env!("CARGO_PKG_VERSION")).to_owned()),
         // A clock that stands before 1970 gives no date.
         creation_date: SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok()),
-        ..BuildOptions::default()
     };
     let sources = found.iter().map(|file| file.source.clone()).collect();
     let mut builder = Builder::new(sources, options)?;

@@ -86,31 +86,30 @@ impl Hook {
         Some(fault).filter(|fault| !fault.is_empty())
     }
 
-    /// Waits for what is under way: until all has ended, or `stop` says so and then for [`PATIENCE`] at most. Gives what went wrong.
-    pub async fn finish(mut self, stop: impl Future<Output = ()>) -> Vec<Fault> {
+    /// Waits for what is under way: until all has ended, or `stop` says so and then for [`PATIENCE`] at most. Gives what went wrong, and what `stop` said when
+    /// something is left behind.
+    pub async fn finish<T>(mut self, stop: impl Future<Output = T>) -> (Vec<Fault>, Option<T>) {
         let mut faults = Vec::new();
         let out_of_patience = async {
-            stop.await;
+            let why = stop.await;
             Timer::after(PATIENCE).await;
+            why
         };
         futures_lite::pin!(out_of_patience);
         while self.waiting > 0 {
-            let ended = async { Some(self.ended().await) };
-            let given_up = async {
-                (&mut out_of_patience).await;
-                None
-            };
+            let ended = async { Ok(self.ended().await) };
+            let given_up = async { Err((&mut out_of_patience).await) };
             match ended.or(given_up).await {
-                Some(fault) => faults.extend(fault),
-                None => {
+                Ok(fault) => faults.extend(fault),
+                Err(why) => {
                     let rest = self.waiting - 1;
                     faults
                         .push(format!("the program is still running, and is left alone; {rest} more runs are dropped"));
-                    break;
+                    return (faults, Some(why));
                 }
             }
         }
-        faults
+        (faults, None)
     }
 }
 
