@@ -17,10 +17,11 @@ use std::time::Duration;
 #[command(after_help = "\
 Examples:
   parcacik download debian.iso.torrent
-  parcacik download https://torrents.example/debian.iso.torrent -o ~/Downloads
+  parcacik download https://example.org/debian.iso.torrent -o ~/Downloads
   parcacik download *.torrent -o ~/Downloads --seed-ratio 1.5
-  parcacik download film.torrent --listen 0.0.0.0:6881 --peer 192.0.2.1:6881 --no-tracker
-  parcacik download debian.iso.torrent --on-complete cp -r {path} /mnt/films
+  parcacik download film.torrent --peer 192.0.2.1:6881 --no-tracker
+  parcacik download film.torrent --on-complete cp -r {path} /mnt/films
+  parcacik download film.torrent --on-complete touch {path}.done ';' --seed
 
 The program of --on-complete runs without a shell, once for each torrent that was not there before. In its arguments {path}, {name} and {info_hash} are replaced; they are also in its environment as
 PARCACIK_PATH, PARCACIK_NAME and PARCACIK_INFO_HASH. A name is a stranger's word: in a script, quote \"$PARCACIK_PATH\".

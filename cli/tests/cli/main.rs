@@ -1,7 +1,9 @@
 //! The built program, driven as a user or a script drives it. All traffic stays on loopback.
 
+mod examples;
 mod files;
 mod hook;
+mod shells;
 mod sources;
 mod stopping;
 mod transfers;
@@ -52,11 +54,17 @@ impl Here {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parcacik"));
-        command.args(args).current_dir(self.path());
+        command.args(args);
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Has a program run here, with its streams for us.
+    fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.path());
         // Nothing of the machine that the test runs on may be seen or left there.
         command.env("PARCACIK_STATE_DIR", self.path().join("state")).env("HOME", self.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
     }
 
     /// Runs the program to its end.
@@ -70,6 +78,17 @@ impl Here {
         assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
         ended
     }
+}
+
+/// The names of all commands, as `--help` lists them.
+fn commands(here: &Here) -> Vec<String> {
+    let help = here.done(&["--help"]).out;
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // Two spaces, the name, and what it does; what goes on in a further line is indented further.
+    let names = list.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.filter(|name| *name != "help").map(Into::into).collect();
+    assert!(names.len() > 5, "{help}");
+    names
 }
 
 #[derive(Debug)]
