@@ -11,6 +11,7 @@ mod exit;
 mod globs;
 mod hashing;
 mod network;
+mod open_files;
 mod output;
 mod progress;
 mod record;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let cli = Cli::parse();
     let output = Output::new(cli.quiet, cli.verbose);
+    open_files::raise_limit();
     match run(&cli, &output) {
         Ok(outcome) => outcome.into(),
         // Nobody reads the results any more: `parcacik inspect FILE | head`.

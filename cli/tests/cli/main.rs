@@ -3,6 +3,7 @@
 mod examples;
 mod files;
 mod hook;
+mod rates;
 mod shells;
 mod sources;
 mod stopping;
