@@ -13,8 +13,8 @@ use std::path::PathBuf;
 Examples:
   parcacik create photos/ -o photos.torrent --tracker udp://tracker.example:6969
   parcacik create photos/ -o few.torrent --exclude '*.raw' --exclude drafts/
-  parcacik create talk.mp4 -o t.torrent --web-seed https://files.example/talk.mp4
-  parcacik create talk.mp4 -o p.torrent --private --tracker https://t.example/ann
+  parcacik create talk.mp4 -o t.torrent --web-seed https://cdn.example/talk.mp4
+  parcacik create talk.mp4 -o p.torrent --private --tracker https://t.example/a
 
 Patterns of --exclude: one without a / means files and folders of that name however deep; one with a / means a path below PATH (/drafts: at the top only). * and ? stand for anything but /,
 ** for that too. Quote them, or the shell replaces them.
