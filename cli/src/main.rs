@@ -10,6 +10,7 @@ mod commands;
 mod exit;
 mod globs;
 mod hashing;
+mod ip_filter;
 mod network;
 mod open_files;
 mod output;

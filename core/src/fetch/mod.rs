@@ -40,7 +40,7 @@
 //! ```
 
 use crate::border::{HttpRequest, HttpResponse, IoFault, JobResult, NetPolicy, Work};
-use crate::net_policy::{AddrClass, Purpose, Refusal, Request};
+use crate::net_policy::{AddrClass, Purpose, Refusal, Request, Word};
 use crate::time::Time;
 use crate::tracker::clean_text;
 use crate::tracker::url::{Host, Scheme, TrackerUrl, UrlError};
@@ -200,8 +200,8 @@ pub struct Fetch {
     /// Of the present hop.
     url: TrackerUrl,
     redirects: u32,
-    /// Whether an earlier hop was on the open internet.
-    from_global: bool,
+    /// Whose word the present hop is: the user's, or that of the hops before.
+    word: Word,
     /// Addresses of the present hop that have not been tried, the next one last.
     untried: Vec<IpAddr>,
     /// The one that is asked; `None` while its host is looked up, and after the end.
@@ -226,7 +226,7 @@ impl Fetch {
             options,
             url,
             redirects: 0,
-            from_global: false,
+            word: Word::User,
             untried: Vec::new(),
             asked: None,
             last_fault: IoFault::Other,
@@ -304,11 +304,6 @@ impl Fetch {
     }
 
     fn may_ask(&self, ip: IpAddr) -> Result<(), Refusal> {
-        if self.redirects == 0 {
-            // The user's own word, as long as it is an address at all.
-            self.options.policy.may_use(self.url.scheme())?;
-            return if AddrClass::of(ip) == AddrClass::Unusable { Err(Refusal::Address) } else { Ok(()) };
-        }
         let request = Request {
             purpose: Purpose::Document,
             scheme: self.url.scheme(),
@@ -316,7 +311,7 @@ impl Fetch {
             path: self.url.path(),
             has_query: self.url.query().is_some(),
         };
-        self.options.policy.may_ask(&request, self.from_global)
+        self.options.policy.may_ask(&request, self.word)
     }
 
     fn next_address(&mut self, now: Time) -> FetchStep {
@@ -343,7 +338,9 @@ impl Fetch {
         match status {
             200 => FetchStep::Got(Fetched { bytes: body, url: self.url.to_string() }),
             301 | 302 | 303 | 307 | 308 => {
-                self.from_global |= AddrClass::of(at) == AddrClass::Global;
+                // One answer from the internet counts for all later hops.
+                let global = AddrClass::of(at) == AddrClass::Global || self.word == Word::Global;
+                self.word = if global { Word::Global } else { Word::Local };
                 match self.redirect(location.as_deref()) {
                     Ok(url) => {
                         self.url = url;

@@ -158,7 +158,7 @@ impl Torrent {
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
-                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
+                    self.learn_port(cx, peer.conn.remote(), port);
                 }
                 return self.nothing_to_exchange(peer);
             }

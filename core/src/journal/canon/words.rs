@@ -50,6 +50,7 @@ canon_enum!(Command {
     3 = Remove { torrent },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
+    6 = SetIpFilter { filter },
 });
 
 canon_struct!(AddTorrent {
@@ -139,4 +140,5 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = Filtered,
 });

@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RateLimits,
-    RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, IpFilter, JobId, JobResult,
+    RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -97,6 +97,17 @@ fn add() -> impl Strategy<Value = AddTorrent> {
     )
 }
 
+fn filter() -> impl Strategy<Value = IpFilter> {
+    vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
+        let mut filter = IpFilter::new();
+        // Pairs of two families, or the wrong way round, are none: single addresses then, the last one of all among them.
+        for (first, last) in pairs {
+            _ = filter.block(first, last) || filter.block(last, last);
+        }
+        filter
+    })
+}
+
 fn limits() -> impl Strategy<Value = RateLimits> {
     (option::of(any::<u64>()), option::of(any::<u64>())).prop_map(|(download, upload)| RateLimits { download, upload })
 }
@@ -114,6 +125,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
         Just(Command::Shutdown),
+        filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 
