@@ -298,11 +298,12 @@ impl<'a> Reader<'a> {
         loop {
             match self.input.get(at) {
                 Some(digit @ b'0'..=b'9') => {
-                    length = length
-                        .checked_mul(10)
-                        .and_then(|tens| tens.checked_add(usize::from(digit - b'0')))
-                        .filter(|&length| length <= self.input.len())
-                        .ok_or(DecodeError { offset: start, fault: Fault::StringPastEnd })?;
+                    // The length so far is at most that of the input, which is below 2^32: in 64 bits nothing overflows.
+                    let longer = length as u64 * 10 + u64::from(digit - b'0');
+                    if longer > self.input.len() as u64 {
+                        return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
+                    }
+                    length = longer as usize;
                     at += 1;
                 }
                 Some(b':') => break,
@@ -315,7 +316,7 @@ impl<'a> Reader<'a> {
         }
         let content = at + 1;
         // Neither sum can overflow: both parts are at most the input's length, which is below 2^32.
-        let end = content + length;
+        let end = content.saturating_add(length);
         let Some(string) = self.input.get(content..end) else {
             return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
         };
@@ -326,23 +327,28 @@ impl<'a> Reader<'a> {
 
     fn integer(&mut self) -> Result<(), DecodeError> {
         let start = self.at;
-        let body = self.input.get(start + 1..).unwrap_or(&[]);
-        let sign = usize::from(body.first() == Some(&b'-'));
-        let digits = body.iter().skip(sign).take_while(|byte| byte.is_ascii_digit()).count();
-        let end = start + 1 + sign + digits;
+        let negative = self.input.get(start + 1) == Some(&b'-');
+        let first = start + 1 + usize::from(negative);
+        let mut end = first;
+        // Counted downwards, because there is one more negative number than positive ones. `None`: outside 64 bits.
+        let mut value = Some(0i64);
+        while let Some(&digit @ b'0'..=b'9') = self.input.get(end) {
+            value = value.and_then(|value| value.checked_mul(10)?.checked_sub(i64::from(digit - b'0')));
+            end += 1;
+        }
         match self.input.get(end) {
-            Some(b'e') if digits > 0 => {}
+            Some(b'e') if end > first => {}
             Some(_) => return Err(DecodeError { offset: end, fault: Fault::BadInteger }),
             None => return Err(DecodeError { offset: end, fault: Fault::UnexpectedEnd }),
         }
-        if body.get(sign) == Some(&b'0') && (digits > 1 || sign == 1) {
+        if self.input.get(first) == Some(&b'0') && (negative || end - first > 1) {
             self.leading_zero(start)?;
         }
-        if parse_integer(body.get(..sign + digits).unwrap_or(&[])).is_none() {
+        if value.is_none_or(|value| !negative && value == i64::MIN) {
             return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
         }
-        let link = self.tape.len() as u32 + 1;
-        self.push(start, end + 1, link as usize)?;
+        let link = self.tape.len() + 1;
+        self.push(start, end + 1, link)?;
         self.at = end + 1;
         Ok(())
     }

@@ -38,20 +38,25 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The place on the tape behind this value and all that is in it.
     fn next(&self) -> usize {
-        match self.kind() {
+        let token = self.token();
+        match self.kind_of(token) {
             Kind::Bytes => self.place + 1,
-            _ => self.token().link as usize,
+            _ => token.link as usize,
         }
     }
 
-    /// What kind of value it is.
-    pub fn kind(&self) -> Kind {
-        match self.document.input.get(self.token().start as usize) {
+    fn kind_of(&self, token: Token) -> Kind {
+        match self.document.input.get(token.start as usize) {
             Some(b'i') => Kind::Int,
             Some(b'l') => Kind::List,
             Some(b'd') => Kind::Dict,
             _ => Kind::Bytes,
         }
+    }
+
+    /// What kind of value it is.
+    pub fn kind(&self) -> Kind {
+        self.kind_of(self.token())
     }
 
     /// Where it lies in the input.
@@ -76,7 +81,7 @@ impl<'a, 'd> Value<'a, 'd> {
     /// The content, if it is a string.
     pub fn bytes(&self) -> Option<&'a [u8]> {
         let token = self.token();
-        match self.kind() {
+        match self.kind_of(token) {
             Kind::Bytes => self.document.input.get(token.link as usize..token.end as usize),
             _ => None,
         }
@@ -89,7 +94,9 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The list, if it is one.
     pub fn list(&self) -> Option<List<'a, 'd>> {
-        (self.kind() == Kind::List).then(|| List { document: self.document, place: self.place + 1, end: self.next() })
+        let token = self.token();
+        let list = List { document: self.document, place: self.place + 1, end: token.link as usize };
+        (self.kind_of(token) == Kind::List).then_some(list)
     }
 
     /// The dictionary, if it is one.
@@ -191,7 +198,18 @@ impl core::error::Error for FieldError {}
 impl<'a, 'd> Dict<'a, 'd> {
     /// The value of a key; of the first one where there are several.
     pub fn get(&self, key: &str) -> Option<Value<'a, 'd>> {
-        self.iter().find(|(found, _)| *found == key.as_bytes()).map(|(_, value)| value)
+        let Value { document, place } = self.value;
+        let (mut place, end) = (place + 1, self.value.next());
+        while place < end {
+            // Keys are strings: that was checked when the tape was laid.
+            let found = document.tape.get(place)?;
+            let value = Value::new(document, place + 1);
+            if document.input.get(found.link as usize..found.end as usize) == Some(key.as_bytes()) {
+                return Some(value);
+            }
+            place = value.next();
+        }
+        None
     }
 
     /// The entries, in the order they stand in.
