@@ -172,7 +172,7 @@
 //! | a peer's | its connection ends: [`CloseReason::Fault`](border::CloseReason::Fault) with a [`PeerFault`](border::PeerFault) |
 //! | a tracker's | [`Notice::TrackerFailed`](border::Notice::TrackerFailed), and the next one is asked |
 //! | the system's | an [`IoFault`](border::IoFault), from you; [`Notice::StorageFailed`](border::Notice::StorageFailed) when it matters |
-//! | the application's, by a command | [`Notice::CommandFailed`](border::Notice::CommandFailed) with the command's id |
+//! | the application's, by a command | [`Notice::CommandFailed`](border::Notice::CommandFailed) with the command's id (what goes well is answered too: [`Command`](border::Command)) |
 //! | the application's, by its settings | [`ConfigError`](border::ConfigError), which names the field |
 //! | our own | a panic: the only one. A driver should survive it, keep its recording, and begin a new session from what was saved |
 //!

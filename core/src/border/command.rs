@@ -8,11 +8,14 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-/// Something that the application wants. Each is answered by a notice that carries the command's id.
+/// Something that the application wants. Each is answered by a notice: [`CommandFailed`](super::Notice::CommandFailed) with
+/// the command's id when it cannot be done, else the one that is named here, and
+/// [`CommandDone`](super::Notice::CommandDone) with its id where none is.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Listen for peers on TCP, and open UDP on the same port.
+    /// Listen for peers on TCP, and open UDP on the same port; answered by [`Notice::Listening`](super::Notice::Listening) for
+    /// each socket.
     Listen {
         /// Name for the TCP socket.
         tcp: SocketId,
@@ -23,7 +26,7 @@ pub enum Command {
         /// The network device to bind to; `None`: any.
         device: Option<String>,
     },
-    /// Add a torrent and start it.
+    /// Add a torrent and start it; answered by [`Notice::Added`](super::Notice::Added).
     Add(Box<AddTorrent>),
     /// Tell a torrent of peers.
     AddPeers {
@@ -32,7 +35,8 @@ pub enum Command {
         /// Their addresses; names are resolved.
         peers: Vec<Target>,
     },
-    /// Stop a torrent and forget it. Its files stay.
+    /// Stop a torrent and forget it. Its files stay. Answered by [`Notice::Removed`](super::Notice::Removed), which names the
+    /// torrent.
     Remove {
         /// The torrent.
         torrent: TorrentId,

@@ -17,6 +17,11 @@ pub enum Notice {
         /// Why.
         error: CommandError,
     },
+    /// Answers every command that has no answer of its own: it is done, or will be without fail.
+    CommandDone {
+        /// The command.
+        command: CommandId,
+    },
     /// Answers `Listen`, once for each socket.
     Listening {
         /// The command.

@@ -393,9 +393,7 @@ impl Session {
             }
             Command::AddPeers { torrent, peers } => {
                 let known = self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, true));
-                if known.is_none() {
-                    out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
-                }
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
             }
             Command::Remove { torrent } => {
                 if !self.torrents.contains_key(&torrent) {
@@ -407,6 +405,14 @@ impl Session {
             }
             Command::Shutdown => self.shutdown(out),
         }
+    }
+
+    /// Answers a command that has no answer of its own.
+    fn answer(out: &mut Actions, command: CommandId, result: Result<(), CommandError>) {
+        out.notices.push(match result {
+            Ok(()) => Notice::CommandDone { command },
+            Err(error) => Notice::CommandFailed { command, error },
+        });
     }
 
     fn add(&mut self, out: &mut Actions, command: CommandId, add: &AddTorrent) -> Result<(), CommandError> {

@@ -246,6 +246,8 @@ fn commands_that_cannot_be_done_say_why() {
     assert_eq!(failed(rig.command(Command::Remove { torrent })), CommandError::NoSuchTorrent);
     assert_eq!(failed(rig.command(Command::AddPeers { torrent, peers: vec![] })), CommandError::NoSuchTorrent);
     rig.add(1, vec![]);
+    let told = rig.command(Command::AddPeers { torrent: TorrentId(0), peers: vec![] }).notices;
+    assert!(matches!(told[..], [Notice::CommandDone { .. }]), "what can be done is answered too: {told:?}");
     assert_eq!(failed(rig.add(2, vec![])), CommandError::Limit);
     rig.command(Command::Shutdown);
     assert_eq!(failed(rig.command(Command::Remove { torrent })), CommandError::Stopping);

@@ -30,6 +30,18 @@ impl From<End> for ClientError {
     }
 }
 
+/// A command was not carried out.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum CommandFailure {
+    /// The session said no.
+    #[error("{0}")]
+    Refused(#[source] CommandError),
+    /// The client has ended.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
 /// A client or a tracker could not be started.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ mod session;
 mod tests;
 
 pub use crate::engine::notices::NoticeReceiver;
-pub use error::{AddError, ClientError, StartError};
+pub use error::{AddError, ClientError, CommandFailure, StartError};
 pub use options::{AddOptions, ClientConfig};
 pub use session::TorrentStats;
 pub(crate) use session::draw_seeds;
@@ -135,13 +135,12 @@ impl<M: Machine> Client<M> {
         }
     }
 
-    /// Tells a torrent of peers; names are resolved. One that does not exist is not an error here: it is told as a
-    /// notice.
+    /// Tells a torrent of peers; names are resolved.
     ///
     /// # Errors
-    /// [`ClientError`] when the client has ended.
-    pub async fn add_peers(&self, torrent: TorrentId, peers: Vec<Target>) -> Result<(), ClientError> {
-        self.order(Control::Command(Command::AddPeers { torrent, peers }, None))
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn add_peers(&self, torrent: TorrentId, peers: Vec<Target>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::AddPeers { torrent, peers }).await
     }
 
     /// Stops a torrent and forgets it. Its files stay.
@@ -244,6 +243,14 @@ impl<M: Machine> Client<M> {
         let (reply, answer) = async_channel::bounded(1);
         self.order(Control::Command(command, Some((reply, 1))))?;
         self.wait(&answer).await
+    }
+
+    /// Gives a command that is answered by [`Notice::CommandDone`], and waits for that.
+    async fn carry_out(&self, command: Command) -> Result<(), CommandFailure> {
+        match self.ask(command).await? {
+            Notice::CommandDone { .. } => Ok(()),
+            other => Err(CommandFailure::Refused(refusal(other))),
+        }
     }
 
     fn order(&self, order: Control<M>) -> Result<(), ClientError> {

@@ -1,6 +1,6 @@
 //! The client around a toy machine that answers commands as a session would.
 
-use super::{AddError, AddOptions, Client, ClientError, StartError};
+use super::{AddError, AddOptions, Client, ClientError, CommandFailure, StartError};
 use crate::engine::testing::{PATIENCE, Reflex, Toy, parts};
 use futures_lite::future::block_on;
 use parcacik_core::border::*;
@@ -28,6 +28,10 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             }),
             Command::Remove { torrent: TorrentId(9) } => out.notices.push(failed(*id, CommandError::NoSuchTorrent)),
             Command::Remove { torrent } => out.notices.push(Notice::Removed { torrent: *torrent }),
+            Command::AddPeers { torrent: TorrentId(9), .. } => {
+                out.notices.push(failed(*id, CommandError::NoSuchTorrent));
+            }
+            Command::AddPeers { .. } => out.notices.push(Notice::CommandDone { command: *id }),
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
             _ => {}
         },
@@ -103,6 +107,16 @@ fn torrents_are_added_refused_and_removed() {
         client.remove(TorrentId(1)).await.unwrap();
         let refused = client.remove(TorrentId(9)).await;
         assert!(matches!(refused, Err(AddError::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
+    });
+}
+
+#[test]
+fn a_command_without_an_answer_of_its_own_is_waited_for() {
+    let client = start(&[], true).unwrap();
+    block_on(async {
+        client.add_peers(TorrentId(1), Vec::new()).await.unwrap();
+        let refused = client.add_peers(TorrentId(9), Vec::new()).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
     });
 }
 

@@ -315,7 +315,7 @@ impl Replies {
     /// Passes a notice on to whoever asked for it.
     fn answer(&mut self, notice: &Notice) {
         let command = match notice {
-            Notice::CommandFailed { command, .. } => *command,
+            Notice::CommandFailed { command, .. } | Notice::CommandDone { command } => *command,
             Notice::Added { command, .. } | Notice::Listening { command, .. } => *command,
             Notice::Removed { torrent } => {
                 for command in self.removals.remove(torrent).unwrap_or_default() {

@@ -23,6 +23,7 @@ canon_enum!(out Notice {
     16 = StorageFailed { torrent, fault },
     17 = Saved { torrent, pieces },
     18 = Stopped,
+    19 = CommandDone { command },
 });
 
 canon_enum!(out TorrentState {

@@ -1,7 +1,7 @@
 //! The canonical encoding: known bytes, there and back, holes, damage.
 
 use super::values::{bytes, event, one_of_each};
-use crate::border::{Action, Actions, Config, Event, JobId, TcpId, TorrentId, Work};
+use crate::border::{Action, Actions, CommandId, Config, Event, JobId, TcpId, TorrentId, Work};
 use crate::journal::canon::{
     DecodeError, MAX_HOLES, Problem, decode_config, decode_event, encode_actions, encode_config, encode_event,
     encode_number,
@@ -123,6 +123,13 @@ fn the_order_of_actions_counts_and_notices_count() {
     let notices = vec![crate::border::Notice::Stopped];
     encode_actions(&Actions { notices, ..Actions::new() }, &mut told);
     assert_ne!(told, acted(vec![]));
+    let done = |command| {
+        let mut told = Vec::new();
+        let notices = vec![crate::border::Notice::CommandDone { command }];
+        encode_actions(&Actions { notices, ..Actions::new() }, &mut told);
+        told
+    };
+    assert_ne!(done(CommandId(1)), done(CommandId(2)));
 }
 
 #[test]

@@ -1,0 +1,50 @@
+//! The command line.
+//!
+//! The arguments of each command, with its help and its examples, lie in one struct; related ones share a file. The name of a command and what it is called here lie in [`Command`].
+
+mod files;
+mod tools;
+mod transfer;
+
+use clap::{ArgAction, Parser, Subcommand};
+pub use files::{CreateArgs, InspectArgs, VerifyArgs};
+pub use tools::{DemoArgs, ReplayArgs, TrackerArgs};
+pub use transfer::{DownloadArgs, GoalArgs, NetworkArgs, SeedArgs};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    the job was done
+  1    it failed; stderr says why
+  2    wrong usage
+  3    stopped by --stop-after
+  130  stopped by Ctrl-C or SIGTERM, after a clean stop (a second one ends at once)
+
+Results go to stdout; progress, warnings and errors to stderr.";
+
+/// A BitTorrent client: downloads, seeds, makes, checks and shows torrents.
+#[derive(Debug, Parser)]
+#[command(name = "parcacik", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell more: trackers, peers that misbehave; twice: every connection
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done. What the help says is with the arguments of each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Download(DownloadArgs),
+    Seed(SeedArgs),
+    Create(CreateArgs),
+    Verify(VerifyArgs),
+    Inspect(InspectArgs),
+    Tracker(TrackerArgs),
+    Replay(ReplayArgs),
+    Demo(DemoArgs),
+}

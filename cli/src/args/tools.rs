@@ -1,0 +1,51 @@
+//! The arguments of `tracker`, `replay` and `demo`.
+
+use crate::values;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Run a tracker, for HTTP and UDP on one port
+///
+/// Lists peers of any torrent, in memory only. Runs until it is stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  parcacik tracker --listen 0.0.0.0:6969")]
+pub struct TrackerArgs {
+    /// Where to listen, with TCP and UDP; port 0 lets the system choose
+    #[arg(long, value_name = "IP:PORT", value_parser = values::listen)]
+    pub listen: SocketAddr,
+}
+
+/// Run a recorded session again and compare
+///
+/// Feeds what was recorded with --record to the same state machine, without network, disk or clock. The exit code is 0 when it takes the same decisions; otherwise the first event that makes a difference is shown.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  parcacik download debian.iso.torrent --record session.rec
+  parcacik replay session.rec
+
+JSON (--json): {\"events\",\"seconds\",\"digest\",\"complete\",\"same\"}")]
+pub struct ReplayArgs {
+    /// The recording
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Print one object to stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show that it works: a tracker, a seed and two downloads on this machine
+///
+/// Makes a random file of 64 MiB in a temporary folder, seeds it, downloads it twice over loopback, compares, and cleans up. Needs no network.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  parcacik demo")]
+pub struct DemoArgs {
+    /// Record the three sessions in this folder, for `replay`: seed.rec, first.rec and second.rec
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+}
