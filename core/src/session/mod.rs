@@ -33,7 +33,7 @@ use crate::border::{
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use crate::rng::{Seeds, Stream};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
@@ -186,10 +186,8 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        [self.timers.first(), self.acceptor.deadline(), dial, self.stopping.filter(|s| !s.told).map(|s| s.until)]
-            .into_iter()
-            .flatten()
-            .min()
+        let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        earliest([self.timers.first(), self.acceptor.deadline(), dial, stop])
     }
 
     /// A torrent at a glance, as of the last event.

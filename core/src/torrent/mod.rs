@@ -54,7 +54,7 @@ use crate::metainfo::{Geometry, Metainfo, PieceHashes};
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
 use alloc::boxed::Box;
@@ -144,6 +144,8 @@ pub struct Torrent {
     /// A peer is taken out (`None`) while it is being called.
     peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
     ready_peers: u32,
+    /// Who of them is whom, of those whose handshake was completed.
+    peer_ids: BTreeMap<PeerId, PeerKey>,
     timers: Timers<PeerKey>,
     dials: BTreeMap<crate::border::DialId, SocketAddr>,
     /// Peers that could be asked for more than there was to ask.
@@ -231,6 +233,7 @@ impl Torrent {
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
+            peer_ids: BTreeMap::new(),
             timers: Timers::default(),
             dials: BTreeMap::new(),
             hungry: BTreeSet::new(),
@@ -290,7 +293,7 @@ impl Torrent {
             _ => None,
         };
         let active = running || stopping.is_some();
-        [
+        earliest([
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
@@ -299,10 +302,7 @@ impl Torrent {
             if running { self.disk.retry_at } else { None },
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 
     /// Its time has come.
