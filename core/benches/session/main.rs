@@ -19,6 +19,8 @@
 //! The aim: `have` under 400 ns with 5,000 peers, and no figure but `piece` that grows with the number of peers by more than
 //! the processor's caches explain.
 
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a benchmark has a clock; the core has none")]
+
 mod world;
 
 use bytes::{Bytes, BytesMut};

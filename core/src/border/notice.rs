@@ -100,6 +100,16 @@ pub enum Notice {
         /// Why.
         reason: CloseReason,
     },
+    /// Somebody named peers that may not be dialled. Told once for each list of peers.
+    PeersRefused {
+        /// The torrent.
+        torrent: TorrentId,
+        /// How many are on the list of blocked addresses.
+        filtered: u32,
+        /// How many the policy leaves out ([`NetPolicy`](super::NetPolicy)): named from the internet and in a private network, or at
+        /// the port of another service.
+        refused: u32,
+    },
     /// An address is banned: it sent corrupt data.
     PeerBanned {
         /// The torrent.
@@ -204,6 +214,8 @@ pub enum CommandError {
     Stopping,
     /// A limit of the configuration is reached.
     Limit,
+    /// A rate limit of 0 bytes a second: nothing would ever go.
+    ZeroLimit,
 }
 
 impl fmt::Display for CommandError {
@@ -217,6 +229,7 @@ impl fmt::Display for CommandError {
             CommandError::BadUrl(why) => write!(f, "unusable URL: {why}"),
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
+            CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
         }
     }
 }

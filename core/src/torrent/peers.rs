@@ -11,7 +11,7 @@ use bytes::Bytes;
 use core::ops::Bound;
 
 /// How much is read from the disk at once for one peer: sixteen blocks, where bigger reads gain nothing more.
-const READ_RUN: u32 = 256 * 1024;
+pub(super) const READ_RUN: u32 = 256 * 1024;
 /// A peer that sends a piece in so many seconds is given whole ones: shared pieces cost blame and gain nothing then.
 const WHOLE_PIECE_SECONDS: u64 = 5;
 
@@ -21,7 +21,15 @@ impl Torrent {
         shared.peers += 1;
         let mut conn = conn;
         conn.hold_reading(self.held);
-        let peer = Box::new(Peer { conn, timer: None, interesting: 0, counted: false, ready: false });
+        let mut peer = Box::new(Peer {
+            conn,
+            timer: None,
+            interesting: 0,
+            counted: false,
+            ready: false,
+            shares: Default::default(),
+        });
+        self.meter_new(cx, shared, &mut peer);
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -75,30 +83,36 @@ impl Torrent {
             self.ask(cx, shared, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
         }
-        self.put_back(cx, key, peer);
+        self.put_back(cx, shared, key, peer);
     }
 
     /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
-    fn put_back(&mut self, cx: &mut Cx, key: PeerKey, mut peer: Box<Peer>) {
-        self.end_call(cx, key, &mut peer);
+    pub(super) fn put_back(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
+        self.end_call(cx, shared, key, &mut peer);
         if let Some(slot) = self.peers.get_mut(&key) {
             *slot = Some(peer);
         }
     }
 
-    fn end_call(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) {
+    fn end_call(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) {
+        self.note_traffic(cx, shared, key, peer);
         peer.conn.finish(cx);
         let deadline = peer.conn.deadline();
         self.timers.set(key, &mut peer.timer, deadline);
     }
 
     /// Calls every connection, one after the other, without looking each up. `call` must not reach for them itself.
-    fn each_peer(&mut self, cx: &mut Cx, mut call: impl FnMut(&mut Self, &mut Cx, PeerKey, &mut Peer)) {
+    fn each_peer(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        mut call: impl FnMut(&mut Self, &mut Cx, &mut Shared, PeerKey, &mut Peer),
+    ) {
         let mut peers = core::mem::take(&mut self.peers);
         for (&key, slot) in &mut peers {
             let Some(peer) = slot else { continue };
-            call(self, cx, key, peer);
-            self.end_call(cx, key, peer);
+            call(self, cx, shared, key, peer);
+            self.end_call(cx, shared, key, peer);
         }
         self.peers = peers;
     }
@@ -164,7 +178,7 @@ impl Torrent {
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
-                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
+                    self.learn_port(cx, peer.conn.remote(), port);
                 }
                 return self.nothing_to_exchange(peer);
             }
@@ -275,7 +289,7 @@ impl Torrent {
         // It has a place free now; it is asked for more when the call is over.
         self.hungry.insert(key);
         self.refill = true;
-        self.put_back(cx, key, peer);
+        self.put_back(cx, shared, key, peer);
     }
 
     /// Whether there may be something to ask a connection for; cheap.
@@ -349,6 +363,12 @@ impl Torrent {
 
     /// Starts reads for what a connection has asked of us.
     fn serve(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) {
+        if self.sending_is_limited(shared) {
+            if peer.conn.wants_read() {
+                self.wait_to_send(key, peer);
+            }
+            return;
+        }
         loop {
             if shared.read_ahead >= cx.config.session.max_read_ahead {
                 self.waiting_reads.insert(key);
@@ -356,14 +376,19 @@ impl Torrent {
             }
             let Some(run) = peer.conn.next_read(READ_RUN) else { return };
             if self.disk.doubts(run.piece) {
-                let facts = self.peer_facts(shared);
-                peer.conn.loaded(cx, &facts, run, Err(IoFault::ShortRead));
+                self.refuse_run(cx, shared, peer, run, IoFault::ShortRead);
                 continue;
             }
             shared.read_ahead += u64::from(run.length);
             let work = Work::Read { torrent: self.id, piece: run.piece.get(), begin: run.begin, length: run.length };
-            self.start(cx, work, Purpose::Upload { peer: key, run });
+            self.start(cx, work, Purpose::Upload { peer: key, run, paid: false });
         }
+    }
+
+    /// Rejects what a run was to answer.
+    pub(super) fn refuse_run(&self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, run: ReadRun, fault: IoFault) {
+        let facts = self.peer_facts(shared);
+        peer.conn.loaded(cx, &facts, run, Err(fault));
     }
 
     /// What was read for a peer has come.
@@ -373,6 +398,7 @@ impl Torrent {
         shared: &mut Shared,
         key: PeerKey,
         run: ReadRun,
+        paid: bool,
         result: Result<JobResult, IoFault>,
     ) {
         shared.read_ahead = shared.read_ahead.saturating_sub(u64::from(run.length));
@@ -384,17 +410,21 @@ impl Torrent {
         if let Err(fault) = data {
             self.read_failed(cx, shared, run.piece, fault);
         }
+        let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
             let facts = self.peer_facts(shared);
             // What was cancelled or choked meanwhile is not sent, and does not count.
             let before = peer.conn.upload_rate().total();
             peer.conn.loaded(cx, &facts, run, data);
-            let sent = peer.conn.upload_rate().total().saturating_sub(before);
+            sent = peer.conn.upload_rate().total().saturating_sub(before);
             if sent > 0 {
                 self.uploaded.add(cx.now, sent);
                 self.persist.touch(cx.now);
             }
             self.drive(cx, shared, key, peer);
+        }
+        if paid {
+            self.unsent(cx, shared, u64::from(run.length).saturating_sub(sent));
         }
     }
 
@@ -420,7 +450,7 @@ impl Torrent {
     pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         let complete = self.only_gives();
         let mut over = alloc::vec::Vec::new();
-        self.each_peer(cx, |this, cx, key, peer| {
+        self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if !peer.conn.is_ready() {
                 return;
             }
@@ -440,7 +470,7 @@ impl Torrent {
 
     /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
     pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        self.each_peer(cx, |this, cx, key, peer| {
+        self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if peer.counted {
                 peer.interesting = this.count_interesting(peer);
                 this.show_interest(cx, shared, peer);
@@ -451,7 +481,8 @@ impl Torrent {
     }
 
     /// Takes a dead connection out of everything.
-    fn bury(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: Peer, reason: CloseReason) {
+    fn bury(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Peer, reason: CloseReason) {
+        self.refund(cx, shared, key, &mut peer);
         let conn = &peer.conn;
         let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
         // Others may have what it was asked for, and what it had to itself.
@@ -460,6 +491,7 @@ impl Torrent {
             self.picker.peer_left(conn.pieces());
         }
         self.choker.peer_gone(key);
+        self.note_serving(shared);
         let mut timer = peer.timer;
         self.timers.clear(key, &mut timer);
         self.hungry.remove(&key);
@@ -487,13 +519,13 @@ impl Torrent {
     }
 
     /// The disk has caught up: reads from everybody again.
-    pub(crate) fn release(&mut self, cx: &mut Cx) {
+    pub(crate) fn release(&mut self, cx: &mut Cx, shared: &mut Shared) {
         if !self.held {
             return;
         }
         self.hold(false);
         // Clocks run again: the deadlines are others now.
-        self.each_peer(cx, |_, _, _, _| ());
+        self.each_peer(cx, shared, |_, _, _, _, _| ());
     }
 
     /// Whether it reads from nobody, for the disk's sake.

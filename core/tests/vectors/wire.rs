@@ -6,6 +6,7 @@ use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{Action, Actions, Config, InfoHash, PeerId, PeerKey, TcpId, TorrentId};
 use parcacik_core::cx::{Cx, IdSource};
 use parcacik_core::metainfo::Geometry;
+use parcacik_core::net_policy::IpFilter;
 use parcacik_core::peer::{PeerConn, PeerFacts};
 use parcacik_core::rng::Seeds;
 use parcacik_core::time::Time;
@@ -112,7 +113,9 @@ fn outcome(bytes: &[u8]) -> (Outcome, PeerConn) {
     };
     let (config, seeds, mut ids) = (Config::default(), Seeds::for_tests(1), IdSource::default());
     let mut out = Actions::new();
-    let mut cx = Cx { now: Time::ZERO, config: &config, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
+    let filter = IpFilter::new();
+    let mut cx =
+        Cx { now: Time::ZERO, config: &config, filter: &filter, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
     let remote = "192.0.2.1:6881".parse().expect("an address");
     let mut conn = PeerConn::dialled(&mut cx, PeerKey(1), TcpId(1), remote, &facts);
     let greeting = Handshake { reserved: Reserved::OURS, info_hash: facts.info_hash, peer_id: PeerId([1; 20]) };

@@ -24,6 +24,7 @@ canon_enum!(out Notice {
     17 = Saved { torrent, pieces },
     18 = Stopped,
     19 = CommandDone { command },
+    20 = PeersRefused { torrent, filtered, refused },
 });
 
 canon_enum!(out TorrentState {
@@ -44,4 +45,5 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
+    8 = ZeroLimit,
 });
