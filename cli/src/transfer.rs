@@ -38,6 +38,8 @@ pub struct Plan {
     pub goal: SeedGoal,
     /// Whether nothing may be downloaded.
     pub seed_only: bool,
+    /// Whether to super-seed.
+    pub super_seed: bool,
     /// Whether foreign files may be replaced.
     pub overwrite: bool,
     /// Whether every piece is to be checked.
@@ -202,6 +204,7 @@ impl Run<'_> {
                 overwrite: self.plan.overwrite,
                 recheck: self.plan.recheck,
                 seed_only: self.plan.seed_only,
+                super_seed: self.plan.super_seed,
                 ..AddOptions::new(torrent.bytes.clone(), &self.plan.dir)
             };
             match self.client.add(options).await {

@@ -71,6 +71,10 @@ pub struct SeedArgs {
     /// The folder that contains the torrent's name
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Super-seed: give each piece away once and let the others pass it on, until another seed is there. For the first seed of a
+    /// new torrent
+    #[arg(long)]
+    pub super_seed: bool,
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Print an object a line to stdout
