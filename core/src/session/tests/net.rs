@@ -244,3 +244,34 @@ fn many_peers_of_one_network_do_not_decide_what_is_rare() {
     }
     assert_eq!(rare(&rig), 15, "our own network is believed");
 }
+
+/// What the handshakes of two torrents of one session say, of the session with these seeds.
+fn peer_ids(seeds: Seeds) -> Vec<[u8; 20]> {
+    let session = Session::new(Config::default(), seeds).unwrap();
+    let mut rig = Rig { session, now: Time(1_000_000), next: 0 };
+    let mut ids = Vec::new();
+    for salt in [1, 2] {
+        rig.running(salt, vec![]);
+        let hash = rig.session.torrent(TorrentId(u32::from(salt) - 1)).unwrap().info_hash().0;
+        rig.accept(u64::from(salt));
+        let answer = rig.handshake(u64::from(salt), hash, 40 + salt);
+        let said = answer.list.iter().find_map(|action| match action {
+            Action::Send { bytes, .. } => bytes.get(48..68).map(|id| id.try_into().unwrap()),
+            _ => None,
+        });
+        ids.push(said.unwrap());
+    }
+    ids
+}
+
+/// Nobody can tell by the peer id that two torrents are one client's, nor guess it.
+#[test]
+fn a_peer_id_is_fresh_for_each_torrent_and_comes_from_the_secret_seed() {
+    let seeds = |decision, secret| Seeds { decision: [decision; 32], secret: [secret; 32] };
+    let ids = peer_ids(seeds(1, 1));
+    assert_eq!(ids[0][..8], ids[1][..8], "the client's own prefix");
+    assert_ne!(ids[0][8..], ids[1][8..]);
+    assert_eq!(peer_ids(seeds(2, 1)), ids, "chance that anybody may know has no part in it");
+    let other = peer_ids(seeds(1, 2));
+    assert!(other.iter().all(|id| !ids.contains(id)));
+}
