@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 const UNSAFE: &[&str] =
     &["driver-smol/src/sha1_lanes/", "driver-smol/src/storage/pool.rs", "tests/tests/declared_lengths.rs"];
 
+/// Where the core has a `debug_assert!`, and how many.
+const OWN_BOOKS: &[(&str, usize)] =
+    &[("core/src/rate/fair.rs", 1), ("core/src/torrent/choker/mod.rs", 1), ("core/src/torrent/picker/table.rs", 1)];
+
 fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -103,11 +107,14 @@ fn a_page_with_faults_is_found_out() {
     );
 }
 
-/// `debug_assert!` is gone in a release build: no rule may hang on it.
+/// `debug_assert!` is gone in a release build: no rule may hang on it. Those that there are speak of our own books, which no input
+/// decides.
 #[test]
 fn no_check_is_for_debug_builds_only() {
     for (file, text) in sources("core/src") {
-        assert!(!code(&text).any(|line| line.contains("debug_assert")), "{file} has a debug_assert");
+        let asserts = code(&text).filter(|line| line.contains("debug_assert")).count();
+        let known = OWN_BOOKS.iter().find(|(known, _)| *known == file).map_or(0, |(_, count)| *count);
+        assert!(asserts <= known, "{file} has {asserts} debug_assert");
         assert!(!code(&text).any(|line| line.contains("cfg(debug_assertions)")), "{file} differs in debug builds");
     }
 }
