@@ -30,6 +30,10 @@ canon_struct!(PeerConfig {
     idle_timeout,
     request_timeout,
     send_timeout,
+    no_request_timeout,
+    reject_grace,
+    reject_wait,
+    reject_wait_max,
     reqq,
     default_reqq,
     depth_min,
@@ -68,7 +72,15 @@ canon_struct!(PickConfig {
     blame_blocks,
 });
 
-canon_struct!(ChokeConfig { slots, round, optimistic_turn, seed_turn, min_served, changes_per_round });
+canon_struct!(ChokeConfig {
+    slots,
+    round,
+    optimistic_turn,
+    seed_turn,
+    min_served,
+    changes_per_round,
+    super_seed_patience
+});
 
 canon_struct!(CandidateConfig {
     max_known,

@@ -51,6 +51,7 @@ canon_enum!(Command {
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
+    7 = SetSuperSeed { torrent, on },
 });
 
 canon_struct!(AddTorrent {
@@ -64,6 +65,7 @@ canon_struct!(AddTorrent {
     recheck,
     seed_only,
     limits,
+    super_seed,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
@@ -141,4 +143,5 @@ canon_enum!(out CloseReason {
     13 = Stopped,
     14 = TrackerSwitched,
     15 = Filtered,
+    16 = NoRequests,
 });
