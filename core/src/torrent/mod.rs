@@ -30,6 +30,7 @@
 //! was verified is announced, served, or given to [`persist`]; only what was synced is claimed in resume data.
 
 pub mod blame;
+pub mod brake;
 pub mod candidates;
 pub mod choker;
 mod disk;
@@ -121,6 +122,8 @@ struct Peer {
     interesting: u32,
     /// Whether its pieces are counted in the picker's availability.
     counted: bool,
+    /// Whether it has given a block that was of use.
+    gave: bool,
     /// Whether its handshake was completed.
     ready: bool,
     /// What it has used of rate limits.

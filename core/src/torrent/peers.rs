@@ -4,7 +4,9 @@ use super::{Peer, Phase, Purpose, Shared, Torrent};
 use crate::border::{Action, CloseReason, IoFault, JobResult, Notice, PeerId, PeerKey, TcpId, Work};
 use crate::cx::Cx;
 use crate::metainfo::{Block, PieceIndex};
+use crate::net_policy::AddrClass;
 use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
+use crate::torrent::brake::network;
 use crate::torrent::picker::{PickAsk, Received};
 use alloc::boxed::Box;
 use bytes::Bytes;
@@ -26,6 +28,7 @@ impl Torrent {
             timer: None,
             interesting: 0,
             counted: false,
+            gave: false,
             ready: false,
             shares: Default::default(),
             shown: None,
@@ -145,9 +148,8 @@ impl Torrent {
         match said {
             PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
             PeerSaid::Pieces => {
-                if !peer.counted {
-                    self.picker.peer_joined(peer.conn.pieces());
-                    peer.counted = true;
+                if !peer.counted && self.has_a_voice(cx, peer) {
+                    self.count_pieces(peer);
                 }
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
@@ -192,6 +194,23 @@ impl Torrent {
             PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
         }
         None
+    }
+
+    /// Whether what a peer says that it has is to count before it has given anything: not where enough others of its network do.
+    fn has_a_voice(&self, cx: &Cx, peer: &Peer) -> bool {
+        let ip = peer.conn.remote().ip();
+        if AddrClass::of(ip) != AddrClass::Global {
+            return true;
+        }
+        let ours = network(ip);
+        let others = self.peers.values().flatten();
+        let silent = others.filter(|other| other.counted && !other.gave && network(other.conn.remote().ip()) == ours);
+        silent.count() < cx.config.pick.voices_per_network as usize
+    }
+
+    fn count_pieces(&mut self, peer: &mut Peer) {
+        self.picker.peer_joined(peer.conn.pieces());
+        peer.counted = true;
     }
 
     /// Of two connections to one peer, whether the new one is to stay. Both ends must come to the same answer: when each has dialled
@@ -275,6 +294,11 @@ impl Torrent {
         self.downloaded.add(cx.now, u64::from(block.length()));
         match self.picker.received(key, block) {
             Received::New { also_asked, piece_full } => {
+                peer.gave = true;
+                // It gives: what it says counts.
+                if !peer.counted && peer.conn.pieces_known() {
+                    self.count_pieces(peer);
+                }
                 for other in also_asked {
                     self.cancel_at(cx, shared, other, block);
                 }
@@ -512,6 +536,9 @@ impl Torrent {
             if let Some(id) = conn.peer_id() {
                 self.peer_ids.remove(&id);
             }
+        }
+        if !was_ready && !conn.incoming() {
+            self.not_answered(cx, shared, conn.remote(), reason);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
         self.guest_left(cx, shared, key);

@@ -14,6 +14,7 @@ use parcacik_core::wire::{
     BlockRange, ExtendedHandshake, Extension, Framer, HANDSHAKE_LENGTH, Handshake, Message, Reserved,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 fn decode(bytes: &[u8]) -> Result<Vec<Message>, String> {
     let mut framer = Framer::new(160 << 10);
@@ -106,6 +107,7 @@ fn outcome(bytes: &[u8]) -> (Outcome, PeerConn) {
         peer_id: PeerId([8; 20]),
         geometry: &geometry,
         have: &Bitfield::all(100),
+        lost: &BTreeSet::new(),
         listen_port: None,
         metadata_size: None,
         upload_only: false,
