@@ -64,6 +64,8 @@ pub enum Stream {
     TrackerServer = 8,
     /// A torrent's persistence protocol.
     Persist = 9,
+    /// Trackers asked without a torrent.
+    Probe = 10,
 }
 
 /// One machine's generator.

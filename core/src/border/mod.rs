@@ -12,17 +12,19 @@ mod fault;
 mod ids;
 mod notice;
 mod storage;
+mod tracker;
 mod work;
 
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, SeedGoal};
 pub use config::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy, PeerConfig,
+    PersistConfig, PickConfig, SessionConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
 pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
 pub use storage::{FileRange, LayoutFile, StorageLayout};
+pub use tracker::{AnnounceEvent, AnnounceOnce, AnnounceResponse, ScrapeCounts};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

@@ -61,6 +61,7 @@ impl Torrent {
         if !self.wants_peers(cx) {
             return false;
         }
+        self.note_own_address(shared);
         let Some(addr) = self.candidates.next(cx.now, &cx.config.candidates) else { return false };
         let dial = cx.ids.dial(cx.owner);
         let from = shared.source_for(addr.ip());

@@ -43,6 +43,17 @@ pub(super) struct Env<'e> {
     pub abandoned: &'e mut Vec<JobId>,
 }
 
+/// On which terms an exchange is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Whether no other tracker waits for its turn.
+    pub patient: bool,
+    /// When it must be over at the latest.
+    pub limit: Time,
+    /// Whether the tracker is told which client we are.
+    pub named: bool,
+}
+
 /// How an exchange ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -77,12 +88,11 @@ pub(super) struct Exchange {
     step: Step,
     /// Whether the tracker may have seen the request.
     reached: bool,
-    /// Whether no other tracker waits for its turn.
-    patient: bool,
+    terms: Terms,
+    /// The address that was asked last.
+    asked: Option<IpAddr>,
     /// UDP connection ids from earlier, by family.
     known: [Option<UdpConnection>; 2],
-    /// When it must be over at the latest.
-    limit: Time,
     last_fault: IoFault,
 }
 
@@ -95,14 +105,14 @@ enum Step {
 }
 
 impl Exchange {
-    /// Begins; some end at once. `limit`: when it must be over at the latest.
+    /// Begins; some end at once.
     pub(super) fn begin(
         cx: &mut Cx<'_>,
         env: &mut Env<'_>,
         url: TrackerUrl,
         question: Question,
         known: [Option<UdpConnection>; 2],
-        (patient, limit): (bool, Time),
+        terms: Terms,
     ) -> (Exchange, Option<Ended>) {
         let mut exchange = Exchange {
             question,
@@ -114,9 +124,9 @@ impl Exchange {
             others: Vec::new(),
             step: Step::Ended,
             reached: false,
-            patient,
+            terms,
+            asked: None,
             known,
-            limit,
             last_fault: IoFault::Other,
         };
         let ended = exchange.hop(cx, env);
@@ -128,7 +138,7 @@ impl Exchange {
     pub(super) fn split(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<(Exchange, Option<Ended>)> {
         let others = core::mem::take(&mut self.others);
         let family = self.family.filter(|_| !others.is_empty())?;
-        self.patient = false;
+        self.terms.patient = false;
         let mut twin = self.clone();
         (twin.family, twin.untried, twin.step, twin.reached) = (Some(!family), others, Step::Ended, false);
         let ended = twin.next_address(cx, env);
@@ -138,6 +148,11 @@ impl Exchange {
     /// The family that it keeps to (`true`: IPv6), once that is decided.
     pub(super) fn family(&self) -> Option<bool> {
         self.family
+    }
+
+    /// The address that was asked last, if any was: whoever answered.
+    pub(super) fn asked(&self) -> Option<IpAddr> {
+        self.asked
     }
 
     /// The UDP connection ids for the next exchange, by family.
@@ -151,7 +166,7 @@ impl Exchange {
     }
 
     pub(super) fn limit_to(&mut self, limit: Time) {
-        self.limit = self.limit.min(limit);
+        self.terms.limit = self.terms.limit.min(limit);
     }
 
     pub(super) fn deadline(&self) -> Time {
@@ -160,7 +175,7 @@ impl Exchange {
             Step::Udp { exchange, .. } => exchange.deadline(),
             Step::Ended => Time::NEVER,
         };
-        own.min(self.limit)
+        own.min(self.terms.limit)
     }
 
     pub(super) fn awaiting(&self) -> Option<(SocketAddr, u32)> {
@@ -223,7 +238,7 @@ impl Exchange {
 
     /// Time has passed.
     pub(super) fn tick(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<Ended> {
-        if cx.now >= self.limit {
+        if cx.now >= self.terms.limit {
             self.abandon(cx, env.abandoned);
             return Ended::failed(TrackerError::Io(IoFault::TimedOut));
         }
@@ -291,6 +306,7 @@ impl Exchange {
 
     fn next_address(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<Ended> {
         let Some(ip) = self.untried.pop() else { return Ended::failed(TrackerError::Io(self.last_fault)) };
+        self.asked = Some(ip);
         let to = SocketAddr::new(ip, self.url.port());
         match self.url.scheme() {
             Scheme::Http | Scheme::Https => self.ask_http(cx, env, to),
@@ -301,13 +317,14 @@ impl Exchange {
     fn ask_http(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, to: SocketAddr) -> Option<Ended> {
         let Some(way) = env.ways.to(to.ip()) else { return Ended::failed(TrackerError::NoAddress) };
         let config = &cx.config.announce;
-        let time_limit = config.http_timeout.min(self.limit.since(cx.now));
+        let time_limit = config.http_timeout.min(self.terms.limit.since(cx.now));
         // A redirect's location stands as it is: whoever sent it has put our parameters there, or means none.
         let path = match self.redirects {
             0 => match &self.question {
                 Question::Announce(request) => {
                     let mut request = request.clone();
                     request.port = way.port;
+                    request.own_ips.retain(|ip| ip.is_ipv6() != to.is_ipv6());
                     announce_target(&self.url, &request)
                 }
                 Question::Scrape(torrents) => scrape_target(&self.url, torrents),
@@ -320,7 +337,7 @@ impl Exchange {
             host: self.url.host().to_string(),
             port: self.url.port(),
             path,
-            user_agent: Some(cx.config.session.client.clone()),
+            user_agent: self.terms.named.then(|| cx.config.session.client.clone()),
             from: way.bind_ip,
             body_limit: config.body_limit,
             time_limit,
@@ -345,7 +362,7 @@ impl Exchange {
             known,
             question,
             url_data: url_data(&self.url),
-            patient: self.patient && self.untried.is_empty(),
+            patient: self.terms.patient && self.untried.is_empty(),
         };
         let (exchange, packet) = UdpExchange::begin(cx.now, &cx.config.announce, what, env.secret);
         self.reached |= exchange.has_asked();

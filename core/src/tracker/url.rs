@@ -21,6 +21,12 @@ pub const MAX_URL: usize = 2048;
 /// What may not stand in a request line, and is encoded; everything else stays byte for byte.
 const NOT_IN_A_REQUEST: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
 
+/// Arguments of an announce that are the client's. A URL that brings them along would have us say what its author wants, to
+/// a service that is perhaps no tracker at all (a request forged by a torrent). `key` is not among them: some trackers call
+/// their passkeys so.
+const OWN_ARGUMENTS: &[&str] =
+    &["info_hash", "peer_id", "port", "uploaded", "downloaded", "left", "event", "corrupt", "compact", "numwant"];
+
 /// Who a URL names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {
@@ -69,6 +75,8 @@ pub enum UrlError {
     Idna,
     /// The port is not in 1..=65535, or missing for UDP.
     Port,
+    /// The query says what is the client's to say.
+    OwnArguments,
     /// The torrent has too many trackers already.
     TooMany,
 }
@@ -83,6 +91,7 @@ impl fmt::Display for UrlError {
             UrlError::Host => "names no valid host",
             UrlError::Idna => "has an internationalised host name, which could pass for another",
             UrlError::Port => "has no valid port (UDP trackers need one)",
+            UrlError::OwnArguments => "sets what the client itself has to say (info_hash, port and the like)",
             UrlError::TooMany => "comes after too many other trackers",
         })
     }
@@ -124,6 +133,17 @@ impl TrackerUrl {
         // "If the path is empty, it is sent as /" (RFC 9112, 3.2.1). For UDP it means that there is no URL data.
         let path = if path.is_empty() && scheme != Scheme::Udp { String::from("/") } else { path };
         Ok(TrackerUrl { scheme, host, port, path, query })
+    }
+
+    /// The URL, if it may stand in a list of trackers: by HTTP its query must not hold the client's own arguments. Where a
+    /// redirect leads they may be.
+    ///
+    /// # Errors
+    /// [`UrlError::OwnArguments`].
+    pub fn for_trackers(self) -> Result<TrackerUrl, UrlError> {
+        let names = self.query.iter().flat_map(|query| query.split('&')).filter_map(|part| part.split('=').next());
+        let owned = names.into_iter().any(|name| OWN_ARGUMENTS.iter().any(|own| name.eq_ignore_ascii_case(own)));
+        if owned && self.scheme != Scheme::Udp { Err(UrlError::OwnArguments) } else { Ok(self) }
     }
 
     /// How the tracker is spoken to.

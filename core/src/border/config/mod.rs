@@ -3,6 +3,7 @@
 mod announce;
 mod candidates;
 mod choke;
+mod external;
 mod net;
 mod peer;
 mod persist;
@@ -12,6 +13,7 @@ mod session;
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
+pub use external::ExternalConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
@@ -39,6 +41,8 @@ pub struct Config {
     pub persist: PersistConfig,
     /// Which addresses, ports and schemes may be used.
     pub net: NetPolicy,
+    /// How our own address is found out.
+    pub external: ExternalConfig,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -68,7 +72,8 @@ impl Config {
         self.candidates.check()?;
         self.announce.check()?;
         self.persist.check()?;
-        self.net.check()
+        self.net.check()?;
+        self.external.check()
     }
 }
 

@@ -3,11 +3,11 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
+    PickConfig, SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, external });
 
 canon_struct!(SessionConfig {
     client,
@@ -18,6 +18,8 @@ canon_struct!(SessionConfig {
     max_unrouted,
     max_half_open,
     dials_per_second,
+    max_http_announces,
+    announces_per_second,
     max_disk_queue,
     max_read_ahead,
     shutdown_limit,
@@ -105,6 +107,7 @@ canon_struct!(AnnounceConfig {
     all_tiers,
     all_trackers,
     prefer_udp,
+    hide_client,
     max_asks,
 });
 
@@ -129,3 +132,5 @@ canon_struct!(NetPolicy {
     allow_udp,
     filter_trackers,
 });
+
+canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });

@@ -2,7 +2,7 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
+    AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
     JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 
@@ -49,7 +49,16 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent },
     4 = Shutdown,
+    5 = Reannounce { torrent, force },
+    6 = AddTrackers { torrent, tiers },
+    7 = ReplaceTrackers { torrent, tiers },
+    8 = ScrapeTorrent { torrent },
+    9 = Scrape { trackers, torrents },
+    10 = Announce(once),
 });
+
+canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
+canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped });
 
 canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
 
