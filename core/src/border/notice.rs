@@ -1,7 +1,8 @@
 //! What the core tells the application: not to be done, only to be known.
 
 use super::{
-    AnnounceResponse, CloseReason, CommandId, InfoHash, InfoHashes, IoFault, PeerId, PeerKey, ScrapeCounts, SocketId, TorrentId,
+    AnnounceResponse, CloseReason, CommandId, InfoHash, InfoHashes, IoFault, PeerId, PeerKey, ScrapeCounts, SocketId,
+    TorrentId,
 };
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -74,7 +74,8 @@ impl Family {
         self.votes.retain(|_, vote| now.since(vote.at) <= config.vote_life);
         let network = network(voter);
         if !self.votes.contains_key(&network) && self.votes.len() >= config.max_votes as usize {
-            let oldest = self.votes.iter().min_by_key(|(network, vote)| (vote.at, **network)).map(|(&network, _)| network);
+            let oldest =
+                self.votes.iter().min_by_key(|(network, vote)| (vote.at, **network)).map(|(&network, _)| network);
             oldest.and_then(|oldest| self.votes.remove(&oldest));
         }
         self.votes.insert(network, Vote { ip, at: now });
@@ -84,7 +85,8 @@ impl Family {
         }
         // Only the one just named can have become the first.
         let count = |ip: &IpAddr| counts.get(ip).copied().unwrap_or(0);
-        let most_of_others = counts.iter().filter(|(other, _)| **other != ip).map(|(_, count)| *count).max().unwrap_or(0);
+        let most_of_others =
+            counts.iter().filter(|(other, _)| **other != ip).map(|(_, count)| *count).max().unwrap_or(0);
         let known = self.believed.map_or(0, |known| count(&known));
         let wins = count(&ip) >= config.min_networks && count(&ip) > most_of_others.max(known);
         wins && self.believed.replace(ip) != Some(ip)

@@ -187,8 +187,11 @@ impl Session {
                     out.opaque.push(0..u32::try_from(bytes.len()).unwrap_or(u32::MAX));
                 }
                 match Self::torrent_of(job.owner()) {
-                    Some(owner) => _ = self
-                        .with_torrent(Some(owner), out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result)),
+                    Some(owner) => {
+                        _ = self.with_torrent(Some(owner), out, |torrent, cx, shared| {
+                            torrent.job_done(cx, shared, job, result)
+                        })
+                    }
                     None => self.probe_job(out, job, &result),
                 }
                 self.release_held(out);
@@ -423,8 +426,11 @@ impl Session {
             let Some(id) = datagram.get(4..8) else { continue };
             let transaction = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
             match self.answers.get(&(from, transaction)).copied() {
-                Some(owner) => _ = self
-                    .with_torrent(Some(owner), out, |torrent, cx, shared| torrent.datagram(cx, shared, from, datagram)),
+                Some(owner) => {
+                    _ = self.with_torrent(Some(owner), out, |torrent, cx, shared| {
+                        torrent.datagram(cx, shared, from, datagram)
+                    })
+                }
                 None => self.probe_datagram(out, from, transaction, datagram),
             }
         }

@@ -35,7 +35,8 @@ use super::exchange::{Ended, Env, Exchange, Terms};
 use super::scrape::Scrape;
 use super::url::MAX_URL;
 use super::{
-    AnnounceRequest, AnnounceResponse, Answer, Question, ScrapeCounts, TrackerError, TrackerUrl, UrlError, Ways, clean_text,
+    AnnounceRequest, AnnounceResponse, Answer, Question, ScrapeCounts, TrackerError, TrackerUrl, UrlError, Ways,
+    clean_text,
 };
 use crate::border::{InfoHash, IoFault, JobId, JobResult};
 use crate::cx::Cx;
@@ -103,7 +104,10 @@ struct Row {
 #[derive(Clone, Debug)]
 enum Talk {
     /// One for each family, and where their transaction ids come from.
-    Announce { lanes: Vec<Exchange>, secret: Rng },
+    Announce {
+        lanes: Vec<Exchange>,
+        secret: Rng,
+    },
     Scrape(Box<Scrape>),
 }
 

@@ -174,11 +174,7 @@ impl<M: Machine> Client<M> {
     ///
     /// # Errors
     /// [`CommandFailure::Refused`] when too many such questions are under way.
-    pub async fn scrape(
-        &self,
-        trackers: Vec<String>,
-        torrents: Vec<InfoHash>,
-    ) -> Result<Vec<Notice>, CommandFailure> {
+    pub async fn scrape(&self, trackers: Vec<String>, torrents: Vec<InfoHash>) -> Result<Vec<Notice>, CommandFailure> {
         self.ask_all(Command::Scrape { trackers, torrents }).await
     }
 

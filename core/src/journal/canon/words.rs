@@ -2,8 +2,9 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
-    JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
+    InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target,
+    TcpId, TorrentId, Verdict,
 };
 
 macro_rules! canon_id {

@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, IoFault, JobId, JobResult, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash,
+    IoFault, JobId, JobResult, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -122,7 +122,8 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
         (any::<u32>(), any::<bool>())
             .prop_map(|(torrent, force)| Command::Reannounce { torrent: TorrentId(torrent), force }),
-        (any::<u32>(), tiers()).prop_map(|(torrent, tiers)| Command::AddTrackers { torrent: TorrentId(torrent), tiers }),
+        (any::<u32>(), tiers())
+            .prop_map(|(torrent, tiers)| Command::AddTrackers { torrent: TorrentId(torrent), tiers }),
         (any::<u32>(), tiers())
             .prop_map(|(torrent, tiers)| Command::ReplaceTrackers { torrent: TorrentId(torrent), tiers }),
         any::<u32>().prop_map(|torrent| Command::ScrapeTorrent { torrent: TorrentId(torrent) }),

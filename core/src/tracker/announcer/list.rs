@@ -139,7 +139,9 @@ impl Announcer {
                 }
             };
             let works = |at: &usize| {
-                self.trackers.get(*at).is_some_and(|tracker| tracker.answered_at.is_some() && tracker.last_error.is_none())
+                self.trackers
+                    .get(*at)
+                    .is_some_and(|tracker| tracker.answered_at.is_some() && tracker.last_error.is_none())
             };
             let mut group = match same {
                 // A round goes on with those that there are now.
@@ -147,7 +149,9 @@ impl Announcer {
                 None => Group { round: None, next_round: cx.now, told, last: None, left: None, forced: false },
             };
             let keeps = group.last.filter(|last| members.contains(last));
-            if keeps.is_none() && let Some(last) = group.last.take() {
+            if keeps.is_none()
+                && let Some(last) = group.last.take()
+            {
                 group.left = self.trackers.get(last).map(|tracker| tracker.text.clone());
             }
             if self.phase != Phase::Running {

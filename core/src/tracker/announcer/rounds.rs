@@ -34,8 +34,7 @@ impl Announcer {
             Grouping::Tier => self.tiers.len(),
             Grouping::Tracker => self.trackers.len(),
         };
-        let group =
-            Group { round: None, next_round: Time::NEVER, told: false, last: None, left: None, forced: false };
+        let group = Group { round: None, next_round: Time::NEVER, told: false, last: None, left: None, forced: false };
         self.groups = alloc::vec![group; count];
     }
 
@@ -141,9 +140,11 @@ impl Announcer {
             Phase::Running => {
                 let leaving = self.next_to_stop(false);
                 leaving.or_else(|| {
-                    (0..self.groups.len()).filter(|&group| !self.is_busy(group)).collect::<Vec<_>>().into_iter().find_map(
-                        |group| self.next_of_round(now, group).map(|(at, event)| (at, Some(group), event)),
-                    )
+                    (0..self.groups.len())
+                        .filter(|&group| !self.is_busy(group))
+                        .collect::<Vec<_>>()
+                        .into_iter()
+                        .find_map(|group| self.next_of_round(now, group).map(|(at, event)| (at, Some(group), event)))
                 })
             }
             Phase::Stopping => self.next_to_stop(true),

@@ -49,7 +49,8 @@ fn trackers_replaced_in_between_get_started_and_stopped_and_one_completed() {
     assert_eq!(world.event(), (2, Some(AnnounceEvent::Started)));
     world.good();
     assert_eq!(world.order(), [2]);
-    let heard = world.said.iter().filter(|said| matches!(said, TrackerSaid::Answered { url, .. } if url == ONE)).count();
+    let heard =
+        world.said.iter().filter(|said| matches!(said, TrackerSaid::Answered { url, .. } if url == ONE)).count();
     assert_eq!(heard, 1, "what the old one says to `stopped` is nobody's");
     world.completed();
     assert_eq!(world.event(), (2, Some(AnnounceEvent::Completed)));
