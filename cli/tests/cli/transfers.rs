@@ -15,7 +15,7 @@ fn seed(here: &Here) -> (Running, String) {
     start_seed(here, &[])
 }
 
-fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
+pub fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
     let mut args = vec!["seed", "t.torrent", "--data", "there", "--listen", "127.0.0.1:0"];
     args.extend(more);
     let seed = Running::start(here.command(&args));
@@ -24,7 +24,7 @@ fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
     (seed, addr)
 }
 
-fn download<'a>(peer: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn download<'a>(peer: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut args =
         vec!["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--peer", peer, "--stop-after", "50s"];
     args.extend(more);

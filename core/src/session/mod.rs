@@ -11,8 +11,8 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
-//! | `turns` | who came first | torrent that waits to announce |
-//! | `ready_dialers`, `readers`, `held` | (sets) what dials in turn, reads in turn, waits for the disk | torrent |
+//! | `announce_turns` | who came first | torrent that waits to announce |
+//! | `ready_dialers`, `readers`, `turns`, `held` | (sets) what dials in turn, reads in turn, waits for a rate limit, waits for the disk | torrent |
 //!
 //! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an
 //! event, but for sockets that open and for stopping.
@@ -22,17 +22,18 @@
 //! torrent: see [`SessionConfig`](crate::border::SessionConfig).
 
 mod acceptor;
+mod announce_turns;
 mod probes;
+mod rates;
 mod sockets;
 #[cfg(test)]
 mod tests;
-mod turns;
 
 pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    JobResult, Notice, PeerId, PeerKey, TcpId, TorrentId,
+    JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
@@ -44,13 +45,14 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use announce_turns::AnnounceTurns;
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Bound;
 use core::time::Duration;
 use probes::Probes;
+use rates::Turns;
 use sockets::Sockets;
-use turns::Turns;
 
 /// A BitTorrent engine: a pure function of its config, its seeds and the list of `(time, event)`.
 #[derive(Clone, Debug)]
@@ -78,13 +80,15 @@ pub struct Session {
     /// Torrents with peers that wait for room to read ahead.
     readers: BTreeSet<TorrentId>,
     last_reader: TorrentId,
+    /// Torrents with peers that wait for a turn under rate limits.
+    turns: Turns,
     /// Torrents that read from nobody because the disk is behind.
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
     removing: BTreeSet<TorrentId>,
     dial_window: (Time, u32),
     /// Torrents that wait to announce.
-    turns: Turns,
+    announce_turns: AnnounceTurns,
     /// Trackers that the application has asked.
     probes: Probes,
     /// Torrents that have looked at their disk during this event.
@@ -103,12 +107,14 @@ impl Session {
     /// A session without sockets or torrents.
     pub fn new(config: Config, seeds: Seeds) -> Result<Session, ConfigError> {
         config.check()?;
+        let mut shared = Shared::default();
+        shared.buckets.set(Time::ZERO, &config.rate, config.rate.limits);
         Ok(Session {
             config,
             seeds,
             now: Time::ZERO,
             ids: IdSource::default(),
-            shared: Shared::default(),
+            shared,
             sockets: Sockets::default(),
             acceptor: Acceptor::default(),
             torrents: BTreeMap::new(),
@@ -123,10 +129,11 @@ impl Session {
             last_dialler: TorrentId(0),
             readers: BTreeSet::new(),
             last_reader: TorrentId(0),
+            turns: Turns::default(),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
-            turns: Turns::default(),
+            announce_turns: AnnounceTurns::default(),
             probes: Probes::default(),
             started: Vec::new(),
             stopping: None,
@@ -203,6 +210,7 @@ impl Session {
         self.let_in(out);
         self.dial_round(out);
         self.announce_round(out);
+        self.share_rates(out);
         self.stop_step(out);
     }
 
@@ -214,9 +222,10 @@ impl Session {
             (true, true) => self.dialers.first(),
         };
         let stop = self.stopping.filter(|s| !s.told).map(|s| s.until);
-        let turn = self.turns.deadline(&self.config.session, self.shared.http_announces);
-        let own = [self.acceptor.deadline(), self.probes.deadline(), turn, stop];
-        own.into_iter().chain([self.timers.first(), dial]).flatten().min()
+        let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
+        let own = [self.acceptor.deadline(), self.probes.deadline(), announce, stop];
+        let turns = [self.turns.down.due, self.turns.up.due, self.timers.first(), dial];
+        own.into_iter().chain(turns).flatten().min()
     }
 
     /// A torrent at a glance, as of the last event.
@@ -312,6 +321,7 @@ impl Session {
         } else {
             self.readers.remove(&id);
         }
+        self.turns.note(id, torrent, self.now);
         if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
@@ -325,7 +335,7 @@ impl Session {
         let http = torrent.http_asks();
         self.shared.http_announces += http;
         self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
-        self.turns.set(id, torrent.wants_turn());
+        self.announce_turns.set(id, torrent.wants_to_announce());
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
@@ -347,10 +357,11 @@ impl Session {
             self.answers.remove(key);
         }
         self.shared.http_announces = self.shared.http_announces.saturating_sub(torrent.http_held);
-        self.turns.set(id, None);
+        self.announce_turns.set(id, None);
         self.held.remove(&id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
+        self.turns.forget(id, &mut torrent);
         torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
             self.names.remove(&name);
@@ -495,6 +506,10 @@ impl Session {
                 self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
+            Command::SetLimits { torrent, download, upload } => {
+                let done = self.set_limits(out, torrent, RateLimits { download, upload });
+                Self::answer(out, id, done);
+            }
             Command::Shutdown => self.shutdown(out),
         }
     }
@@ -510,6 +525,9 @@ impl Session {
     fn add(&mut self, out: &mut Actions, command: CommandId, add: &AddTorrent) -> Result<(), CommandError> {
         if self.torrents.len() >= self.config.session.max_torrents as usize {
             return Err(CommandError::Limit);
+        }
+        if !add.limits.are_sound() {
+            return Err(CommandError::ZeroLimit);
         }
         let meta = Metainfo::parse(&add.metainfo, &MetainfoLimits::default())
             .map_err(|error| CommandError::BadMetainfo(error.to_string()))?;
@@ -558,7 +576,7 @@ impl Session {
             return;
         }
         for id in core::mem::take(&mut self.held) {
-            self.with_torrent(Some(id), out, |torrent, cx, _| torrent.release(cx));
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.release(cx, shared));
         }
     }
 
@@ -624,8 +642,8 @@ impl Session {
 
     /// Lets torrents announce in turn, as far as limits allow.
     fn announce_round(&mut self, out: &mut Actions) {
-        while let Some(id) = self.turns.next(self.now, &self.config.session, self.shared.http_announces) {
-            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.take_turn(cx, shared));
+        while let Some(id) = self.announce_turns.next(self.now, &self.config.session, self.shared.http_announces) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.announce_in_turn(cx, shared));
         }
     }
 

@@ -62,6 +62,7 @@ impl Rig {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            limits: Default::default(),
         })))
     }
 
@@ -276,6 +277,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
         overwrite: false,
         recheck: false,
         seed_only: false,
+        limits: Default::default(),
     })));
     assert_eq!(done.notices, [Notice::CommandFailed { command: CommandId(1), error: CommandError::V2Only }]);
 }
@@ -376,6 +378,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         overwrite: false,
         recheck: false,
         seed_only: false,
+        limits: Default::default(),
     })));
     let done = rig.serve_disk(added);
     let asked = done.list.iter().find_map(|action| match action {

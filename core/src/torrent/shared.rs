@@ -1,5 +1,6 @@
 //! What the torrents of one session share: budgets, limits and the sockets they may use.
 
+use super::Buckets;
 use crate::border::{Notice, PeerKey, SocketId, TcpId};
 use crate::cx::Cx;
 use crate::external::ExternalAddresses;
@@ -19,6 +20,10 @@ pub struct Shared {
     pub peers: u32,
     /// Dials under way.
     pub half_open: u32,
+    /// The session's rate limits.
+    pub buckets: Buckets,
+    /// Torrents that serve somebody.
+    pub serving: u32,
     /// The sockets that are open.
     pub sockets: Vec<Listening>,
     /// Whether there are some, and none is being opened.

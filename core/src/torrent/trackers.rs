@@ -57,7 +57,7 @@ impl Torrent {
     }
 
     /// Its turn to announce has come.
-    pub(crate) fn take_turn(&mut self, cx: &mut Cx, shared: &mut Shared) {
+    pub(crate) fn announce_in_turn(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let facts = facts!(self, cx, shared);
         self.announcer.take_turn(cx, &facts);
         self.announce_said(cx, shared);
@@ -65,7 +65,7 @@ impl Torrent {
     }
 
     /// What its next announce waits for.
-    pub(crate) fn wants_turn(&self) -> Option<Turn> {
+    pub(crate) fn wants_to_announce(&self) -> Option<Turn> {
         self.announcer.wants_turn()
     }
 

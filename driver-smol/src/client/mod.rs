@@ -19,7 +19,7 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, Notice, RootId, SocketId, Target, TorrentId,
+    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, Notice, RateLimits, RootId, SocketId, Target, TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -130,6 +130,7 @@ impl<M: Machine> Client<M> {
             overwrite: options.overwrite,
             recheck: options.recheck,
             seed_only: options.seed_only,
+            limits: options.limits,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -203,6 +204,15 @@ impl<M: Machine> Client<M> {
             Notice::Removed { .. } => Ok(()),
             other => Err(AddError::Refused(refusal(other))),
         }
+    }
+
+    /// Limits how fast bytes go, from now on: over all torrents, or (within that) of one.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent, or a limit is 0.
+    pub async fn set_limits(&self, torrent: Option<TorrentId>, limits: RateLimits) -> Result<(), CommandFailure> {
+        let RateLimits { download, upload } = limits;
+        self.carry_out(Command::SetLimits { torrent, download, upload }).await
     }
 
     /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and

@@ -8,6 +8,7 @@ mod net;
 mod peer;
 mod persist;
 mod pick;
+mod rate;
 mod session;
 
 pub use announce::AnnounceConfig;
@@ -18,6 +19,7 @@ pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
+pub use rate::RateConfig;
 pub use session::SessionConfig;
 
 use core::fmt;
@@ -41,6 +43,8 @@ pub struct Config {
     pub persist: PersistConfig,
     /// Which addresses, ports and schemes may be used.
     pub net: NetPolicy,
+    /// How fast bytes may go.
+    pub rate: RateConfig,
     /// How our own address is found out.
     pub external: ExternalConfig,
 }
@@ -73,6 +77,7 @@ impl Config {
         self.announce.check()?;
         self.persist.check()?;
         self.net.check()?;
+        self.rate.check()?;
         self.external.check()
     }
 }

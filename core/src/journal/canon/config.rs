@@ -4,10 +4,10 @@
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, SessionConfig,
+    PickConfig, RateConfig, RateLimits, SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, external });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate, external });
 
 canon_struct!(SessionConfig {
     client,
@@ -132,5 +132,9 @@ canon_struct!(NetPolicy {
     allow_udp,
     filter_trackers,
 });
+
+canon_struct!(RateConfig { limits, burst, turn });
+
+canon_struct!(RateLimits { download, upload });
 
 canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });

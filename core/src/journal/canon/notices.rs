@@ -48,6 +48,7 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
+    8 = ZeroLimit,
 });
 
 impl Put for ScrapeCounts {

@@ -50,18 +50,30 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent },
     4 = Shutdown,
-    5 = Reannounce { torrent, force },
-    6 = AddTrackers { torrent, tiers },
-    7 = ReplaceTrackers { torrent, tiers },
-    8 = ScrapeTorrent { torrent },
-    9 = Scrape { trackers, torrents },
-    10 = Announce(once),
+    5 = SetLimits { torrent, download, upload },
+    6 = Reannounce { torrent, force },
+    7 = AddTrackers { torrent, tiers },
+    8 = ReplaceTrackers { torrent, tiers },
+    9 = ScrapeTorrent { torrent },
+    10 = Scrape { trackers, torrents },
+    11 = Announce(once),
 });
 
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
 canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped });
 
-canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
+canon_struct!(AddTorrent {
+    metainfo,
+    root,
+    extra_trackers,
+    use_trackers,
+    peers,
+    goal,
+    overwrite,
+    recheck,
+    seed_only,
+    limits,
+});
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
 

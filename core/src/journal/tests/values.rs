@@ -2,7 +2,7 @@
 
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash,
-    IoFault, JobId, JobResult, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    IoFault, JobId, JobResult, RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -79,17 +79,20 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         Just(SeedGoal::Forever),
     ];
     let switches = any::<(bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only))| AddTorrent {
-            metainfo,
-            root: RootId(root),
-            extra_trackers,
-            use_trackers,
-            peers,
-            goal,
-            overwrite,
-            recheck,
-            seed_only,
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, limits()).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only), limits)| {
+            AddTorrent {
+                metainfo,
+                root: RootId(root),
+                extra_trackers,
+                use_trackers,
+                peers,
+                goal,
+                overwrite,
+                recheck,
+                seed_only,
+                limits,
+            }
         },
     )
 }
@@ -112,6 +115,10 @@ fn once() -> impl Strategy<Value = AnnounceOnce> {
     )
 }
 
+fn limits() -> impl Strategy<Value = RateLimits> {
+    (option::of(any::<u64>()), option::of(any::<u64>())).prop_map(|(download, upload)| RateLimits { download, upload })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (any::<u32>(), option::of(any::<u32>()), addr(), option::of(text())).prop_map(|(tcp, udp, addr, device)| {
@@ -131,6 +138,9 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(trackers, torrents)| Command::Scrape { trackers, torrents }),
         once().prop_map(|once| Command::Announce(Box::new(once))),
         any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
+        (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
+            Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
+        }),
         Just(Command::Shutdown),
     ]
 }

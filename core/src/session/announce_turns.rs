@@ -19,7 +19,7 @@ type Place = (bool, u64, TorrentId);
 
 /// Those who wait.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct AnnounceTurns {
     /// By UDP, and by HTTP.
     queues: [BTreeSet<Place>; 2],
     waiting: BTreeMap<TorrentId, (Turn, u64)>,
@@ -28,7 +28,7 @@ pub(super) struct Turns {
     window: (Time, u32),
 }
 
-impl Turns {
+impl AnnounceTurns {
     /// What a torrent waits for now. One that waits for the same as before keeps its place.
     pub(super) fn set(&mut self, id: TorrentId, wants: Option<Turn>) {
         let before = self.waiting.get(&id).copied();
@@ -89,13 +89,13 @@ mod tests {
         Some(Turn { http, urgent })
     }
 
-    fn take_all(turns: &mut Turns, now: Time, config: &SessionConfig, busy: u32) -> Vec<u32> {
+    fn take_all(turns: &mut AnnounceTurns, now: Time, config: &SessionConfig, busy: u32) -> Vec<u32> {
         core::iter::from_fn(|| turns.next(now, config, busy)).map(|id| id.0).collect()
     }
 
     #[test]
     fn urgent_ones_first_and_else_in_the_order_they_came() {
-        let mut turns = Turns::default();
+        let mut turns = AnnounceTurns::default();
         for (id, urgent) in [(5, false), (4, true), (3, false), (2, true)] {
             turns.set(TorrentId(id), turn(id % 2 == 0, urgent));
         }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn udp_does_not_wait_for_http() {
-        let mut turns = Turns::default();
+        let mut turns = AnnounceTurns::default();
         turns.set(TorrentId(1), turn(true, true));
         turns.set(TorrentId(2), turn(false, false));
         let config = SessionConfig::default();
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn so_many_a_second_and_no_more() {
         let config = SessionConfig { announces_per_second: 3, ..SessionConfig::default() };
-        let mut turns = Turns::default();
+        let mut turns = AnnounceTurns::default();
         for id in 0..7 {
             turns.set(TorrentId(id), turn(false, false));
         }
