@@ -1,8 +1,9 @@
 //! What an application asks of the session.
 
-use super::{AnnounceOnce, InfoHash, RateLimits, RootId, SocketId, Target, TorrentId};
+use super::{AnnounceOnce, InfoHash, IpFilter, RateLimits, RootId, SocketId, Target, TorrentId};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -82,6 +83,14 @@ pub enum Command {
     Remove {
         /// The torrent.
         torrent: TorrentId,
+    },
+    /// Use this list of blocked addresses in place of the one before; at the start it is empty. Peers that it blocks are
+    /// closed ([`CloseReason::Filtered`](super::CloseReason::Filtered)) and forgotten, and nobody whom it blocks is dialled or let
+    /// in, whoever named them; trackers are not asked there (as [`NetPolicy::filter_trackers`](super::NetPolicy::filter_trackers)
+    /// says; a request that is under way goes on). Looks at every peer of every torrent once.
+    SetIpFilter {
+        /// The list. It is shared, not copied.
+        filter: Arc<IpFilter>,
     },
     /// Limit how fast bytes go, from now on: over all torrents, or (within that) of one. What was saved or owed under the
     /// limit before is forgotten. A limit of 0 is refused with [`CommandError::ZeroLimit`](super::CommandError::ZeroLimit).

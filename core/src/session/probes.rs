@@ -5,6 +5,7 @@ use crate::border::{
     Actions, AnnounceOnce, CommandError, CommandId, InfoHash, IoFault, JobId, JobResult, Notice, PeerId, TorrentId,
 };
 use crate::cx::Cx;
+use crate::net_policy::Word;
 use crate::rng::Stream;
 use crate::time::Time;
 use crate::tracker::probe::{Asked, Probe, ProbeSaid};
@@ -102,8 +103,18 @@ impl Session {
         }
         self.probes.begun += 1;
         let (number, ways) = (self.probes.begun, self.shared.all_ways());
-        let mut cx = Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: 0 };
-        let probe = Box::new(Probe::begin(&mut cx, ways, trackers, asked, number));
+        // What the command names is the user's affair; what a torrent names is not.
+        let word = if torrent.is_some() { Word::Local } else { Word::User };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
+        let probe = Box::new(Probe::begin(&mut cx, ways, trackers, asked, (word, number)));
         self.probes.rows.insert(command, Row { probe, torrent });
         self.probe_said(out, command);
         Ok(())
@@ -150,7 +161,15 @@ impl Session {
     ) -> Option<R> {
         let ways = self.shared.all_ways();
         let row = self.probes.rows.get_mut(&command)?;
-        let mut cx = Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: 0 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
         let result = call(&mut row.probe, &mut cx, ways);
         self.probe_said(out, command);
         Some(result)

@@ -52,6 +52,7 @@ use crate::border::{
 };
 use crate::cx::Cx;
 use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
@@ -74,7 +75,7 @@ use persist::Persist;
 use picker::Picker;
 pub use shared::{Listening, Shared};
 use startup::Startup;
-pub use view::TorrentView;
+pub use view::{RefusedPeers, TorrentView};
 
 /// What is fixed about a torrent.
 #[derive(Clone, Debug)]
@@ -184,6 +185,7 @@ pub struct Torrent {
     /// Verified bytes that were downloaded in this session.
     verified_here: u64,
     wasted: u64,
+    refused_peers: RefusedPeers,
     scratch: Vec<crate::metainfo::Block>,
     /// When the session is to call next, as registered there.
     pub(crate) timer: Option<Time>,
@@ -208,12 +210,13 @@ impl Torrent {
             tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
             tiers.extend(meta.trackers().iter().cloned());
         }
-        let (announcer, refused) = Announcer::with_policy(
+        let (mut announcer, refused) = Announcer::with_policy(
             tiers,
             &cx.config.net,
             cx.seeds.decisions(Stream::Announcer, number),
             cx.seeds.secrets(Stream::Announcer, number),
         );
+        announcer.trust(&add.extra_trackers, &cx.config.net);
         let facts = Facts {
             hashes: meta.hashes(),
             name: String::from(meta.name()),
@@ -263,6 +266,7 @@ impl Torrent {
             downloaded_before: 0,
             verified_here: 0,
             wasted: 0,
+            refused_peers: RefusedPeers::default(),
             scratch: Vec::new(),
             timer: None,
             dial_timer: None,
@@ -271,13 +275,13 @@ impl Torrent {
             own_version: 0,
             facts,
         };
-        torrent.tell_refused(cx, refused);
+        torrent.tell_refused_urls(cx, refused);
         let (key, layout) = (torrent.info_hash(), torrent.facts.layout.clone());
         let open = Work::Open { torrent: id, root: add.root, key, layout };
         torrent.start(cx, open, Purpose::Open);
         torrent.start(cx, Work::Load { torrent: id }, Purpose::Load);
         torrent.tell_state(cx);
-        torrent.add_peers(cx, &add.peers, true);
+        torrent.add_peers(cx, &add.peers, Word::User);
         torrent
     }
 
@@ -372,7 +376,7 @@ impl Torrent {
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
             Purpose::Release => self.ended(cx),
-            Purpose::Resolve { port, from_user } => self.resolved(cx, port, from_user, result),
+            Purpose::Resolve { port, word } => self.resolved(cx, port, word, result),
         }
     }
 

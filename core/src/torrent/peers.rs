@@ -161,7 +161,7 @@ impl Torrent {
                     shared.seen_as(cx, ip, peer.conn.remote().ip());
                 }
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
-                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
+                    self.learn_port(cx, peer.conn.remote(), port);
                 }
                 return self.nothing_to_exchange(peer);
             }

@@ -3,6 +3,7 @@
 use super::{Phase, Purpose, Shared, Torrent};
 use crate::border::{Action, CloseReason, InfoHash, IoFault, JobId, JobResult, Notice, ScrapeCounts};
 use crate::cx::Cx;
+use crate::net_policy::Word;
 use crate::tracker::announcer::{AnnounceFacts, TrackerSaid, TrackerStatus, Turn};
 use crate::tracker::{Ledger, UrlError};
 use alloc::format;
@@ -84,20 +85,22 @@ impl Torrent {
     /// The user knows more trackers.
     pub(crate) fn add_trackers(&mut self, cx: &mut Cx, shared: &mut Shared, tiers: Vec<Vec<String>>) {
         let facts = facts!(self, cx, shared);
-        let refused = self.announcer.add(cx, &facts, tiers);
-        self.tell_refused(cx, refused);
+        let named: Vec<String> = tiers.iter().flatten().cloned().collect();
+        let refused = self.announcer.add(cx, &facts, tiers, &named);
+        self.tell_refused_urls(cx, refused);
         self.announce_said(cx, shared);
     }
 
     /// The user wants other trackers.
     pub(crate) fn replace_trackers(&mut self, cx: &mut Cx, shared: &mut Shared, tiers: Vec<Vec<String>>) {
         let facts = facts!(self, cx, shared);
-        let refused = self.announcer.replace(cx, &facts, tiers);
-        self.tell_refused(cx, refused);
+        let named: Vec<String> = tiers.iter().flatten().cloned().collect();
+        let refused = self.announcer.replace(cx, &facts, tiers, &named);
+        self.tell_refused_urls(cx, refused);
         self.announce_said(cx, shared);
     }
 
-    pub(super) fn tell_refused(&self, cx: &mut Cx, refused: Vec<(String, UrlError)>) {
+    pub(super) fn tell_refused_urls(&self, cx: &mut Cx, refused: Vec<(String, UrlError)>) {
         for (url, why) in refused {
             let why = format!("the URL {why}");
             cx.out.notices.push(Notice::TrackerFailed { torrent: self.id, url, why, retry: None });
@@ -143,7 +146,7 @@ impl Torrent {
             let reason = CloseReason::TrackerSwitched;
             self.candidates.closed(cx.now, &cx.config.candidates, addr, reason, false);
         }
-        self.jobs.forget(|purpose| matches!(purpose, Purpose::Resolve { from_user: false, .. }));
+        self.jobs.forget(|purpose| matches!(purpose, Purpose::Resolve { word: Word::Local | Word::Global, .. }));
         self.candidates.forget_strangers();
     }
 
@@ -194,7 +197,7 @@ impl Torrent {
     fn announce_said(&mut self, cx: &mut Cx, shared: &mut Shared) {
         while let Some(said) = self.announcer.said() {
             match said {
-                TrackerSaid::Answered { url, from, peers, interval, warning, external_ip, .. } => {
+                TrackerSaid::Answered { url, from, peers, interval, warning, external_ip, from_global, .. } => {
                     if let (Some(ip), Some(from)) = (external_ip, from) {
                         shared.seen_as(cx, ip, from);
                     }
@@ -206,7 +209,8 @@ impl Torrent {
                         warning,
                     });
                     if matches!(self.phase, Phase::Running) {
-                        self.add_peers(cx, &peers, false);
+                        let word = if from_global { Word::Global } else { Word::Local };
+                        self.add_peers(cx, &peers, word);
                     }
                 }
                 TrackerSaid::Switched { .. } => self.tracker_switched(cx, shared),

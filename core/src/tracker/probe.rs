@@ -15,16 +15,19 @@
 //! ```
 //! use parcacik_core::border::{Action, Actions, Config, InfoHash, Work};
 //! use parcacik_core::cx::{Cx, IdSource};
+//! use parcacik_core::net_policy::{IpFilter, Word};
 //! use parcacik_core::tracker::probe::{Asked, Probe};
 //! use parcacik_core::tracker::{Way, Ways};
 //! use parcacik_core::{rng::Seeds, time::Time};
 //!
 //! let (config, seeds, mut ids, mut out) = (Config::default(), Seeds::for_tests(1), IdSource::default(), Actions::new());
-//! let mut cx =
-//!     Cx { now: Time::ZERO, config: &config, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
+//! let filter = IpFilter::new();
+//! let mut cx = Cx {
+//!     now: Time::ZERO, config: &config, filter: &filter, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0,
+//! };
 //! let ways = Ways { v4: Some(Way { port: 0, udp: None, bind_ip: None }), v6: None };
 //! let trackers = ["http://192.0.2.1/announce".to_owned()];
-//! let probe = Probe::begin(&mut cx, ways, &trackers, Asked::Scrape(vec![InfoHash([7; 20])]), 0);
+//! let probe = Probe::begin(&mut cx, ways, &trackers, Asked::Scrape(vec![InfoHash([7; 20])]), (Word::User, 0));
 //! let Action::Start { work: Work::Http(request), .. } = &out.list[0] else { panic!("it asks") };
 //! assert!(request.path.starts_with("/scrape?info_hash="));
 //! assert!(!probe.is_done());
@@ -40,6 +43,7 @@ use super::{
 };
 use crate::border::{InfoHash, IoFault, JobId, JobResult};
 use crate::cx::Cx;
+use crate::net_policy::Word;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
 use alloc::boxed::Box;
@@ -85,6 +89,7 @@ pub enum ProbeSaid {
 #[derive(Clone, Debug)]
 pub struct Probe {
     asked: Asked,
+    word: Word,
     number: u64,
     /// How many have been begun; each has a stream of chance of its own.
     begun: u64,
@@ -112,10 +117,12 @@ enum Talk {
 }
 
 impl Probe {
-    /// Begins to ask. Doubles among the trackers count once. `number` tells this probe's chance from that of others.
-    pub fn begin(cx: &mut Cx<'_>, ways: Ways, trackers: &[String], asked: Asked, number: u64) -> Probe {
+    /// Begins to ask. Doubles among the trackers count once. `word`: whose list it is; `number` tells this probe's chance from
+    /// that of others.
+    pub fn begin(cx: &mut Cx<'_>, ways: Ways, trackers: &[String], asked: Asked, (word, number): (Word, u64)) -> Probe {
         let mut probe = Probe {
             asked,
+            word,
             number,
             begun: 0,
             waiting: VecDeque::new(),
@@ -124,7 +131,7 @@ impl Probe {
             abandoned: Vec::new(),
         };
         for text in trackers {
-            let parsed = match TrackerUrl::parse_with(text, &cx.config.net).and_then(TrackerUrl::for_trackers) {
+            let parsed = match TrackerUrl::parse_with(text, &cx.config.net) {
                 Ok(_) if probe.waiting.len() >= MAX_TRACKERS => Err(UrlError::TooMany),
                 parsed => parsed,
             };
@@ -288,10 +295,12 @@ impl Probe {
             let mut secret = cx.seeds.secrets(Stream::Probe, (self.number << 16) + self.begun);
             let text = url.to_string();
             let talk = match &self.asked {
-                Asked::Scrape(torrents) => Talk::Scrape(Box::new(Scrape::begin(cx, ways, &url, torrents, secret))),
+                Asked::Scrape(torrents) => {
+                    Talk::Scrape(Box::new(Scrape::begin_for(cx, ways, &url, torrents, (self.word, secret))))
+                }
                 Asked::Announce(request) => {
                     let named = !cx.config.announce.hide_client;
-                    let terms = Terms { patient: false, limit: Time::NEVER, named };
+                    let terms = Terms { word: self.word, patient: false, limit: Time::NEVER, named };
                     let mut env = Env { ways, secret: &mut secret, abandoned: &mut self.abandoned };
                     let question = Question::Announce(request.clone());
                     let (lane, ended) = Exchange::begin(cx, &mut env, url, question, [None; 2], terms);

@@ -19,7 +19,8 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, Notice, RateLimits, RootId, SocketId, Target, TorrentId,
+    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, IpFilter, Notice, RateLimits, RootId, SocketId, Target,
+    TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -204,6 +205,16 @@ impl<M: Machine> Client<M> {
             Notice::Removed { .. } => Ok(()),
             other => Err(AddError::Refused(refusal(other))),
         }
+    }
+
+    /// Uses this list of blocked addresses in place of the one before. Whom it blocks is closed and forgotten; see
+    /// [`Command::SetIpFilter`]. The list is shared, not copied.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when it has more ranges than
+    /// [`NetPolicy::max_filter_ranges`](parcacik_core::border::NetPolicy::max_filter_ranges).
+    pub async fn set_ip_filter(&self, filter: Arc<IpFilter>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetIpFilter { filter }).await
     }
 
     /// Limits how fast bytes go, from now on: over all torrents, or (within that) of one.

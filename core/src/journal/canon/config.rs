@@ -123,7 +123,7 @@ canon_struct!(PersistConfig {
 
 canon_struct!(NetPolicy {
     allow_local_from_global,
-    loopback_needs_announce_path,
+    local_needs_announce_path,
     allow_service_ports,
     min_peer_port,
     allow_idna,
@@ -131,6 +131,7 @@ canon_struct!(NetPolicy {
     allow_https,
     allow_udp,
     filter_trackers,
+    max_filter_ranges,
 });
 
 canon_struct!(RateConfig { limits, burst, turn });

@@ -25,9 +25,10 @@ canon_enum!(out Notice {
     17 = Saved { torrent, pieces },
     18 = Stopped,
     19 = CommandDone { command },
-    20 = Scraped { command, url, counts, failure },
-    21 = Announced { command, url, from, answer },
-    22 = ExternalAddress { v6, ip },
+    20 = PeersRefused { torrent, filtered, refused },
+    21 = Scraped { command, url, counts, failure },
+    22 = Announced { command, url, from, answer },
+    23 = ExternalAddress { v6, ip },
 });
 
 canon_enum!(out TorrentState {

@@ -51,12 +51,13 @@ canon_enum!(Command {
     3 = Remove { torrent },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
-    6 = Reannounce { torrent, force },
-    7 = AddTrackers { torrent, tiers },
-    8 = ReplaceTrackers { torrent, tiers },
-    9 = ScrapeTorrent { torrent },
-    10 = Scrape { trackers, torrents },
-    11 = Announce(once),
+    6 = SetIpFilter { filter },
+    7 = Reannounce { torrent, force },
+    8 = AddTrackers { torrent, tiers },
+    9 = ReplaceTrackers { torrent, tiers },
+    10 = ScrapeTorrent { torrent },
+    11 = Scrape { trackers, torrents },
+    12 = Announce(once),
 });
 
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
@@ -149,4 +150,5 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = Filtered,
 });

@@ -2,7 +2,7 @@
 
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash,
-    IoFault, JobId, JobResult, RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    IoFault, IpFilter, JobId, JobResult, RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -115,6 +115,17 @@ fn once() -> impl Strategy<Value = AnnounceOnce> {
     )
 }
 
+fn filter() -> impl Strategy<Value = IpFilter> {
+    vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
+        let mut filter = IpFilter::new();
+        // Pairs of two families, or the wrong way round, are none: single addresses then, the last one of all among them.
+        for (first, last) in pairs {
+            _ = filter.block(first, last) || filter.block(last, last);
+        }
+        filter
+    })
+}
+
 fn limits() -> impl Strategy<Value = RateLimits> {
     (option::of(any::<u64>()), option::of(any::<u64>())).prop_map(|(download, upload)| RateLimits { download, upload })
 }
@@ -142,6 +153,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
         Just(Command::Shutdown),
+        filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 

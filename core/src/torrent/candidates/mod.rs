@@ -31,7 +31,7 @@ mod priority;
 
 pub use priority::canonical_priority;
 
-use crate::border::{CandidateConfig, CloseReason};
+use crate::border::{CandidateConfig, CloseReason, IpFilter};
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -103,6 +103,8 @@ struct Entry {
     inbound: u32,
     /// Named by the user.
     sticky: bool,
+    /// To be forgotten when its dial or connection has ended.
+    blocked: bool,
     /// Failures in a row.
     failures: u32,
     /// A connection to it was ready once.
@@ -300,7 +302,7 @@ impl Candidates {
         });
         if reason == CloseReason::ToSelf {
             self.is_self(key);
-        } else if self.is_banned(key.ip()) || self.ours.contains(&key) {
+        } else if self.is_banned(key.ip()) || self.ours.contains(&key) || self.is_blocked(key) {
             self.remove_idle(key);
         }
     }
@@ -375,6 +377,16 @@ impl Candidates {
         }
     }
 
+    /// Forgets whom a list of blocked addresses has. Those with a dial or connection are forgotten when that ends. Looks at all
+    /// addresses.
+    pub fn forget_blocked(&mut self, filter: &IpFilter) {
+        let blocked: Vec<SocketAddr> = self.entries.keys().filter(|addr| filter.blocks(addr.ip())).copied().collect();
+        for addr in blocked {
+            self.change(addr, |entry| entry.blocked = true);
+            self.remove_idle(addr);
+        }
+    }
+
     /// Whether this address is banned.
     pub fn is_banned(&self, ip: IpAddr) -> bool {
         self.banned.contains_key(&ip.to_canonical())
@@ -394,6 +406,10 @@ impl Candidates {
         self.ours.contains(&addr) || self.external.contains(&Some(addr))
     }
 
+    fn is_blocked(&self, addr: SocketAddr) -> bool {
+        self.entries.get(&addr).is_some_and(|entry| entry.blocked)
+    }
+
     fn priority(&mut self, addr: SocketAddr) -> u32 {
         // Drawn in any case: what is known of ourselves shifts no later draw.
         let drawn = self.rng.next_u32();
@@ -409,6 +425,7 @@ impl Candidates {
             dialled: None,
             inbound: 0,
             sticky,
+            blocked: false,
             failures: 0,
             proven: false,
             seed: false,
@@ -511,15 +528,11 @@ fn settle(
     reason: CloseReason,
     was_ready: bool,
 ) {
-    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, LimitReached, Stopped, TrackerSwitched, Useless};
+    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Stopped, TrackerSwitched, Useless};
     let rest = match reason {
         // Our own decision says nothing against the address.
-        Banned | BothSeeds | Duplicate | LimitReached | Stopped | TrackerSwitched | Useless => {
-            if entry.sticky {
-                config.reconnect_after.min(config.user_retry_max)
-            } else {
-                config.reconnect_after
-            }
+        Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | TrackerSwitched | Useless => {
+            if entry.sticky { config.reconnect_after.min(config.user_retry_max) } else { config.reconnect_after }
         }
         // What broke the protocol once will do it again.
         Fault(_) => return fail(now, config, entry),

@@ -13,19 +13,34 @@ use alloc::vec::Vec;
 type Refused = Vec<(String, UrlError)>;
 
 impl Announcer {
-    /// More tiers, behind the present ones. URLs that are there already are left out. What is refused comes back.
-    pub fn add(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts, tiers: Vec<Vec<String>>) -> Refused {
+    /// More tiers, behind the present ones. URLs that are there already are left out. What is refused comes back. `named`: those
+    /// that the user has named himself.
+    pub fn add(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &AnnounceFacts,
+        tiers: Vec<Vec<String>>,
+        named: &[String],
+    ) -> Refused {
         let old = self.tiers.clone();
         let refused = self.take_in(&cx.config.net, tiers);
+        self.trust(named, &cx.config.net);
         self.regroup(cx, facts, &old, false);
         refused
     }
 
     /// Other tiers in place of the present ones. A tracker in both lists is the same as before; one that is gone is told
     /// `stopped` if it knows us, and nothing that it still says counts. What is refused comes back.
-    pub fn replace(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts, tiers: Vec<Vec<String>>) -> Refused {
+    pub fn replace(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &AnnounceFacts,
+        tiers: Vec<Vec<String>>,
+        named: &[String],
+    ) -> Refused {
         let old = core::mem::take(&mut self.tiers);
         let refused = self.take_in(&cx.config.net, tiers);
+        self.trust(named, &cx.config.net);
         let gone: Vec<usize> = old.iter().flatten().copied().filter(|at| !self.is_listed(*at)).collect();
         for at in gone {
             if let Some(tracker) = self.trackers.get_mut(at) {
@@ -64,7 +79,7 @@ impl Announcer {
             let mut places = Vec::new();
             for text in tier {
                 let full = self.tiers.iter().flatten().count() + places.len() >= MAX_TRACKERS;
-                match TrackerUrl::parse_with(&text, policy).and_then(|url| url.for_trackers()) {
+                match TrackerUrl::parse_with(&text, policy) {
                     Ok(url) => {
                         let known = self.trackers.iter().position(|tracker| tracker.url == url);
                         match known {

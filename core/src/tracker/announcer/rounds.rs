@@ -2,7 +2,7 @@
 
 use super::{AnnounceFacts, Announcer, Ask, Group, Grouping, Phase, Tracker, TrackerSaid, Turn};
 use crate::cx::Cx;
-use crate::net_policy::Scheme;
+use crate::net_policy::{Scheme, Word};
 use crate::time::Time;
 use crate::tracker::exchange::{Ended, Env, Exchange, Terms};
 use crate::tracker::{AnnounceEvent, AnnounceRequest, AnnounceResponse, Answer, Question, TrackerError};
@@ -267,8 +267,10 @@ impl Announcer {
             (_, Some(AnnounceEvent::Stopped)) => cx.now + config.stop_timeout,
             _ => Time::NEVER,
         };
-        let terms = Terms { patient: !others, limit, named: facts.private || !config.hide_client };
         let (url, known) = (tracker.url.clone(), tracker.connections);
+        let word = if tracker.trusted { Word::User } else { Word::Local };
+        let named = facts.private || !config.hide_client;
+        let terms = Terms { word, patient: !others, limit, named };
         let mut env = Env { ways: facts.ways(), secret: &mut self.secret, abandoned: &mut self.abandoned };
         let (lane, ended) = Exchange::begin(cx, &mut env, url, Question::Announce(request), known, terms);
         self.asked += 1;
@@ -324,6 +326,7 @@ impl Announcer {
                 *known = new;
             }
         }
+        let global = lane.asked_global();
         let answered = matches!(ended, Ended::Answer(_));
         let from = lane.asked();
         let last = ask.lanes.is_empty();
@@ -336,9 +339,11 @@ impl Announcer {
             self.asks.remove(place);
         }
         match ended {
-            Ended::Answer(Answer::Announced(response)) if late => self.say_answer(cx, tracker, from, response),
+            Ended::Answer(Answer::Announced(response)) if late => {
+                self.say_answer(cx, (tracker, from, global), response)
+            }
             Ended::Answer(Answer::Announced(response)) => {
-                self.succeeded(cx, facts, (tracker, group, event), from, response);
+                self.succeeded(cx, facts, (tracker, group, event), (response, from, global));
             }
             // No announce is answered by counts.
             Ended::Answer(Answer::Scraped(_)) => {}
@@ -364,8 +369,7 @@ impl Announcer {
         cx: &mut Cx<'_>,
         facts: &AnnounceFacts,
         (at, group, event): Next,
-        from: Option<IpAddr>,
-        response: AnnounceResponse,
+        (response, from, global): (AnnounceResponse, Option<IpAddr>, bool),
     ) {
         let (interval, min_interval) = intervals(cx, &response);
         let Some(tracker) = self.trackers.get_mut(at) else { return };
@@ -391,11 +395,16 @@ impl Announcer {
                 self.say(TrackerSaid::Switched { from, to });
             }
         }
-        self.say_answer(cx, at, from, response);
+        self.say_answer(cx, (at, from, global), response);
         self.promote(at);
     }
 
-    fn say_answer(&mut self, cx: &Cx<'_>, at: usize, from: Option<IpAddr>, response: AnnounceResponse) {
+    fn say_answer(
+        &mut self,
+        cx: &Cx<'_>,
+        (at, from, from_global): (usize, Option<IpAddr>, bool),
+        response: AnnounceResponse,
+    ) {
         let (interval, _) = intervals(cx, &response);
         let Some(tracker) = self.trackers.get_mut(at).filter(|tracker| !tracker.removed) else { return };
         tracker.complete = response.complete.or(tracker.complete);
@@ -416,6 +425,7 @@ impl Announcer {
             external_ip: response.external_ip,
             complete: response.complete,
             incomplete: response.incomplete,
+            from_global,
         };
         self.say(said);
     }

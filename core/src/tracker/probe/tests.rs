@@ -3,6 +3,7 @@ use crate::border::{
     Action, Actions, AnnounceConfig, Config, HttpRequest, HttpResponse, PeerId, SocketId, Target, Work,
 };
 use crate::cx::IdSource;
+use crate::net_policy::IpFilter;
 use crate::rng::Seeds;
 use crate::tracker::http::{PeersForm, encode_failure, encode_response, encode_scrape, parse_announce, parse_scrape};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
@@ -63,15 +64,23 @@ impl World {
             said: vec![],
         };
         let trackers: Vec<String> = trackers.iter().map(ToString::to_string).collect();
-        world.call(|probe, cx| *probe = Some(Probe::begin(cx, ways(), &trackers, asked.clone(), 1)));
+        world.call(|probe, cx| *probe = Some(Probe::begin(cx, ways(), &trackers, asked.clone(), (Word::Local, 1))));
         world
     }
 
     fn call(&mut self, call: impl FnOnce(&mut Option<Probe>, &mut Cx<'_>)) {
         let mut out = Actions::new();
         let seeds = Seeds::for_tests(1);
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &seeds, out: &mut out, ids: &mut self.ids, owner: 0 };
+        let filter = IpFilter::new();
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &filter,
+            seeds: &seeds,
+            out: &mut out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
         call(&mut self.probe, &mut cx);
         for action in out.list {
             match action {

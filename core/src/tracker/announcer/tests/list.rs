@@ -12,13 +12,13 @@ fn tiers(tiers: &[&[&str]]) -> Vec<Vec<String>> {
 impl World {
     fn replace(&mut self, to: &[&[&str]]) -> Vec<(String, UrlError)> {
         let mut refused = vec![];
-        self.call(&mut |a, cx, facts| refused = a.replace(cx, facts, tiers(to)));
+        self.call(&mut |a, cx, facts| refused = a.replace(cx, facts, tiers(to), &[]));
         refused
     }
 
     fn add(&mut self, more: &[&[&str]]) -> Vec<(String, UrlError)> {
         let mut refused = vec![];
-        self.call(&mut |a, cx, facts| refused = a.add(cx, facts, tiers(more)));
+        self.call(&mut |a, cx, facts| refused = a.add(cx, facts, tiers(more), &[]));
         refused
     }
 
