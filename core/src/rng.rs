@@ -65,8 +65,10 @@ pub enum Stream {
     TrackerServer = 8,
     /// A torrent's persistence protocol.
     Persist = 9,
+    /// A torrent's super seeding.
+    SuperSeed = 10,
     /// Trackers asked without a torrent.
-    Probe = 10,
+    Probe = 11,
 }
 
 /// One machine's generator.

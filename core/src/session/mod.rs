@@ -535,6 +535,11 @@ impl Session {
                 self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
+            Command::SetSuperSeed { torrent, on } => {
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_super_seed(cx, shared, on));
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
             Command::SetIpFilter { filter } => {
                 let result = self.set_ip_filter(out, filter);
                 Self::answer(out, id, result);

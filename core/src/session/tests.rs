@@ -74,6 +74,7 @@ impl Rig {
             recheck: false,
             seed_only: false,
             limits: Default::default(),
+            super_seed: false,
         })))
     }
 
@@ -289,6 +290,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
         recheck: false,
         seed_only: false,
         limits: Default::default(),
+        super_seed: false,
     })));
     assert_eq!(done.notices, [Notice::CommandFailed { command: CommandId(1), error: CommandError::V2Only }]);
 }
@@ -390,6 +392,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         recheck: false,
         seed_only: false,
         limits: Default::default(),
+        super_seed: false,
     })));
     let done = rig.serve_disk(added);
     let asked = done.list.iter().find_map(|action| match action {

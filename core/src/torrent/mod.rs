@@ -8,6 +8,7 @@
 //! | [`choker`] | who is served |
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
+//! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
 //! | [`Announcer`] | which tracker to ask, and when |
 //! | [`PeerConn`] | everything between the bytes of one connection and their meaning |
@@ -29,9 +30,11 @@
 //! was verified is announced, served, or given to [`persist`]; only what was synced is claimed in resume data.
 
 pub mod blame;
+pub mod brake;
 pub mod candidates;
 pub mod choker;
 mod disk;
+mod guests;
 mod jobs;
 mod limits;
 mod peers;
@@ -41,6 +44,7 @@ pub mod resume;
 mod shared;
 mod startup;
 mod stop;
+pub mod superseed;
 mod swarm;
 mod trackers;
 mod view;
@@ -51,7 +55,7 @@ use crate::border::{
     TorrentId, TorrentState, Work,
 };
 use crate::cx::Cx;
-use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::metainfo::{Geometry, Metainfo, PieceHashes, PieceIndex};
 use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
@@ -118,10 +122,16 @@ struct Peer {
     interesting: u32,
     /// Whether its pieces are counted in the picker's availability.
     counted: bool,
+    /// Whether it has given a block that was of use.
+    gave: bool,
     /// Whether its handshake was completed.
     ready: bool,
     /// What it has used of rate limits.
     shares: limits::Shares,
+    /// What it was told of, when it is a guest of super seeding.
+    shown: Option<Box<Bitfield>>,
+    /// Super seeding has ended, and it has been told of the pieces below this one; these it was shown before.
+    unveiled: Option<(u32, Box<Bitfield>)>,
 }
 
 /// One torrent.
@@ -168,6 +178,10 @@ pub struct Torrent {
     jobs: Jobs,
     disk: disk::DiskState,
     limits: limits::Limits,
+    /// Pieces that were ours in this session, and peers were told of, that are not any more.
+    lost: BTreeSet<PieceIndex>,
+    wants_super_seed: bool,
+    super_seed: Option<Box<superseed::SuperSeed>>,
     /// Whether it is counted among the torrents that serve somebody.
     serving: bool,
 
@@ -254,7 +268,10 @@ impl Torrent {
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
             limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            wants_super_seed: add.super_seed,
+            super_seed: None,
             serving: false,
+            lost: BTreeSet::new(),
             chance_at: None,
             started_at: cx.now,
             finished_at: None,
@@ -318,6 +335,7 @@ impl Torrent {
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
             self.limits.deadline(cx.now),
+            self.super_seed.as_ref().and_then(|machine| machine.deadline()),
         ]
         .into_iter()
         .flatten()
@@ -330,13 +348,14 @@ impl Torrent {
             let Some(mut peer) = self.take(key) else { continue };
             peer.timer = None;
             if peer.conn.deadline().is_some_and(|due| due <= cx.now) {
-                let facts = self.peer_facts(shared);
+                let facts = self.facts_for(shared, peer.shown.as_deref());
                 peer.conn.tick(cx, &facts);
             }
             self.drive(cx, shared, key, peer);
         }
         self.announce_tick(cx, shared);
         self.disk_retry(cx);
+        self.super_seed_tick(cx, shared);
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;
         }
@@ -414,6 +433,7 @@ impl Torrent {
             peer_id: self.peer_id,
             geometry: &self.facts.geometry,
             have: self.picker.have(),
+            lost: &self.lost,
             listen_port: shared.listen_port(),
             metadata_size: None,
             upload_only: self.only_gives(),

@@ -4,7 +4,9 @@ use super::{Peer, Phase, Purpose, Shared, Torrent};
 use crate::border::{Action, CloseReason, IoFault, JobResult, Notice, PeerId, PeerKey, TcpId, Work};
 use crate::cx::Cx;
 use crate::metainfo::{Block, PieceIndex};
+use crate::net_policy::AddrClass;
 use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
+use crate::torrent::brake::network;
 use crate::torrent::picker::{PickAsk, Received};
 use alloc::boxed::Box;
 use bytes::Bytes;
@@ -26,10 +28,14 @@ impl Torrent {
             timer: None,
             interesting: 0,
             counted: false,
+            gave: false,
             ready: false,
             shares: Default::default(),
+            shown: None,
+            unveiled: None,
         });
         self.meter_new(cx, shared, &mut peer);
+        self.welcome(cx, &mut peer);
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -62,7 +68,7 @@ impl Torrent {
     pub(super) fn drive(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
         let mut closing = None;
         loop {
-            let facts = self.peer_facts(shared);
+            let facts = self.facts_for(shared, peer.shown.as_deref());
             let Some(said) = peer.conn.step(cx, &facts) else { break };
             if let PeerSaid::Closing(reason) = said {
                 closing = Some(reason);
@@ -82,6 +88,7 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && peer.conn.is_ready() {
             self.ask(cx, shared, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
+            self.reveal(cx, shared, &mut peer);
         }
         self.put_back(cx, shared, key, peer);
     }
@@ -98,7 +105,7 @@ impl Torrent {
     }
 
     pub(super) fn order(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, order: PeerOrder) {
-        let facts = self.peer_facts(shared);
+        let facts = self.facts_for(shared, peer.shown.as_deref());
         peer.conn.order(cx, &facts, order);
     }
 
@@ -121,13 +128,13 @@ impl Torrent {
         match said {
             PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
             PeerSaid::Pieces => {
-                if !peer.counted {
-                    self.picker.peer_joined(peer.conn.pieces());
-                    peer.counted = true;
+                if !peer.counted && self.has_a_voice(cx, peer) {
+                    self.count_pieces(peer);
                 }
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
                 self.note_seed(peer);
+                self.saw_pieces(cx, shared, key, peer, None);
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Have(piece) => {
@@ -135,6 +142,7 @@ impl Torrent {
                     self.picker.peer_gained(piece);
                 }
                 self.note_seed(peer);
+                self.saw_pieces(cx, shared, key, peer, Some(&[piece]));
                 if self.picker.wants(piece) {
                     peer.interesting += 1;
                     self.show_interest(cx, shared, peer);
@@ -142,11 +150,12 @@ impl Torrent {
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Gained(pieces) => {
-                for piece in pieces.iter().filter_map(|number| self.facts.geometry.piece(number)) {
-                    if peer.counted {
-                        self.picker.peer_gained(piece);
-                    }
+                let pieces: alloc::vec::Vec<PieceIndex> =
+                    pieces.iter().filter_map(|number| self.facts.geometry.piece(number)).collect();
+                for &piece in pieces.iter().filter(|_| peer.counted) {
+                    self.picker.peer_gained(piece);
                 }
+                self.saw_pieces(cx, shared, key, peer, Some(&pieces));
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
                 return self.nothing_to_exchange(peer);
@@ -168,6 +177,23 @@ impl Torrent {
             PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
         }
         None
+    }
+
+    /// Whether what a peer says that it has is to count before it has given anything: not where enough others of its network do.
+    fn has_a_voice(&self, cx: &Cx, peer: &Peer) -> bool {
+        let ip = peer.conn.remote().ip();
+        if AddrClass::of(ip) != AddrClass::Global {
+            return true;
+        }
+        let ours = network(ip);
+        let others = self.peers.values().flatten();
+        let silent = others.filter(|other| other.counted && !other.gave && network(other.conn.remote().ip()) == ours);
+        silent.count() < cx.config.pick.voices_per_network as usize
+    }
+
+    fn count_pieces(&mut self, peer: &mut Peer) {
+        self.picker.peer_joined(peer.conn.pieces());
+        peer.counted = true;
     }
 
     /// Of two connections to one peer, whether the new one is to stay. Both ends must come to the same answer: when each has dialled
@@ -255,6 +281,11 @@ impl Torrent {
         self.downloaded.add(cx.now, u64::from(block.length()));
         match self.picker.received(key, block) {
             Received::New { also_asked, piece_full } => {
+                peer.gave = true;
+                // It gives: what it says counts.
+                if !peer.counted && peer.conn.pieces_known() {
+                    self.count_pieces(peer);
+                }
                 for other in also_asked {
                     self.cancel_at(cx, shared, other, block);
                 }
@@ -374,7 +405,7 @@ impl Torrent {
 
     /// Rejects what a run was to answer.
     pub(super) fn refuse_run(&self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, run: ReadRun, fault: IoFault) {
-        let facts = self.peer_facts(shared);
+        let facts = self.facts_for(shared, peer.shown.as_deref());
         peer.conn.loaded(cx, &facts, run, Err(fault));
     }
 
@@ -399,7 +430,7 @@ impl Torrent {
         }
         let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
-            let facts = self.peer_facts(shared);
+            let facts = self.facts_for(shared, peer.shown.as_deref());
             // What was cancelled or choked meanwhile is not sent, and does not count.
             let before = peer.conn.upload_rate().total();
             peer.conn.loaded(cx, &facts, run, data);
@@ -497,7 +528,11 @@ impl Torrent {
         if was_ready {
             self.ready_peers = self.ready_peers.saturating_sub(1);
         }
+        if !was_ready && !conn.incoming() {
+            self.not_answered(cx, shared, conn.remote(), reason);
+        }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
     }
 

@@ -1,6 +1,7 @@
 //! What the torrents of one session share: budgets, limits and the sockets they may use.
 
 use super::Buckets;
+use super::brake::DialBrake;
 use crate::border::{Notice, PeerKey, SocketId, TcpId};
 use crate::cx::Cx;
 use crate::external::ExternalAddresses;
@@ -26,6 +27,8 @@ pub struct Shared {
     pub buckets: Buckets,
     /// Torrents that serve somebody.
     pub serving: u32,
+    /// How often strangers' addresses are dialled.
+    pub brake: DialBrake,
     /// The sockets that are open.
     pub sockets: Vec<Listening>,
     /// Whether there are some, and none is being opened.

@@ -22,6 +22,9 @@ pub struct SessionConfig {
     pub max_half_open: u32,
     /// The most dials begun in a second (libtorrent: 30).
     pub dials_per_second: u32,
+    /// The most dials in a minute into one network (/24 of IPv4, /48 of IPv6) of the open internet, but for what the user named. A
+    /// real swarm seldom has more of one network; a list that was made to flood somebody has nothing else.
+    pub dials_per_network: u32,
     /// The most announces by HTTP under way at once, over all torrents (libtorrent: 50). The others wait for their turn: each
     /// costs a socket, and thousands of torrents often have one tracker.
     pub max_http_announces: u32,
@@ -49,6 +52,7 @@ impl Default for SessionConfig {
             max_unrouted: 50,
             max_half_open: 50,
             dials_per_second: 30,
+            dials_per_network: 20,
             max_http_announces: 50,
             announces_per_second: 100,
             max_disk_queue: 8 << 20,
@@ -66,6 +70,7 @@ impl SessionConfig {
         require(self.max_peers_per_torrent > 0, "session.max_peers_per_torrent", "is 0")?;
         require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
         require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
+        require(self.dials_per_network > 0, "session.dials_per_network", "is 0: nobody could be dialled")?;
         require(self.max_http_announces > 0, "session.max_http_announces", "is 0: no HTTP tracker could be asked")?;
         require(self.announces_per_second > 0, "session.announces_per_second", "is 0: no tracker could be asked")?;
         require(self.max_disk_queue >= 1 << 20, "session.max_disk_queue", "is less than 1 MiB")?;

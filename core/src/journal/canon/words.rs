@@ -52,12 +52,13 @@ canon_enum!(Command {
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
-    7 = Reannounce { torrent, force },
-    8 = AddTrackers { torrent, tiers },
-    9 = ReplaceTrackers { torrent, tiers },
-    10 = ScrapeTorrent { torrent },
-    11 = Scrape { trackers, torrents },
-    12 = Announce(once),
+    7 = SetSuperSeed { torrent, on },
+    8 = Reannounce { torrent, force },
+    9 = AddTrackers { torrent, tiers },
+    10 = ReplaceTrackers { torrent, tiers },
+    11 = ScrapeTorrent { torrent },
+    12 = Scrape { trackers, torrents },
+    13 = Announce(once),
 });
 
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
@@ -74,6 +75,7 @@ canon_struct!(AddTorrent {
     recheck,
     seed_only,
     limits,
+    super_seed,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
@@ -151,4 +153,5 @@ canon_enum!(out CloseReason {
     13 = Stopped,
     14 = TrackerSwitched,
     15 = Filtered,
+    16 = NoRequests,
 });

@@ -78,9 +78,17 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         span().prop_map(SeedGoal::Time),
         Just(SeedGoal::Forever),
     ];
-    let switches = any::<(bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool)>();
     (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, limits()).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only), limits)| {
+        |(
+            metainfo,
+            root,
+            extra_trackers,
+            peers,
+            goal,
+            (use_trackers, overwrite, recheck, seed_only, super_seed),
+            limits,
+        )| {
             AddTorrent {
                 metainfo,
                 root: RootId(root),
@@ -92,6 +100,7 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 recheck,
                 seed_only,
                 limits,
+                super_seed,
             }
         },
     )
@@ -152,6 +161,8 @@ fn command() -> impl Strategy<Value = Command> {
         (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
+        (any::<u32>(), any::<bool>())
+            .prop_map(|(torrent, on)| Command::SetSuperSeed { torrent: TorrentId(torrent), on }),
         Just(Command::Shutdown),
         filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
