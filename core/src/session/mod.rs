@@ -39,7 +39,7 @@ use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
@@ -225,11 +225,11 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        let stop = self.stopping.filter(|s| !s.told).map(|s| s.until);
+        let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        let (down, up) = (self.turns.down.due, self.turns.up.due);
         let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
-        let own = [self.acceptor.deadline(), self.probes.deadline(), announce, stop];
-        let turns = [self.turns.down.due, self.turns.up.due, self.timers.first(), dial];
-        own.into_iter().chain(turns).flatten().min()
+        let (stranger, probe) = (self.acceptor.deadline(), self.probes.deadline());
+        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, stop])
     }
 
     /// A torrent at a glance, as of the last event.
