@@ -35,7 +35,7 @@ use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
@@ -198,11 +198,9 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        let turns = [self.turns.down.due, self.turns.up.due].into_iter().flatten().min();
-        [self.timers.first(), self.acceptor.deadline(), dial, turns, self.stopping.filter(|s| !s.told).map(|s| s.until)]
-            .into_iter()
-            .flatten()
-            .min()
+        let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        let (down, up) = (self.turns.down.due, self.turns.up.due);
+        earliest([self.timers.first(), self.acceptor.deadline(), dial, down, up, stop])
     }
 
     /// A torrent at a glance, as of the last event.

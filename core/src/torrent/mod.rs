@@ -60,7 +60,7 @@ use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
 use alloc::boxed::Box;
@@ -160,6 +160,8 @@ pub struct Torrent {
     /// A peer is taken out (`None`) while it is being called.
     peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
     ready_peers: u32,
+    /// Who of them is whom, of those whose handshake was completed.
+    peer_ids: BTreeMap<PeerId, PeerKey>,
     timers: Timers<PeerKey>,
     dials: BTreeMap<crate::border::DialId, SocketAddr>,
     /// Peers that could be asked for more than there was to ask.
@@ -256,6 +258,7 @@ impl Torrent {
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
+            peer_ids: BTreeMap::new(),
             timers: Timers::default(),
             dials: BTreeMap::new(),
             hungry: BTreeSet::new(),
@@ -321,7 +324,7 @@ impl Torrent {
             _ => None,
         };
         let active = running || stopping.is_some();
-        [
+        earliest([
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
@@ -332,10 +335,7 @@ impl Torrent {
             if running { self.chance_at } else { None },
             self.limits.deadline(cx.now),
             self.super_seed.as_ref().and_then(|machine| machine.deadline()),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 
     /// Its time has come.

@@ -95,13 +95,33 @@ impl Torrent {
 
     /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
     pub(super) fn put_back(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
-        self.note_traffic(cx, shared, key, &mut peer);
-        peer.conn.finish(cx);
-        let deadline = peer.conn.deadline();
-        self.timers.set(key, &mut peer.timer, deadline);
+        self.end_call(cx, shared, key, &mut peer);
         if let Some(slot) = self.peers.get_mut(&key) {
             *slot = Some(peer);
         }
+    }
+
+    fn end_call(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) {
+        self.note_traffic(cx, shared, key, peer);
+        peer.conn.finish(cx);
+        let deadline = peer.conn.deadline();
+        self.timers.set(key, &mut peer.timer, deadline);
+    }
+
+    /// Calls every connection, one after the other, without looking each up. `call` must not reach for them itself.
+    fn each_peer(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        mut call: impl FnMut(&mut Self, &mut Cx, &mut Shared, PeerKey, &mut Peer),
+    ) {
+        let mut peers = core::mem::take(&mut self.peers);
+        for (&key, slot) in &mut peers {
+            let Some(peer) = slot else { continue };
+            call(self, cx, shared, key, peer);
+            self.end_call(cx, shared, key, peer);
+        }
+        self.peers = peers;
     }
 
     pub(super) fn order(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, order: PeerOrder) {
@@ -205,18 +225,14 @@ impl Torrent {
         let id = peer.conn.peer_id()?;
         let addr = peer.conn.remote();
         // One connection to each peer: the address may differ (it dialled us while we dialled it), the id does not.
-        let twin = self
-            .peers
-            .iter()
-            .filter(|&(&other, _)| other != key)
-            .find_map(|(&other, slot)| slot.as_ref().filter(|slot| slot.conn.peer_id() == Some(id)).map(|_| other));
-        if let Some(twin) = twin {
+        if let Some(&twin) = self.peer_ids.get(&id) {
             if !self.is_the_survivor(id, peer, twin) {
                 return Some(CloseReason::Duplicate);
             }
             self.order_to(cx, shared, twin, PeerOrder::Close(CloseReason::Duplicate));
         }
         self.ready_peers += 1;
+        self.peer_ids.insert(id, key);
         peer.ready = true;
         cx.out.notices.push(Notice::PeerConnected {
             torrent: self.id,
@@ -464,40 +480,34 @@ impl Torrent {
     /// A piece has become ours: everybody is told, and some have nothing for us any more.
     pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         let complete = self.only_gives();
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            let Some(mut peer) = self.take(key) else { continue };
+        let mut over = alloc::vec::Vec::new();
+        self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if !peer.conn.is_ready() {
-                self.put_back(cx, shared, key, peer);
-                continue;
+                return;
             }
             if peer.conn.pieces().get(piece.get()) {
                 peer.interesting = peer.interesting.saturating_sub(1);
-                self.show_interest(cx, shared, &mut peer);
+                this.show_interest(cx, shared, peer);
             }
-            self.order(cx, shared, &mut peer, PeerOrder::Have(piece));
-            match self.nothing_to_exchange(&peer) {
-                Some(reason) if complete => {
-                    self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
-                    self.drive(cx, shared, key, peer);
-                }
-                _ => self.put_back(cx, shared, key, peer),
+            this.order(cx, shared, peer, PeerOrder::Have(piece));
+            if complete && let Some(reason) = this.nothing_to_exchange(peer) {
+                over.push((key, reason));
             }
+        });
+        for (key, reason) in over {
+            self.order_to(cx, shared, key, PeerOrder::Close(reason));
         }
     }
 
     /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
     pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            let Some(mut peer) = self.take(key) else { continue };
+        self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if peer.counted {
-                peer.interesting = self.count_interesting(&peer);
-                self.show_interest(cx, shared, &mut peer);
-                self.hungry.insert(key);
+                peer.interesting = this.count_interesting(peer);
+                this.show_interest(cx, shared, peer);
+                this.hungry.insert(key);
             }
-            self.put_back(cx, shared, key, peer);
-        }
+        });
         self.refill = true;
     }
 
@@ -506,9 +516,8 @@ impl Torrent {
         self.refund(cx, shared, key, &mut peer);
         let conn = &peer.conn;
         let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
-        self.picker.peer_gone(key, &outstanding);
         // Others may have what it was asked for, and what it had to itself.
-        self.refill |= peer.ready;
+        self.refill |= self.picker.peer_gone(key, &outstanding);
         if peer.counted {
             self.picker.peer_left(conn.pieces());
         }
@@ -524,6 +533,9 @@ impl Torrent {
         let was_ready = peer.ready;
         if was_ready {
             self.ready_peers = self.ready_peers.saturating_sub(1);
+            if let Some(id) = conn.peer_id() {
+                self.peer_ids.remove(&id);
+            }
         }
         if !was_ready && !conn.incoming() {
             self.not_answered(cx, shared, conn.remote(), reason);
@@ -547,13 +559,8 @@ impl Torrent {
             return;
         }
         self.hold(false);
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            // Its clocks run again: the deadline is another now.
-            if let Some(peer) = self.take(key) {
-                self.put_back(cx, shared, key, peer);
-            }
-        }
+        // Clocks run again: the deadlines are others now.
+        self.each_peer(cx, shared, |_, _, _, _, _| ());
     }
 
     /// Whether it reads from nobody, for the disk's sake.
