@@ -353,9 +353,9 @@ impl Session {
             self.acceptor.keep(tcp, routed);
             return;
         }
-        let Routed { remote, head, rest, consumed, .. } = routed;
+        let Routed { remote, until, head, rest, consumed } = routed;
         let made = self
-            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, &head))
+            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, until, &head))
             .flatten();
         let Some(key) = made else { return };
         self.own_stream(tcp, id, key);

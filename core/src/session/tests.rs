@@ -178,6 +178,30 @@ fn strangers_are_limited_in_number_time_and_credit() {
 }
 
 #[test]
+fn one_address_cannot_take_all_places_of_strangers() {
+    let mut rig = Rig::new(|config| config.session.max_unrouted_per_ip = 2);
+    let accept = |rig: &mut Rig, tcp: u64, from: &str| {
+        closes(&rig.tell(Event::Accepted {
+            sock: SocketId(1),
+            tcp: TcpId(tcp),
+            local: addr("10.0.0.9:1"),
+            remote: addr(from),
+        }))
+    };
+    assert!(accept(&mut rig, 1, "192.0.2.1:1").is_empty());
+    assert!(accept(&mut rig, 2, "192.0.2.1:2").is_empty());
+    assert_eq!(accept(&mut rig, 3, "192.0.2.1:3"), [TcpId(3)]);
+    assert!(accept(&mut rig, 4, "192.0.2.2:1").is_empty(), "others come in");
+    // A place that becomes free can be had again.
+    rig.tell(Event::Closed { tcp: TcpId(1), fault: None });
+    assert!(accept(&mut rig, 5, "192.0.2.1:5").is_empty());
+    assert_eq!(accept(&mut rig, 6, "192.0.2.1:6"), [TcpId(6)]);
+    for tcp in 10..30 {
+        assert!(accept(&mut rig, tcp, &format!("127.0.0.1:{tcp}")).is_empty(), "loopback is not limited");
+    }
+}
+
+#[test]
 fn late_events_for_the_dead_do_nothing() {
     let mut rig = Rig::new(|_| ());
     rig.running(1, vec![]);

@@ -5,7 +5,7 @@ use crate::border::{Action, CloseReason, DialId, IoFault, JobResult, PeerKey, Ro
 use crate::cx::Cx;
 use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
-use crate::torrent::candidates::Source;
+use crate::torrent::candidates::{Source, machine};
 use crate::torrent::choker::ChokePeer;
 use crate::wire::Handshake48;
 use alloc::vec::Vec;
@@ -61,7 +61,14 @@ impl Torrent {
         if !self.wants_peers(cx) {
             return false;
         }
-        let Some(addr) = self.candidates.next(cx.now, &cx.config.candidates) else { return false };
+        let addr = loop {
+            let Some(addr) = self.candidates.next(cx.now, &cx.config.candidates) else { return false };
+            if self.candidates.is_users(addr) || self.has_room_for(cx, addr) {
+                break addr;
+            }
+            // It rests now, so each is looked at once.
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::LimitReached, false);
+        };
         let dial = cx.ids.dial(cx.owner);
         let from = shared.source_for(addr.ip());
         cx.act(Action::Dial { dial, to: Target::Addr(addr), from, via: Route::Direct });
@@ -108,20 +115,33 @@ impl Torrent {
         shared: &mut Shared,
         tcp: TcpId,
         remote: SocketAddr,
+        until: Time,
         head: &Handshake48,
     ) -> Option<PeerKey> {
         let welcome = matches!(self.phase, Phase::Running)
             && !self.is_full(cx, shared)
-            && self.candidates.incoming(cx.now, remote).is_ok();
+            && self.has_room_for(cx, remote)
+            && self.candidates.incoming(cx.now, &cx.config.candidates, remote).is_ok();
         if !welcome {
             Self::refuse(cx, tcp);
             return None;
         }
         let key = shared.new_peer();
         let facts = self.peer_facts(shared);
-        let conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);
+        let mut conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);
+        conn.limit_handshake(until);
         self.insert_peer(cx, shared, key, conn);
         Some(key)
+    }
+
+    /// Whether one connection more to this address is within its share: many ids at one address are one machine, as far as
+    /// we can tell.
+    fn has_room_for(&self, cx: &Cx, addr: SocketAddr) -> bool {
+        let place = machine(addr.ip());
+        let connected = self.peers.values().flatten().map(|peer| peer.conn.remote());
+        let all = connected.chain(self.dials.values().copied());
+        let there = all.filter(|other| machine(other.ip()) == place).count();
+        place.is_loopback() || there < cx.config.session.max_peers_per_ip as usize
     }
 
     fn is_full(&self, cx: &Cx, shared: &Shared) -> bool {

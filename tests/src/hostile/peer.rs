@@ -67,8 +67,10 @@ pub struct Talk {
 
 /// The token by which [`Stranger::woken`] knows that somebody is to be dialled.
 const DIAL: u64 = u64::MAX;
-/// Tricks a peer can have.
+/// Tricks a peer can have; the number behind the last stands for the keep-alive.
 const MAX_TRICKS: u64 = 64;
+/// How often an honest peer says that it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
 
 impl Peer {
     /// A peer that has everything and serves everybody.
@@ -314,6 +316,7 @@ impl Stranger for Peer {
             }
             me.raw(greeting);
         });
+        desk.wake(KEEP_ALIVE, link.0 * MAX_TRICKS + MAX_TRICKS - 1);
         let spans: Vec<Option<Duration>> = self.tricks.iter().map(|trick| trick.every()).collect();
         for (number, span) in spans.into_iter().enumerate() {
             if let Some(span) = span {
@@ -351,6 +354,12 @@ impl Stranger for Peer {
             return;
         }
         let (link, number) = (LinkId(token / MAX_TRICKS), (token % MAX_TRICKS) as usize);
+        if number as u64 == MAX_TRICKS - 1 {
+            if self.with_tricks(desk, link, |_, me| me.say(Word::KeepAlive)).is_some() {
+                desk.wake(KEEP_ALIVE, token);
+            }
+            return;
+        }
         let alive = self.with_tricks(desk, link, |tricks, me| {
             tricks[number].tick(me);
             tricks[number].every()

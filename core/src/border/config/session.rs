@@ -18,6 +18,11 @@ pub struct SessionConfig {
     /// The most accepted connections that have not told their torrent yet. A stranger holds one for at most
     /// [`PeerConfig::handshake_timeout`](super::PeerConfig::handshake_timeout).
     pub max_unrouted: u32,
+    /// How many of these may come from one address, so that one machine cannot keep all others out. Loopback is not limited.
+    pub max_unrouted_per_ip: u32,
+    /// The most connections of one torrent to one address (IPv6: one /64), however many ids there are behind it. libtorrent takes one;
+    /// four leave room for a household behind one address. Loopback, and addresses that the user named, are not limited.
+    pub max_peers_per_ip: u32,
     /// The most dials under way at once. Home routers drop state when there are many.
     pub max_half_open: u32,
     /// The most dials begun in a second (libtorrent: 30).
@@ -41,6 +46,8 @@ impl Default for SessionConfig {
             max_peers: 200,
             max_peers_per_torrent: 100,
             max_unrouted: 50,
+            max_unrouted_per_ip: 10,
+            max_peers_per_ip: 4,
             max_half_open: 50,
             dials_per_second: 30,
             max_disk_queue: 8 << 20,
@@ -56,6 +63,8 @@ impl SessionConfig {
         require(self.max_torrents > 0 && self.max_torrents < 1 << 24, "session.max_torrents", "is not in 1..2^24")?;
         require(self.max_peers > 0, "session.max_peers", "is 0")?;
         require(self.max_peers_per_torrent > 0, "session.max_peers_per_torrent", "is 0")?;
+        require(self.max_unrouted_per_ip > 0, "session.max_unrouted_per_ip", "is 0: nobody could connect to us")?;
+        require(self.max_peers_per_ip > 0, "session.max_peers_per_ip", "is 0: nobody could be connected to")?;
         require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
         require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
         require(self.max_disk_queue >= 1 << 20, "session.max_disk_queue", "is less than 1 MiB")?;

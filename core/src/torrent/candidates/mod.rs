@@ -19,6 +19,8 @@
 //! The far end of an incoming connection is no address to dial: its port is not where it listens. Such a connection is
 //! remembered apart until the peer has told its port.
 //!
+//! Who connects to us again and again, or again after it broke the protocol, is refused for the rest of a minute (`knocks`).
+//!
 //! Limits: [`CandidateConfig`]. When the list is full, the least useful address gives way: never one that is dialled or
 //! linked, nor one that the user named. How many dials may be under way is not decided here.
 //!
@@ -27,8 +29,10 @@
 //! be beneficial for clients to take that into consideration when deciding which peers to connect to". While our own
 //! address is not known, the order is random.
 
+mod knocks;
 mod priority;
 
+pub use knocks::machine;
 pub use priority::canonical_priority;
 
 use crate::border::{CandidateConfig, CloseReason};
@@ -38,7 +42,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::ops::RangeInclusive;
 use core::time::Duration;
+use knocks::Knocks;
 
 /// Where an address comes from.
 #[non_exhaustive]
@@ -80,6 +86,7 @@ pub struct Candidates {
     expendable: BTreeSet<(Worth, SocketAddr)>,
     /// Far ends of incoming connections, with the listening address of each where it is known; that one is in `entries`.
     inbound: BTreeMap<SocketAddr, Option<SocketAddr>>,
+    knocks: Knocks,
     banned: BTreeMap<IpAddr, u64>,
     banned_in_order: BTreeMap<u64, IpAddr>,
     bans: u64,
@@ -149,6 +156,7 @@ impl Candidates {
             resting: BTreeSet::new(),
             expendable: BTreeSet::new(),
             inbound: BTreeMap::new(),
+            knocks: Knocks::default(),
             banned: BTreeMap::new(),
             banned_in_order: BTreeMap::new(),
             bans: 0,
@@ -229,11 +237,11 @@ impl Candidates {
         });
     }
 
-    /// Somebody has connected to us from `addr`. Refused: the banned, ourselves, and an address that there is a connection
-    /// to, or a dial. Let in, its end is to be told by [`Candidates::closed`] with the same address.
+    /// Somebody has connected to us from `addr`. Refused: the banned, ourselves, an address that there is a connection
+    /// to, or a dial, and one that has come too often within a minute. Let in, its end is to be told by [`Candidates::closed`] with the same address.
     ///
     /// How many are let in is the session's matter.
-    pub fn incoming(&mut self, _now: Time, addr: SocketAddr) -> Result<(), CloseReason> {
+    pub fn incoming(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr) -> Result<(), CloseReason> {
         let addr = canonical(addr);
         if self.is_banned(addr.ip()) {
             return Err(CloseReason::Banned);
@@ -243,6 +251,9 @@ impl Candidates {
         }
         if self.inbound.contains_key(&addr) || self.entries.get(&addr).is_some_and(Entry::is_busy) {
             return Err(CloseReason::Duplicate);
+        }
+        if !self.knocks.knock(now, config, addr.ip()) {
+            return Err(CloseReason::LimitReached);
         }
         self.inbound.insert(addr, None);
         Ok(())
@@ -257,8 +268,12 @@ impl Candidates {
         if self.inbound.get(&from) != Some(&None) || !is_dialable(addr) || self.ours.contains(&addr) {
             return false;
         }
-        if !self.entries.contains_key(&addr) && !self.insert(config, addr, false) {
-            return false;
+        if !self.entries.contains_key(&addr) {
+            let ports = self.entries.range(all_of(addr.ip())).take(config.max_ports_per_ip as usize).count();
+            let too_many = ports >= config.max_ports_per_ip as usize && !addr.ip().is_loopback();
+            if too_many || !self.insert(config, addr, false) {
+                return false;
+            }
         }
         let linked = self.entries.get(&addr).is_some_and(Entry::is_linked);
         self.change(addr, |entry| entry.inbound = entry.inbound.saturating_add(1));
@@ -277,6 +292,9 @@ impl Candidates {
         was_ready: bool,
     ) {
         let addr = canonical(addr);
+        if matches!(reason, CloseReason::Fault(_)) && self.inbound.contains_key(&addr) {
+            self.knocks.fault(now, config, addr.ip());
+        }
         let key = match self.inbound.remove(&addr) {
             Some(None) => return,
             Some(Some(key)) => {
@@ -348,17 +366,16 @@ impl Candidates {
         self.banned.insert(ip, self.bans);
         self.banned_in_order.insert(self.bans, ip);
         self.bans = self.bans.saturating_add(1);
-        let all_of = match ip {
-            IpAddr::V4(ip) => SocketAddr::from((ip, 0))..=SocketAddr::from((ip, u16::MAX)),
-            IpAddr::V6(ip) => {
-                SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
-            }
-        };
         let idle: Vec<SocketAddr> =
-            self.entries.range(all_of).filter(|(_, entry)| !entry.is_busy()).map(|(&addr, _)| addr).collect();
+            self.entries.range(all_of(ip)).filter(|(_, entry)| !entry.is_busy()).map(|(&addr, _)| addr).collect();
         for addr in idle {
             self.remove_idle(addr);
         }
+    }
+
+    /// Whether the user named this address.
+    pub fn is_users(&self, addr: SocketAddr) -> bool {
+        self.entries.get(&canonical(addr)).is_some_and(|entry| entry.sticky)
     }
 
     /// Whether this address is banned.
@@ -526,6 +543,16 @@ fn fail(now: Time, config: &CandidateConfig, entry: &mut Entry) {
     } else {
         Rest::Until(now + config.retry_step.saturating_mul(entry.failures))
     };
+}
+
+/// Every port of an address.
+fn all_of(ip: IpAddr) -> RangeInclusive<SocketAddr> {
+    match ip {
+        IpAddr::V4(ip) => SocketAddr::from((ip, 0))..=SocketAddr::from((ip, u16::MAX)),
+        IpAddr::V6(ip) => {
+            SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
+        }
+    }
 }
 
 /// One way to write each address: IPv4 as IPv4, no flow label.
