@@ -204,6 +204,8 @@ pub enum CommandError {
     Stopping,
     /// A limit of the configuration is reached.
     Limit,
+    /// A rate limit of 0 bytes a second: nothing would ever go.
+    ZeroLimit,
 }
 
 impl fmt::Display for CommandError {
@@ -217,6 +219,7 @@ impl fmt::Display for CommandError {
             CommandError::BadUrl(why) => write!(f, "unusable URL: {why}"),
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
+            CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
         }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Requests {
     target: u32,
     slow_start: bool,
     snubbed: bool,
+    /// How often in a row it has refused what it was asked for, without a block between.
+    fruitless: u32,
     round: Round,
     /// The shortest time that a block took to come.
     round_trip: Option<Duration>,
@@ -83,6 +85,7 @@ impl Requests {
             target: config.depth_min,
             slow_start: true,
             snubbed: false,
+            fruitless: 0,
             round: Round { since: now, bytes: 0, before: 0 },
             round_trip: None,
             received: Rate::default(),
@@ -183,6 +186,17 @@ impl Requests {
         returned
     }
 
+    /// The peer has refused what it was asked for while it serves us: by a reject, or by a choke. One that does nothing else
+    /// is as good as one that is silent.
+    pub fn in_vain(&mut self, config: &PeerConfig) {
+        self.fruitless = self.fruitless.saturating_add(1);
+        if self.fruitless >= config.max_fruitless {
+            self.snubbed = true;
+            self.slow_start = false;
+            self.target = config.depth_min;
+        }
+    }
+
     /// The peer serves us again, and shows its rate anew. Requests from before the choke that it has not answered keep
     /// their time: a peer that chokes and unchokes could hold them for ever.
     pub fn unchoked(&mut self, now: Time) {
@@ -228,6 +242,7 @@ impl Requests {
     fn counted(&mut self, now: Time, block: Block, config: &PeerConfig) {
         let bytes = u64::from(block.length());
         self.snubbed = false;
+        self.fruitless = 0;
         self.progress_at = now;
         self.last_block_at = Some(now);
         self.received.add(now, bytes);

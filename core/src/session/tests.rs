@@ -62,6 +62,7 @@ impl Rig {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            limits: Default::default(),
         })))
     }
 
@@ -197,7 +198,7 @@ fn one_address_cannot_take_all_places_of_strangers() {
     assert!(accept(&mut rig, 5, "192.0.2.1:5").is_empty());
     assert_eq!(accept(&mut rig, 6, "192.0.2.1:6"), [TcpId(6)]);
     for tcp in 10..30 {
-        assert!(accept(&mut rig, tcp, &format!("127.0.0.1:{tcp}")).is_empty(), "loopback is not limited");
+        assert!(accept(&mut rig, tcp, &std::format!("127.0.0.1:{tcp}")).is_empty(), "loopback is not limited");
     }
 }
 
@@ -300,6 +301,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
         overwrite: false,
         recheck: false,
         seed_only: false,
+        limits: Default::default(),
     })));
     assert_eq!(done.notices, [Notice::CommandFailed { command: CommandId(1), error: CommandError::V2Only }]);
 }
@@ -400,6 +402,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         overwrite: false,
         recheck: false,
         seed_only: false,
+        limits: Default::default(),
     })));
     let done = rig.serve_disk(added);
     let asked = done.list.iter().find_map(|action| match action {

@@ -33,6 +33,7 @@ pub mod candidates;
 pub mod choker;
 mod disk;
 mod jobs;
+mod limits;
 mod peers;
 pub mod persist;
 pub mod picker;
@@ -67,6 +68,8 @@ use candidates::Candidates;
 use choker::Choker;
 use core::net::SocketAddr;
 use jobs::{Jobs, Purpose};
+pub use limits::Buckets;
+pub(crate) use limits::Way;
 use persist::Persist;
 use picker::Picker;
 pub use shared::{Listening, Shared};
@@ -116,6 +119,10 @@ struct Peer {
     counted: bool,
     /// Whether its handshake was completed.
     ready: bool,
+    /// Whether it has just left blocks to others: it is asked for more after those.
+    gave_back: bool,
+    /// What it has used of rate limits.
+    shares: limits::Shares,
 }
 
 /// One torrent.
@@ -161,6 +168,9 @@ pub struct Torrent {
 
     jobs: Jobs,
     disk: disk::DiskState,
+    limits: limits::Limits,
+    /// Whether it is counted among the torrents that serve somebody.
+    serving: bool,
 
     /// When the hungry may find something merely because time has gone by.
     chance_at: Option<Time>,
@@ -241,6 +251,8 @@ impl Torrent {
             last_reader: PeerKey(0),
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
+            limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            serving: false,
             chance_at: None,
             started_at: cx.now,
             finished_at: None,
@@ -299,6 +311,7 @@ impl Torrent {
             if running { self.disk.retry_at } else { None },
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
+            self.limits.deadline(cx.now),
         ]
         .into_iter()
         .flatten()
@@ -353,7 +366,7 @@ impl Torrent {
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
             Purpose::Write(block) => self.written(cx, block, shared, result),
-            Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
+            Purpose::Upload { peer, run, paid } => self.loaded(cx, shared, peer, run, paid, result),
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
             Purpose::Release => self.ended(cx),

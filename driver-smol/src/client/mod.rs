@@ -18,7 +18,9 @@ use crate::engine::{Control, EngineThread, Machine, Parts};
 use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
-use parcacik_core::border::{AddTorrent, Command, CommandError, Notice, RootId, SocketId, Target, TorrentId};
+use parcacik_core::border::{
+    AddTorrent, Command, CommandError, Notice, RateLimits, RootId, SocketId, Target, TorrentId,
+};
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -128,6 +130,7 @@ impl<M: Machine> Client<M> {
             overwrite: options.overwrite,
             recheck: options.recheck,
             seed_only: options.seed_only,
+            limits: options.limits,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -152,6 +155,15 @@ impl<M: Machine> Client<M> {
             Notice::Removed { .. } => Ok(()),
             other => Err(AddError::Refused(refusal(other))),
         }
+    }
+
+    /// Limits how fast bytes go, from now on: over all torrents, or (within that) of one.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent, or a limit is 0.
+    pub async fn set_limits(&self, torrent: Option<TorrentId>, limits: RateLimits) -> Result<(), CommandFailure> {
+        let RateLimits { download, upload } = limits;
+        self.carry_out(Command::SetLimits { torrent, download, upload }).await
     }
 
     /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and

@@ -24,6 +24,7 @@
 mod control;
 mod files;
 mod handles;
+mod locks;
 mod options;
 mod pieces;
 mod pool;

@@ -51,6 +51,9 @@ impl World {
             }
         }
         let other = stream.other;
+        if let End::Node(other, _) = other {
+            self.traffic.sent(node, other, bytes.len() as u64);
+        }
         at.uplink.push_back(Parcel::Bytes { tcp, other, bytes });
         self.pump(node);
     }
@@ -125,9 +128,12 @@ impl World {
                 }
             }
             stream.credit -= chunk.len() as u64;
+            if let End::Node(from, _) = stream.other {
+                self.traffic.read(from, node, chunk.len() as u64);
+            }
             let event = at.counts.events + 1;
             if let Some(audit) = &mut stream.audit {
-                audit.heard(event, &chunk);
+                audit.heard(self.now, event, &chunk);
             }
             self.tell(node, Event::Received { tcp, bytes: chunk.freeze() });
         }

@@ -267,12 +267,6 @@ impl Outcome {
         self
     }
 
-    /// No connection ended by our doing.
-    pub fn tolerated(&self) -> &Outcome {
-        assert!(self.closed.is_empty(), "{:?}", self.closed);
-        self
-    }
-
     pub fn wasted_at_most(&self, bytes: u64) -> &Outcome {
         assert!(self.wasted <= bytes, "{} bytes wasted", self.wasted);
         self

@@ -28,7 +28,7 @@ fn who_sends_wrong_data_is_banned_and_nobody_else() {
                 peer = peer.slow();
             }
             let outcome = arena.listens(peer).run(10 * MINUTE);
-            outcome.tell(name).within(120).wasted_at_most(2 * u64::from(PIECE)).all_banned();
+            outcome.tell(name).within(120).wasted_at_most(4 * u64::from(PIECE)).all_banned();
             outcome.only_fault(PeerFault::CorruptData);
         }
     }

@@ -1,7 +1,8 @@
 //! Peers that say what is not so.
 
-use crate::arena::{Arena, Role, limits};
-use parcacik_core::border::PeerFault;
+use crate::arena::{Arena, Role, content, limits};
+use parcacik_core::border::{CloseReason, PeerFault};
+use parcacik_testkit::Limits;
 use parcacik_testkit::hostile::{
     AlternateAllNone, Chatter, DontHave, Excuse, HaveNothing, Introduction, Mute, Peer, WrongBitfield,
 };
@@ -31,7 +32,9 @@ fn a_peer_that_has_none_and_then_all_is_believed_once() {
     let trick = AlternateAllNone { every: Duration::from_secs(1), all: true };
     let peer = Peer::leech(&arena.content).with(trick);
     let outcome = arena.listens(peer).run(10 * MINUTE);
-    outcome.tell("has none, then all, then none").only_fault(PeerFault::LateBitfield).within(110).nobody_banned();
+    outcome.tell("has none, then all, then none").within(110).nobody_banned();
+    // Then it comes back as a seed while we seed.
+    assert_eq!(outcome.closed.first(), Some(&CloseReason::Fault(PeerFault::LateBitfield)), "{:?}", outcome.closed);
 }
 
 #[test]
@@ -136,5 +139,42 @@ fn a_peer_that_unchokes_and_answers_nothing_is_snubbed() {
         }
         let outcome = arena.listens(peer).run(10 * MINUTE);
         outcome.tell("unchokes and answers nothing").within(150).nobody_banned();
+    }
+}
+
+#[test]
+fn the_last_blocks_are_not_left_to_peers_that_never_answer() {
+    for fast in [true, false] {
+        // They dial: each is there before the honest one is met, and each of them can have two connections.
+        let mut arena = Arena::new(Role::Downloads, limits());
+        for _ in 0..4 {
+            let mut peer = Peer::seed(&arena.content).with(Mute);
+            if !fast {
+                peer = peer.slow();
+            }
+            arena = arena.listens(peer).dials(Peer::seed(&content()).with(Mute), 2);
+        }
+        let outcome = arena.run(10 * MINUTE);
+        outcome.tell("twelve that unchoke and answer nothing");
+        // A minute until they are found out.
+        assert!(outcome.took < outcome.alone + Duration::from_secs(75), "{:?}", outcome.took);
+    }
+}
+
+#[test]
+fn the_last_blocks_are_not_left_to_peers_that_choke_whenever_they_are_asked() {
+    for (fast, excuse) in [(false, Excuse::Choke), (true, Excuse::Choke), (true, Excuse::Reject)] {
+        // A long way: so seldom that it is no flood.
+        let far = Limits { latency: Duration::from_millis(80), ..limits() };
+        let mut arena = Arena::new(Role::Downloads, far);
+        for _ in 0..4 {
+            let mut peer = Peer::seed(&arena.content).with(HaveNothing(excuse));
+            if !fast {
+                peer = peer.slow();
+            }
+            arena = arena.listens(peer);
+        }
+        let outcome = arena.run(10 * MINUTE);
+        outcome.tell(&format!("four that refuse whatever is asked, {excuse:?}, fast {fast}")).within(150);
     }
 }

@@ -12,3 +12,4 @@ mod fuzz;
 mod lying;
 mod resource;
 mod selfish;
+mod swarm;

@@ -19,6 +19,9 @@ pub struct PeerConfig {
     /// How long a request may go unanswered, and a peer that owes us blocks may send none before it counts as snubbing.
     /// A minute is what the original client waited before it called a peer snubbing, and what libtorrent waits now.
     pub request_timeout: Duration,
+    /// After so many rejects and chokes in answer to requests, without a block between, a peer counts as snubbing too. Honest
+    /// ones reject a piece that they have lost, and choke; but then they send.
+    pub max_fruitless: u32,
     /// How long nothing of a queue may leave before the peer counts as not reading.
     pub send_timeout: Duration,
     /// How many unanswered requests a peer may have with us; told as `reqq`. 500 blocks are 8 MiB, more than any watermark
@@ -82,6 +85,7 @@ impl Default for PeerConfig {
             idle_timeout: Duration::from_secs(150),
             min_progress: 1 << 10,
             request_timeout: Duration::from_secs(60),
+            max_fruitless: 8,
             send_timeout: Duration::from_secs(90),
             reqq: 500,
             default_reqq: 250,
@@ -118,6 +122,7 @@ impl PeerConfig {
         require(self.min_progress > 0, "peer.min_progress", "is 0: no byte at all would be a sign of life")?;
         require(self.request_timeout >= second, "peer.request_timeout", "is less than a second")?;
         require(self.send_timeout >= second, "peer.send_timeout", "is less than a second")?;
+        require(self.max_fruitless > 0, "peer.max_fruitless", "is 0: everybody would be snubbing")?;
         require(self.reqq > 0, "peer.reqq", "is 0: no peer could ask for anything")?;
         require(self.depth_min > 0, "peer.depth_min", "is 0: nothing would be asked for")?;
         require(self.depth_max >= self.depth_min, "peer.depth_max", "is less than peer.depth_min")?;

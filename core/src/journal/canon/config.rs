@@ -3,11 +3,11 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig, RateConfig,
+    RateLimits, SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate });
 
 canon_struct!(SessionConfig {
     client,
@@ -31,6 +31,7 @@ canon_struct!(PeerConfig {
     idle_timeout,
     min_progress,
     request_timeout,
+    max_fruitless,
     send_timeout,
     reqq,
     default_reqq,
@@ -135,3 +136,7 @@ canon_struct!(NetPolicy {
     allow_udp,
     filter_trackers,
 });
+
+canon_struct!(RateConfig { limits, burst, turn });
+
+canon_struct!(RateLimits { download, upload });

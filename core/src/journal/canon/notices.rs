@@ -44,4 +44,5 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
+    8 = ZeroLimit,
 });

@@ -49,9 +49,21 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent },
     4 = Shutdown,
+    5 = SetLimits { torrent, download, upload },
 });
 
-canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
+canon_struct!(AddTorrent {
+    metainfo,
+    root,
+    extra_trackers,
+    use_trackers,
+    peers,
+    goal,
+    overwrite,
+    recheck,
+    seed_only,
+    limits,
+});
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
 

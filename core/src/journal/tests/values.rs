@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RateLimits,
+    RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -79,19 +79,26 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         Just(SeedGoal::Forever),
     ];
     let switches = any::<(bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only))| AddTorrent {
-            metainfo,
-            root: RootId(root),
-            extra_trackers,
-            use_trackers,
-            peers,
-            goal,
-            overwrite,
-            recheck,
-            seed_only,
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, limits()).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only), limits)| {
+            AddTorrent {
+                metainfo,
+                root: RootId(root),
+                extra_trackers,
+                use_trackers,
+                peers,
+                goal,
+                overwrite,
+                recheck,
+                seed_only,
+                limits,
+            }
         },
     )
+}
+
+fn limits() -> impl Strategy<Value = RateLimits> {
+    (option::of(any::<u64>()), option::of(any::<u64>())).prop_map(|(download, upload)| RateLimits { download, upload })
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -103,6 +110,9 @@ fn command() -> impl Strategy<Value = Command> {
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
         any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
+        (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
+            Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
+        }),
         Just(Command::Shutdown),
     ]
 }

@@ -15,6 +15,7 @@ fn a_byte_now_and_then_is_silence() {
         }
         held.now = Time(held.now.0 + 1_000_000);
         said.extend(held.wait(0));
+        held.sent();
     }
     assert_eq!(said.last(), Some(&PeerSaid::Closing(CloseReason::Idle)), "{said:?}");
     assert_eq!(held.now, Time::from_secs(151), "as long as a silent one");
@@ -31,6 +32,7 @@ fn a_slow_message_is_waited_for_while_it_comes_on() {
         held.now = Time(held.now.0 + 1_000_000);
         said.extend(held.wait(0));
         said.extend(held.bytes(part));
+        held.sent();
     }
     assert!(said.iter().all(|said| !matches!(said, PeerSaid::Closing(_))), "{said:?}");
     assert!(said.iter().any(|said| matches!(said, PeerSaid::Block { .. })), "given up and snubbed, but still welcome");
@@ -72,7 +74,7 @@ fn what_is_said_and_taken_back_again_and_again_is_a_flood() {
     for flood in floods {
         let mut held = open(World::new(1), true);
         let most = held.world.config.peer.max_useless_per_minute as usize;
-        let said = held.hears(&flood.repeat(most + 1));
+        let said = held.hears(&flood.iter().cycle().take(flood.len() * (most + 1)).cloned().collect::<Vec<_>>());
         assert_fault(&mut held, &said, PeerFault::Flood);
     }
 }
@@ -86,4 +88,27 @@ fn the_time_for_a_handshake_runs_from_when_the_stream_came_in() {
     let mut held = Held::dial(World::new(1));
     held.conn.limit_handshake(Time::from_secs(400));
     assert_eq!(held.conn.deadline(), Some(Time::from_secs(11)), "it is never longer");
+}
+
+#[test]
+fn a_peer_that_refuses_again_and_again_counts_as_snubbing_until_it_sends() {
+    for by_choke in [true, false] {
+        let mut held = open_unchoked(!by_choke);
+        let most = held.world.config.peer.max_fruitless;
+        for turn in 0..most {
+            assert!(!held.conn.snubbed(), "turn {turn}");
+            let block = held.request(3, 0);
+            held.sent();
+            if by_choke {
+                held.hears(&[Message::Choke, Message::Unchoke]);
+            } else {
+                held.hears_one(Message::Reject(block.into()));
+            }
+        }
+        assert!(held.conn.snubbed());
+        assert_eq!(held.conn.room(held.now), 1, "one at a time");
+        let block = held.request(3, 0);
+        held.hears_one(piece(block, 1));
+        assert!(!held.conn.snubbed());
+    }
 }

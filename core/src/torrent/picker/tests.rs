@@ -493,7 +493,7 @@ fn pieces_and_sets_of_another_torrent_do_no_harm() {
     picker.returned(A, block);
     assert_eq!(picker.received(A, block), Received::Unwanted);
     let pieces = [foreign];
-    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces };
+    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces, only_free: false };
     assert_eq!(picker.picked(A, &big, ask), vec![]);
     assert_eq!(picker.picked(A, &big, PickAsk { only: None, ..ask }).len(), 6);
     picker.peer_left(&big);
