@@ -29,17 +29,19 @@ pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
+    IpFilter, JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
+use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -52,6 +54,7 @@ use sockets::Sockets;
 #[derive(Clone, Debug)]
 pub struct Session {
     config: Config,
+    filter: Arc<IpFilter>,
     seeds: Seeds,
     now: Time,
     ids: IdSource,
@@ -101,6 +104,7 @@ impl Session {
         shared.buckets.set(Time::ZERO, &config.rate, config.rate.limits);
         Ok(Session {
             config,
+            filter: Arc::default(),
             seeds,
             now: Time::ZERO,
             ids: IdSource::default(),
@@ -194,11 +198,9 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        let turns = [self.turns.down.due, self.turns.up.due].into_iter().flatten().min();
-        [self.timers.first(), self.acceptor.deadline(), dial, turns, self.stopping.filter(|s| !s.told).map(|s| s.until)]
-            .into_iter()
-            .flatten()
-            .min()
+        let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        let (down, up) = (self.turns.down.due, self.turns.up.due);
+        earliest([self.timers.first(), self.acceptor.deadline(), dial, down, up, stop])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -226,6 +228,11 @@ impl Session {
         self.now
     }
 
+    /// The list of blocked addresses in use.
+    pub fn ip_filter(&self) -> &Arc<IpFilter> {
+        &self.filter
+    }
+
     /// Counters over all torrents.
     pub fn shared(&self) -> &Shared {
         &self.shared
@@ -237,7 +244,15 @@ impl Session {
 
     /// Calls one of the session's own machines.
     fn with_cx<R>(&mut self, out: &mut Actions, call: impl FnOnce(&mut SessionParts, &mut Cx) -> R) -> R {
-        let mut cx = Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: 0 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
         let mut parts = SessionParts { sockets: &mut self.sockets, acceptor: &mut self.acceptor };
         call(&mut parts, &mut cx)
     }
@@ -251,8 +266,15 @@ impl Session {
     ) -> Option<R> {
         let id = id?;
         let torrent = self.torrents.get_mut(&id)?;
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
         let was_stopped = torrent.is_stopped();
         let was_starting = torrent.is_starting();
         let result = call(torrent, &mut cx, &mut self.shared);
@@ -317,7 +339,11 @@ impl Session {
     }
 
     fn accepted(&mut self, out: &mut Actions, tcp: TcpId, remote: SocketAddr) {
-        if self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
+        // Before a byte of it is read.
+        let rules = NetRules { policy: &self.config.net, filter: &self.filter };
+        let blocked = rules.may_come(remote.ip()).is_err();
+        self.shared.blocked_incoming += u64::from(blocked);
+        if blocked || self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
             out.list.push(Action::Close { tcp, flush: false });
             return;
         }
@@ -403,7 +429,8 @@ impl Session {
                 }
             }
             Command::AddPeers { torrent, peers } => {
-                let known = self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, true));
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, Word::User));
                 Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
             }
             Command::Remove { torrent } => {
@@ -414,12 +441,34 @@ impl Session {
                 self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
+            Command::SetSuperSeed { torrent, on } => {
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_super_seed(cx, shared, on));
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::SetIpFilter { filter } => {
+                let result = self.set_ip_filter(out, filter);
+                Self::answer(out, id, result);
+            }
             Command::SetLimits { torrent, download, upload } => {
                 let done = self.set_limits(out, torrent, RateLimits { download, upload });
                 Self::answer(out, id, done);
             }
             Command::Shutdown => self.shutdown(out),
         }
+    }
+
+    fn set_ip_filter(&mut self, out: &mut Actions, filter: Arc<IpFilter>) -> Result<(), CommandError> {
+        if filter.len() > self.config.net.max_filter_ranges as usize {
+            return Err(CommandError::Limit);
+        }
+        self.filter = filter;
+        self.with_cx(out, |this, cx| this.acceptor.drop_blocked(cx));
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in ids {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.drop_blocked(cx, shared));
+        }
+        Ok(())
     }
 
     /// Answers a command that has no answer of its own.
@@ -456,8 +505,15 @@ impl Session {
             self.names.insert(name, id);
         }
         out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;

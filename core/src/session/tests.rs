@@ -1,5 +1,7 @@
 //! Routing, limits and late events: what the session itself decides.
 
+mod net;
+
 use super::*;
 use crate::bencode::encode_dict;
 use crate::border::{IoFault, JobId, JobResult, RootId, SeedGoal, SocketId, SocketKind, Target, Work};
@@ -63,6 +65,7 @@ impl Rig {
             recheck: false,
             seed_only: false,
             limits: Default::default(),
+            super_seed: false,
         })))
     }
 
@@ -302,6 +305,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
         recheck: false,
         seed_only: false,
         limits: Default::default(),
+        super_seed: false,
     })));
     assert_eq!(done.notices, [Notice::CommandFailed { command: CommandId(1), error: CommandError::V2Only }]);
 }
@@ -403,6 +407,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         recheck: false,
         seed_only: false,
         limits: Default::default(),
+        super_seed: false,
     })));
     let done = rig.serve_disk(added);
     let asked = done.list.iter().find_map(|action| match action {

@@ -209,6 +209,7 @@ impl Torrent {
     /// A piece has been found good.
     pub(super) fn piece_is_ours(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         self.picker.piece_passed(piece);
+        self.lost.remove(&piece);
         self.persist.piece_verified(cx.now, piece);
         cx.out.notices.push(Notice::PieceDone { torrent: self.id, piece: piece.get() });
         self.spread(cx, shared, piece);
@@ -227,6 +228,8 @@ impl Torrent {
     pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         self.disk.doubted.remove(&piece);
         self.picker.piece_lost(piece);
+        self.lost.insert(piece);
+        self.end_super_seed(cx, shared, None);
         self.persist.piece_lost(piece);
         if !self.only_gives() {
             // It is a download again: seeds are of use, and the goal is counted anew from when it is whole again.

@@ -2,6 +2,7 @@
 
 use crate::border::{JobId, PeerKey};
 use crate::metainfo::{Block, PieceIndex};
+use crate::net_policy::Word;
 use crate::peer::ReadRun;
 use alloc::collections::BTreeMap;
 
@@ -33,7 +34,7 @@ pub(super) enum Purpose {
     /// Let go of the files.
     Release,
     /// Find the addresses of a peer given by name.
-    Resolve { port: u16, from_user: bool },
+    Resolve { port: u16, word: Word },
 }
 
 /// The jobs that are under way.

@@ -3,6 +3,7 @@
 use super::Torrent;
 use crate::bitfield::Bitfield;
 use crate::border::{InfoHashes, PeerSummary, TorrentId, TorrentState};
+use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -45,8 +46,19 @@ pub struct TorrentView {
     pub seeds: u32,
     /// Addresses that are known.
     pub known_peers: u32,
+    /// Addresses that somebody named and that are not dialled.
+    pub refused_peers: RefusedPeers,
     /// How long it has run.
     pub age: Duration,
+}
+
+/// Addresses that were named as a peer's and may not be dialled, each as often as it was named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RefusedPeers {
+    /// Those on the list of blocked addresses.
+    pub filtered: u64,
+    /// Those that the policy leaves out: named from the internet and in a private network, or at the port of another service.
+    pub policy: u64,
 }
 
 impl Torrent {
@@ -72,8 +84,15 @@ impl Torrent {
             seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count()
                 as u32,
             known_peers: self.candidates.counts().known as u32,
+            refused_peers: self.refused_peers,
             age: now.since(self.started_at),
         }
+    }
+
+    /// How many of its peers count as having a piece; see
+    /// [`PickConfig::voices_per_network`](crate::border::PickConfig::voices_per_network).
+    pub fn availability(&self, piece: PieceIndex) -> u32 {
+        self.picker.availability(piece)
     }
 
     /// Its connections at `now`.

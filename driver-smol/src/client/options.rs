@@ -97,6 +97,8 @@ pub struct AddOptions {
     pub seed_only: bool,
     /// How fast it may go, within what the client may.
     pub limits: RateLimits,
+    /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen.
+    pub super_seed: bool,
 }
 
 impl AddOptions {
@@ -113,6 +115,7 @@ impl AddOptions {
             recheck: false,
             seed_only: false,
             limits: RateLimits::default(),
+            super_seed: false,
         }
     }
 }

@@ -31,10 +31,13 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::AddPeers { torrent: TorrentId(9), .. } => {
                 out.notices.push(failed(*id, CommandError::NoSuchTorrent));
             }
+            Command::SetIpFilter { filter } if filter.len() > 1 => {
+                out.notices.push(failed(*id, CommandError::Limit));
+            }
             Command::SetLimits { torrent: None, download: Some(7), upload: None } => {
                 out.notices.push(failed(*id, CommandError::ZeroLimit));
             }
-            Command::AddPeers { .. } | Command::SetLimits { .. } => {
+            Command::AddPeers { .. } | Command::SetLimits { .. } | Command::SetIpFilter { .. } => {
                 out.notices.push(Notice::CommandDone { command: *id })
             }
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
@@ -126,6 +129,12 @@ fn a_command_without_an_answer_of_its_own_is_waited_for() {
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::ZeroLimit))), "{refused:?}");
         let refused = client.add_peers(TorrentId(9), Vec::new()).await;
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
+        let mut filter = IpFilter::new();
+        filter.block(loopback().ip(), loopback().ip());
+        client.set_ip_filter(filter.clone().into()).await.unwrap();
+        filter.block("::1".parse().unwrap(), "::1".parse().unwrap());
+        let refused = client.set_ip_filter(filter.into()).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::Limit))), "{refused:?}");
     });
 }
 
@@ -190,4 +199,16 @@ fn a_client_that_broke_says_so_to_everybody() {
     assert_eq!(block_on(client.with_session(|_| ())), Err(broken.clone()));
     assert_eq!(client.notices().recv_blocking(), Err(broken.clone()));
     assert_eq!(block_on(client.shutdown()), Err(broken));
+}
+
+/// Seeds come from the operating system: no two sessions have the same, and neither half is left as it was.
+#[test]
+fn seeds_are_drawn_anew_for_each_session() {
+    let (one, other) = (super::draw_seeds().unwrap(), super::draw_seeds().unwrap());
+    for bytes in [one.decision, one.secret, other.decision, other.secret] {
+        assert!(bytes.iter().any(|byte| *byte != 0));
+    }
+    assert_ne!(one.decision, other.decision);
+    assert_ne!(one.secret, other.secret);
+    assert_ne!(one.decision, one.secret);
 }

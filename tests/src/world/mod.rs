@@ -297,6 +297,7 @@ impl World {
             recheck: false,
             seed_only: false,
             limits: Default::default(),
+            super_seed: false,
         };
         change(&mut add);
         self.command(node, Command::Add(Box::new(add)));

@@ -20,6 +20,7 @@ canon_struct!(SessionConfig {
     max_peers_per_ip,
     max_half_open,
     dials_per_second,
+    dials_per_network,
     max_disk_queue,
     max_read_ahead,
     shutdown_limit,
@@ -33,6 +34,10 @@ canon_struct!(PeerConfig {
     request_timeout,
     max_fruitless,
     send_timeout,
+    no_request_timeout,
+    reject_grace,
+    reject_wait,
+    reject_wait_max,
     reqq,
     default_reqq,
     depth_min,
@@ -66,16 +71,26 @@ canon_struct!(PickConfig {
     parole_patience,
     scan,
     max_suggested,
+    voices_per_network,
     blame_pieces,
     blame_blocks,
 });
 
-canon_struct!(ChokeConfig { slots, round, optimistic_turn, seed_turn, min_served, changes_per_round });
+canon_struct!(ChokeConfig {
+    slots,
+    round,
+    optimistic_turn,
+    seed_turn,
+    min_served,
+    changes_per_round,
+    super_seed_patience
+});
 
 canon_struct!(CandidateConfig {
     max_known,
     max_banned,
     retry_step,
+    unproven_rest,
     max_failures,
     forget_after,
     max_knocks,
@@ -127,7 +142,7 @@ canon_struct!(PersistConfig {
 
 canon_struct!(NetPolicy {
     allow_local_from_global,
-    loopback_needs_announce_path,
+    local_needs_announce_path,
     allow_service_ports,
     min_peer_port,
     allow_idna,
@@ -135,6 +150,7 @@ canon_struct!(NetPolicy {
     allow_https,
     allow_udp,
     filter_trackers,
+    max_filter_ranges,
 });
 
 canon_struct!(RateConfig { limits, burst, turn });

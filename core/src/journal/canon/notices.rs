@@ -24,6 +24,7 @@ canon_enum!(out Notice {
     17 = Saved { torrent, pieces },
     18 = Stopped,
     19 = CommandDone { command },
+    20 = PeersRefused { torrent, filtered, refused },
 });
 
 canon_enum!(out TorrentState {

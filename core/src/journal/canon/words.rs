@@ -50,6 +50,8 @@ canon_enum!(Command {
     3 = Remove { torrent },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
+    6 = SetIpFilter { filter },
+    7 = SetSuperSeed { torrent, on },
 });
 
 canon_struct!(AddTorrent {
@@ -63,6 +65,7 @@ canon_struct!(AddTorrent {
     recheck,
     seed_only,
     limits,
+    super_seed,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
@@ -139,4 +142,6 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = Filtered,
+    16 = NoRequests,
 });

@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RateLimits,
-    RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, IpFilter, JobId, JobResult,
+    RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -78,9 +78,17 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         span().prop_map(SeedGoal::Time),
         Just(SeedGoal::Forever),
     ];
-    let switches = any::<(bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool)>();
     (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, limits()).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only), limits)| {
+        |(
+            metainfo,
+            root,
+            extra_trackers,
+            peers,
+            goal,
+            (use_trackers, overwrite, recheck, seed_only, super_seed),
+            limits,
+        )| {
             AddTorrent {
                 metainfo,
                 root: RootId(root),
@@ -92,9 +100,21 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 recheck,
                 seed_only,
                 limits,
+                super_seed,
             }
         },
     )
+}
+
+fn filter() -> impl Strategy<Value = IpFilter> {
+    vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
+        let mut filter = IpFilter::new();
+        // Pairs of two families, or the wrong way round, are none: single addresses then, the last one of all among them.
+        for (first, last) in pairs {
+            _ = filter.block(first, last) || filter.block(last, last);
+        }
+        filter
+    })
 }
 
 fn limits() -> impl Strategy<Value = RateLimits> {
@@ -113,7 +133,10 @@ fn command() -> impl Strategy<Value = Command> {
         (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
+        (any::<u32>(), any::<bool>())
+            .prop_map(|(torrent, on)| Command::SetSuperSeed { torrent: TorrentId(torrent), on }),
         Just(Command::Shutdown),
+        filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 

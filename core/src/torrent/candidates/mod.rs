@@ -35,7 +35,8 @@ mod priority;
 pub use knocks::machine;
 pub use priority::canonical_priority;
 
-use crate::border::{CandidateConfig, CloseReason};
+use crate::border::{CandidateConfig, CloseReason, IoFault, IpFilter};
+use crate::net_policy::AddrClass;
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -110,6 +111,8 @@ struct Entry {
     inbound: u32,
     /// Named by the user.
     sticky: bool,
+    /// To be forgotten when its dial or connection has ended.
+    blocked: bool,
     /// Failures in a row.
     failures: u32,
     /// A connection to it was ready once.
@@ -218,6 +221,19 @@ impl Candidates {
         Some(addr)
     }
 
+    /// Whether the user named an address, and whether a connection to it was ever ready.
+    pub fn standing(&self, addr: SocketAddr) -> (bool, bool) {
+        self.entries.get(&canonical(addr)).map_or((false, false), |entry| (entry.sticky, entry.proven))
+    }
+
+    /// What [`Candidates::next`] gave is not dialled yet, but from `until` on.
+    pub fn postpone(&mut self, addr: SocketAddr, until: Time) {
+        self.change(canonical(addr), |entry| {
+            entry.dialling = false;
+            entry.rest = Rest::Until(until);
+        });
+    }
+
     /// When [`Candidates::next`] has something to give; `now`: at once. To be asked only while dials are allowed: it does
     /// not know of their limits.
     pub fn deadline(&self, now: Time) -> Option<Time> {
@@ -315,11 +331,11 @@ impl Candidates {
             }
             entry.proven |= was_ready;
             entry.seed |= reason == CloseReason::BothSeeds;
-            settle(now, config, entry, lasted.unwrap_or_default(), reason, was_ready);
+            settle(now, config, (key, entry), lasted.unwrap_or_default(), reason, was_ready);
         });
         if reason == CloseReason::ToSelf {
             self.is_self(key);
-        } else if self.is_banned(key.ip()) || self.ours.contains(&key) {
+        } else if self.is_banned(key.ip()) || self.ours.contains(&key) || self.is_blocked(key) {
             self.remove_idle(key);
         }
     }
@@ -373,9 +389,14 @@ impl Candidates {
         }
     }
 
-    /// Whether the user named this address.
-    pub fn is_users(&self, addr: SocketAddr) -> bool {
-        self.entries.get(&canonical(addr)).is_some_and(|entry| entry.sticky)
+    /// Forgets whom a list of blocked addresses has. Those with a dial or connection are forgotten when that ends. Looks at all
+    /// addresses.
+    pub fn forget_blocked(&mut self, filter: &IpFilter) {
+        let blocked: Vec<SocketAddr> = self.entries.keys().filter(|addr| filter.blocks(addr.ip())).copied().collect();
+        for addr in blocked {
+            self.change(addr, |entry| entry.blocked = true);
+            self.remove_idle(addr);
+        }
     }
 
     /// Whether this address is banned.
@@ -393,6 +414,10 @@ impl Candidates {
         self.ours.insert(addr);
     }
 
+    fn is_blocked(&self, addr: SocketAddr) -> bool {
+        self.entries.get(&addr).is_some_and(|entry| entry.blocked)
+    }
+
     fn priority(&mut self, addr: SocketAddr) -> u32 {
         // Drawn in any case: what is known of ourselves shifts no later draw.
         let drawn = self.rng.next_u32();
@@ -408,6 +433,7 @@ impl Candidates {
             dialled: None,
             inbound: 0,
             sticky,
+            blocked: false,
             failures: 0,
             proven: false,
             seed: false,
@@ -505,15 +531,15 @@ fn rank(addr: SocketAddr, entry: &Entry) -> Rank {
 fn settle(
     now: Time,
     config: &CandidateConfig,
-    entry: &mut Entry,
+    (addr, entry): (SocketAddr, &mut Entry),
     lasted: Duration,
     reason: CloseReason,
     was_ready: bool,
 ) {
-    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, LimitReached, Stopped, Useless};
+    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Stopped, Useless};
     let rest = match reason {
         // Our own decision says nothing against the address.
-        Banned | BothSeeds | Duplicate | LimitReached | Stopped | Useless => {
+        Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | Useless => {
             if entry.sticky {
                 config.reconnect_after.min(config.user_retry_max)
             } else {
@@ -521,19 +547,21 @@ fn settle(
             }
         }
         // What broke the protocol once will do it again.
-        Fault(_) => return fail(now, config, entry),
+        Fault(_) => return fail(now, config, (addr, entry), reason),
         // A connection to the user's peer that ends again and again is no reason to knock every second.
-        _ if was_ready && entry.sticky && lasted < config.user_retry_max => return fail(now, config, entry),
+        _ if was_ready && entry.sticky && lasted < config.user_retry_max => {
+            return fail(now, config, (addr, entry), reason);
+        }
         _ if was_ready => {
             entry.failures = 0;
             if entry.sticky { config.user_retry_min } else { config.reconnect_after }
         }
-        _ => return fail(now, config, entry),
+        _ => return fail(now, config, (addr, entry), reason),
     };
     entry.rest = Rest::Until(now + rest);
 }
 
-fn fail(now: Time, config: &CandidateConfig, entry: &mut Entry) {
+fn fail(now: Time, config: &CandidateConfig, (addr, entry): (SocketAddr, &mut Entry), reason: CloseReason) {
     entry.failures = entry.failures.saturating_add(1);
     entry.rest = if entry.sticky {
         let factor = 1u32.checked_shl(entry.failures - 1).unwrap_or(u32::MAX);
@@ -541,7 +569,9 @@ fn fail(now: Time, config: &CandidateConfig, entry: &mut Entry) {
     } else if entry.failures >= config.max_failures {
         Rest::Spent(now + config.forget_after)
     } else {
-        Rest::Until(now + config.retry_step.saturating_mul(entry.failures))
+        let stranger = !entry.proven && AddrClass::of(addr.ip()) == AddrClass::Global && has_reached(reason);
+        let least = if stranger { config.unproven_rest } else { Duration::ZERO };
+        Rest::Until(now + config.retry_step.saturating_mul(entry.failures).max(least))
     };
 }
 
@@ -553,6 +583,12 @@ fn all_of(ip: IpAddr) -> RangeInclusive<SocketAddr> {
             SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
         }
     }
+}
+
+/// Whether anything of ours can have come to the other end.
+pub(crate) fn has_reached(reason: CloseReason) -> bool {
+    use IoFault::{AddressUnavailable, Cancelled, TooManyOpen, Unsupported};
+    !matches!(reason, CloseReason::DialFailed(AddressUnavailable | Cancelled | TooManyOpen | Unsupported))
 }
 
 /// One way to write each address: IPv4 as IPv4, no flow label.

@@ -602,3 +602,16 @@ fn an_idle_piece_costs_less_than_sixteen_bytes() {
     assert_eq!(size_of::<Slot>(), 16);
     assert_eq!(size_of::<(PeerKey, u32)>(), 16);
 }
+
+#[test]
+fn who_is_asked_for_free_blocks_only_takes_no_part_in_the_end_game() {
+    let mut picker = empty(geometry(1, 2), &rarest_first());
+    let pieces = Bitfield::all(1);
+    picker.peer_joined(&pieces);
+    picker.peer_joined(&pieces);
+    assert_eq!(picker.picked(A, &pieces, asking(2)).len(), 2);
+    assert!(picker.end_game());
+    let free = PickAsk { only_free: true, ..asking(2) };
+    assert_eq!(picker.picked(B, &pieces, free), []);
+    assert_eq!(picker.picked(B, &pieces, asking(2)).len(), 2);
+}
