@@ -164,6 +164,8 @@ pub enum CloseReason {
     Banned,
     /// The torrent was stopped or removed, or the session is shutting down.
     Stopped,
+    /// The torrent was paused, or is busy with its files: it will be back.
+    Paused,
     /// The torrent is private and has gone over to another tracker (BEP 27).
     TrackerSwitched,
 }
@@ -185,6 +187,7 @@ impl fmt::Display for CloseReason {
             CloseReason::LimitReached => f.write_str("connection limit reached"),
             CloseReason::Banned => f.write_str("banned"),
             CloseReason::Stopped => f.write_str("stopped"),
+            CloseReason::Paused => f.write_str("paused"),
             CloseReason::TrackerSwitched => f.write_str("the private torrent has another tracker now"),
         }
     }

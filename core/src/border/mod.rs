@@ -15,14 +15,14 @@ mod storage;
 mod work;
 
 pub use action::{Action, Actions, Route, SocketKind, Target};
-pub use command::{AddTorrent, Command, SeedGoal};
+pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, SessionConfig,
+    PickConfig, QueueConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
-pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
+pub use notice::{CommandError, Notice, PeerSummary, StorageState, TorrentState};
 pub use storage::{FileRange, LayoutFile, StorageLayout};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

@@ -20,6 +20,7 @@
 //! torrent: see [`SessionConfig`](crate::border::SessionConfig).
 
 mod acceptor;
+pub mod queue;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use core::ops::Bound;
 use core::time::Duration;
+use queue::Queue;
 use sockets::Sockets;
 
 /// A BitTorrent engine: a pure function of its config, its seeds and the list of `(time, event)`.
@@ -76,6 +78,7 @@ pub struct Session {
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
     removing: BTreeSet<TorrentId>,
+    queue: Queue,
     dial_window: (Time, u32),
     /// Torrents that have looked at their disk during this event.
     started: Vec<TorrentId>,
@@ -115,6 +118,7 @@ impl Session {
             last_reader: TorrentId(0),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
+            queue: Queue::default(),
             dial_window: (Time::ZERO, 0),
             started: Vec::new(),
             stopping: None,
@@ -174,6 +178,7 @@ impl Session {
             Event::Command { id, command } => self.command(out, id, command),
         }
         self.run_due(out);
+        self.queue_round(out);
         self.let_in(out);
         self.dial_round(out);
         self.stop_step(out);
@@ -186,10 +191,9 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        [self.timers.first(), self.acceptor.deadline(), dial, self.stopping.filter(|s| !s.told).map(|s| s.until)]
-            .into_iter()
-            .flatten()
-            .min()
+        let queue = self.queue.deadline().filter(|_| self.stopping.is_none());
+        let stopping = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        [self.timers.first(), self.acceptor.deadline(), dial, queue, stopping].into_iter().flatten().min()
     }
 
     /// A torrent at a glance, as of the last event.
@@ -205,6 +209,16 @@ impl Session {
     /// All torrents, in the order they were added.
     pub fn torrents(&self) -> impl Iterator<Item = TorrentId> + '_ {
         self.torrents.keys().copied()
+    }
+
+    /// All torrents, in the order of the queue.
+    pub fn queue(&self) -> &[TorrentId] {
+        self.queue.order()
+    }
+
+    /// Whether the queue decides when a torrent runs.
+    pub fn is_managed(&self, torrent: TorrentId) -> bool {
+        self.queue.is_managed(torrent)
     }
 
     /// The torrent of this info-hash.
@@ -275,10 +289,17 @@ impl Session {
         if torrent.is_held() {
             self.held.insert(id);
         }
+        let standing = torrent.standing();
+        if core::mem::replace(&mut torrent.noted, standing) != standing {
+            self.queue.stands(self.now, &self.config.queue, id, standing);
+        }
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
-        if torrent.is_stopped() {
+        if !torrent.is_stopped() {
+            // One that is removed with its files has to be opened again for that.
+            self.alive += usize::from(was_stopped);
+        } else {
             self.alive -= usize::from(!was_stopped);
             if self.removing.remove(&id) {
                 self.forget(out, id);
@@ -296,6 +317,7 @@ impl Session {
             self.answers.remove(key);
         }
         self.held.remove(&id);
+        self.queue.remove(self.now, &self.config.queue, id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
         torrent.forgotten(&mut self.shared);
@@ -392,19 +414,62 @@ impl Session {
                 }
             }
             Command::AddPeers { torrent, peers } => {
-                let known = self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, true));
-                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+                self.order(out, id, torrent, |torrent, cx, _| {
+                    torrent.add_peers(cx, &peers, true);
+                    Ok(())
+                });
             }
-            Command::Remove { torrent } => {
+            Command::Remove { torrent, files } => {
                 if !self.torrents.contains_key(&torrent) {
                     out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
                     return;
                 }
                 self.removing.insert(torrent);
-                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
+                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.remove(cx, shared, files));
+            }
+            Command::Pause { torrent, graceful } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.pause(cx, shared, graceful));
+            }
+            Command::Resume { torrent } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.resume(cx, shared));
+            }
+            Command::Recheck { torrent } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.check_anew(cx, shared));
+            }
+            Command::Move { torrent, root } => {
+                let begun = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.move_to(cx, shared, id, root)
+                });
+                // It answers when it has been moved.
+                if let Err(error) = begun.unwrap_or(Err(CommandError::NoSuchTorrent)) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::SetGoal { torrent, goal } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.set_goal(cx, shared, goal));
+            }
+            Command::SetManaged { torrent, managed } => {
+                self.queue.set_managed(self.now, &self.config.queue, torrent, managed);
+                self.order(out, id, torrent, |_, _, _| Ok(()));
+            }
+            Command::SetPlace { torrent, place } => {
+                self.queue.set_place(self.now, &self.config.queue, torrent, place);
+                self.order(out, id, torrent, |_, _, _| Ok(()));
             }
             Command::Shutdown => self.shutdown(out),
         }
+    }
+
+    /// Has a torrent do what a command says, and answers it.
+    fn order(
+        &mut self,
+        out: &mut Actions,
+        command: CommandId,
+        torrent: TorrentId,
+        call: impl FnOnce(&mut Torrent, &mut Cx, &mut Shared) -> Result<(), CommandError>,
+    ) {
+        let done = self.with_torrent(Some(torrent), out, call);
+        Self::answer(out, command, done.unwrap_or(Err(CommandError::NoSuchTorrent)));
     }
 
     /// Answers a command that has no answer of its own.
@@ -443,7 +508,12 @@ impl Session {
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;
-        self.with_torrent(Some(id), out, |_, _, _| ());
+        let waits = self.queue.add(self.now, &self.config.queue, id, add.managed);
+        self.with_torrent(Some(id), out, |torrent, cx, shared| {
+            if waits {
+                torrent.set_queued(cx, shared, true);
+            }
+        });
         Ok(())
     }
 
@@ -457,6 +527,18 @@ impl Session {
                 torrent.timer = None;
             }
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.tick(cx, shared));
+        }
+    }
+
+    /// Gives places in the queue anew, when that is due.
+    fn queue_round(&mut self, out: &mut Actions) {
+        if self.stopping.is_some() || self.queue.deadline().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let (torrents, now) = (&self.torrents, self.now);
+        let rates = |id| torrents.get(&id).map_or((0, 0), |torrent| torrent.rates(now));
+        for (id, runs) in self.queue.review(now, &self.config.queue, rates) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.set_queued(cx, shared, !runs));
         }
     }
 

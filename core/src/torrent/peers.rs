@@ -275,10 +275,10 @@ impl Torrent {
     /// Asks a connection for as much as it has room for.
     fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
         self.hungry.remove(&key);
-        if self.seed_only || peer.interesting == 0 {
+        if self.seed_only || peer.interesting == 0 || self.life.is_draining() {
             return;
         }
-        if self.disk.stalled() || !self.persist.may_write() {
+        if self.health.is_ill() || !self.persist.may_write() {
             self.hungry.insert(key);
             return;
         }
@@ -371,7 +371,7 @@ impl Torrent {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = data {
-            self.read_failed(cx, shared, run.piece, fault);
+            self.read_failed(cx, run.piece, fault);
         }
         if let Some(mut peer) = self.take(key) {
             let facts = self.peer_facts(shared);

@@ -53,6 +53,7 @@ impl Torrent {
     /// Whether more connections are wanted.
     pub(super) fn wants_peers(&self, cx: &Cx) -> bool {
         matches!(self.phase, Phase::Running)
+            && !self.life.is_draining()
             && self.peers.len() + self.dials.len() < cx.config.session.max_peers_per_torrent as usize
     }
 
@@ -80,6 +81,11 @@ impl Torrent {
             Self::refuse(cx, tcp);
             return None;
         };
+        if self.life.is_draining() {
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::Paused, false);
+            Self::refuse(cx, tcp);
+            return None;
+        }
         // Others may have come in while it was dialled.
         if self.is_full(cx, shared) {
             self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::LimitReached, false);
@@ -111,6 +117,7 @@ impl Torrent {
         head: &Handshake48,
     ) -> Option<PeerKey> {
         let welcome = matches!(self.phase, Phase::Running)
+            && !self.life.is_draining()
             && !self.is_full(cx, shared)
             && self.candidates.incoming(cx.now, remote).is_ok();
         if !welcome {

@@ -7,7 +7,9 @@ mod net;
 mod peer;
 mod persist;
 mod pick;
+mod queue;
 mod session;
+mod storage;
 
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
@@ -16,7 +18,9 @@ pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
+pub use queue::QueueConfig;
 pub use session::SessionConfig;
+pub use storage::StorageConfig;
 
 use core::fmt;
 
@@ -39,6 +43,10 @@ pub struct Config {
     pub persist: PersistConfig,
     /// Which addresses, ports and schemes may be used.
     pub net: NetPolicy,
+    /// What is done when the storage fails.
+    pub storage: StorageConfig,
+    /// Which torrents run at once.
+    pub queue: QueueConfig,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -68,7 +76,9 @@ impl Config {
         self.candidates.check()?;
         self.announce.check()?;
         self.persist.check()?;
-        self.net.check()
+        self.net.check()?;
+        self.storage.check()?;
+        self.queue.check()
     }
 }
 

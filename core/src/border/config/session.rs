@@ -28,6 +28,9 @@ pub struct SessionConfig {
     /// The most bytes that are being read from the disk for peers, over all of them. What has been read waits in the peers'
     /// send queues, each with a limit of its own ([`PeerConfig::send_watermark_max`](super::PeerConfig::send_watermark_max)).
     pub max_read_ahead: u64,
+    /// How long a torrent that is paused gracefully may take to get what it has asked for. A block that does not come in
+    /// half a minute comes from somebody who will not send it.
+    pub pause_limit: Duration,
     /// How long stopping may take, trackers included (libtorrent's `stop_tracker_timeout`: 5 s).
     pub shutdown_limit: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for SessionConfig {
             dials_per_second: 30,
             max_disk_queue: 8 << 20,
             max_read_ahead: 16 << 20,
+            pause_limit: Duration::from_secs(30),
             shutdown_limit: Duration::from_secs(5),
         }
     }

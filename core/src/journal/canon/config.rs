@@ -4,10 +4,10 @@
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    SessionConfig,
+    QueueConfig, SessionConfig, StorageConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, storage, queue });
 
 canon_struct!(SessionConfig {
     client,
@@ -20,6 +20,7 @@ canon_struct!(SessionConfig {
     dials_per_second,
     max_disk_queue,
     max_read_ahead,
+    pause_limit,
     shutdown_limit,
 });
 
@@ -128,4 +129,19 @@ canon_struct!(NetPolicy {
     allow_https,
     allow_udp,
     filter_trackers,
+});
+
+canon_struct!(StorageConfig { retry_min, retry_max, look_max, read_tries, check_space, reserve, delete_limit });
+
+canon_struct!(QueueConfig {
+    max_downloads,
+    max_seeds,
+    max_active,
+    skip_slow,
+    slow_download,
+    slow_upload,
+    slow_after,
+    start_spacing,
+    review,
+    seed_turn,
 });

@@ -1,7 +1,7 @@
 //! Notices: written, never read back. A replay makes its own.
 
 use super::{Encoder, Put, canon_enum};
-use crate::border::{CommandError, Notice, TorrentState};
+use crate::border::{CommandError, Notice, StorageState, TorrentState};
 
 canon_enum!(out Notice {
     0 = CommandFailed { command, error },
@@ -24,6 +24,7 @@ canon_enum!(out Notice {
     17 = Saved { torrent, pieces },
     18 = Stopped,
     19 = CommandDone { command },
+    20 = Storage { torrent, state },
 });
 
 canon_enum!(out TorrentState {
@@ -33,7 +34,12 @@ canon_enum!(out TorrentState {
     3 = Failed(fault),
     4 = Stopping,
     5 = Stopped,
+    6 = Paused,
+    7 = Queued,
+    8 = Moving,
 });
+
+canon_enum!(out StorageState { 0 = Good, 1 = Full { needed, free }, 2 = Failing(fault) });
 
 canon_enum!(out CommandError {
     0 = BadMetainfo(why),
@@ -44,4 +50,6 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
+    8 = NotNow,
+    9 = Storage(fault),
 });

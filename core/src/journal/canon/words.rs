@@ -3,7 +3,7 @@
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
     AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
-    JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 
 macro_rules! canon_id {
@@ -47,13 +47,23 @@ canon_enum!(Command {
     0 = Listen { tcp, udp, addr, device },
     1 = Add(add),
     2 = AddPeers { torrent, peers },
-    3 = Remove { torrent },
+    3 = Remove { torrent, files },
     4 = Shutdown,
+    5 = Pause { torrent, graceful },
+    6 = Resume { torrent },
+    7 = Recheck { torrent },
+    8 = Move { torrent, root },
+    9 = SetGoal { torrent, goal },
+    10 = SetManaged { torrent, managed },
+    11 = SetPlace { torrent, place },
 });
 
-canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
+canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only, paused, managed });
 
-canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
+canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });
+
+canon_enum!(RemoveFiles { 0 = Keep, 1 = Delete });
+canon_enum!(QueuePlace { 0 = Top, 1 = Up, 2 = Down, 3 = Bottom, 4 = At(before) });
 
 canon_enum!(Target { 0 = Addr(addr), 1 = Host { name, port } });
 
@@ -127,4 +137,5 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = Paused,
 });

@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult,
+    QueuePlace, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -71,16 +71,29 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
-fn add() -> impl Strategy<Value = AddTorrent> {
-    let goal = prop_oneof![
+fn goal() -> impl Strategy<Value = SeedGoal> {
+    prop_oneof![
         Just(SeedGoal::None),
         any::<u32>().prop_map(SeedGoal::Ratio),
         span().prop_map(SeedGoal::Time),
         Just(SeedGoal::Forever),
-    ];
-    let switches = any::<(bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only))| AddTorrent {
+        (any::<u32>(), span()).prop_map(|(thousandths, time)| SeedGoal::Either { thousandths, time }),
+    ]
+}
+
+fn place() -> impl Strategy<Value = QueuePlace> {
+    prop_oneof![
+        proptest::sample::select(&[QueuePlace::Top, QueuePlace::Up, QueuePlace::Down, QueuePlace::Bottom][..]),
+        any::<u32>().prop_map(QueuePlace::At),
+    ]
+}
+
+fn add() -> impl Strategy<Value = AddTorrent> {
+    let switches = any::<(bool, bool, bool, bool, bool, bool)>();
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), switches).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, switches)| {
+            let (use_trackers, overwrite, recheck, seed_only, paused, managed) = switches;
+            AddTorrent {
             metainfo,
             root: RootId(root),
             extra_trackers,
@@ -90,8 +103,14 @@ fn add() -> impl Strategy<Value = AddTorrent> {
             overwrite,
             recheck,
             seed_only,
-        },
+            paused,
+            managed,
+        }},
     )
+}
+
+fn torrent() -> impl Strategy<Value = TorrentId> {
+    any::<u32>().prop_map(TorrentId)
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -102,7 +121,15 @@ fn command() -> impl Strategy<Value = Command> {
         add().prop_map(|add| Command::Add(Box::new(add))),
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
-        any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
+        (torrent(), proptest::sample::select(&[RemoveFiles::Keep, RemoveFiles::Delete][..]))
+            .prop_map(|(torrent, files)| Command::Remove { torrent, files }),
+        (torrent(), any::<bool>()).prop_map(|(torrent, graceful)| Command::Pause { torrent, graceful }),
+        torrent().prop_map(|torrent| Command::Resume { torrent }),
+        torrent().prop_map(|torrent| Command::Recheck { torrent }),
+        (torrent(), any::<u32>()).prop_map(|(torrent, root)| Command::Move { torrent, root: RootId(root) }),
+        (torrent(), goal()).prop_map(|(torrent, goal)| Command::SetGoal { torrent, goal }),
+        (torrent(), any::<bool>()).prop_map(|(torrent, managed)| Command::SetManaged { torrent, managed }),
+        (torrent(), place()).prop_map(|(torrent, place)| Command::SetPlace { torrent, place }),
         Just(Command::Shutdown),
     ]
 }

@@ -493,8 +493,10 @@ fn settle(
     reason: CloseReason,
     was_ready: bool,
 ) {
-    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, LimitReached, Stopped, Useless};
+    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, LimitReached, Paused, Stopped, Useless};
     let rest = match reason {
+        // We left, and mean to come back: when, is ours to say.
+        Paused => Duration::ZERO,
         // Our own decision says nothing against the address.
         Banned | BothSeeds | Duplicate | LimitReached | Stopped | Useless => {
             if entry.sticky {
