@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`libtorrent`] | files of all shapes from and to libtorrent; a swarm; a recording |
 //! | [`aria2`] | from and to aria2, which finds its peers by our tracker |
+//! | [`transmission`] | from and to Transmission, and both at once |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
 //! | [`hostile`] | a peer that sends damaged data |
 //! | [`kill`] | `kill -9` twenty times in one download |
@@ -22,3 +23,4 @@ mod lab;
 mod libtorrent;
 mod trace;
 mod trackers;
+mod transmission;

@@ -9,12 +9,14 @@ mod content;
 mod process;
 mod relay;
 mod resume;
+mod transmission;
 
 pub use clients::{Libtorrent, Ours, aria2, https_tracker, make_torrent, ours, tracker, tracker_knows};
 pub use content::Content;
 pub use process::Process;
 pub use relay::Relay;
 pub use resume::{Claims, metainfo};
+pub use transmission::Transmission;
 
 use std::any::type_name_of_val;
 use std::env;
@@ -45,6 +47,8 @@ pub enum Need {
     Aria2,
     /// `strace`.
     Strace,
+    /// `transmission-daemon`.
+    Transmission,
 }
 
 /// A test's own place.
@@ -140,6 +144,7 @@ fn missing(needs: &[Need]) -> Option<&'static str> {
             ),
             Need::Aria2 => (works(Command::new("aria2c").arg("--version")), "aria2c"),
             Need::Strace => (works(Command::new("strace").arg("-V")), "strace"),
+            Need::Transmission => (works(Command::new("transmission-daemon").arg("--version")), "transmission-daemon"),
         };
         (!there).then_some(words)
     })
