@@ -1,7 +1,8 @@
 //! Scenarios that swarms have got wrong before, each by its name.
 
 use parcacik_core::border::{
-    Actions, CloseReason, Command, Config, Event, InfoHash, IoFault, Notice, RemoveFiles, SeedGoal, SocketId, TcpId, TorrentState,
+    Actions, CloseReason, Command, Config, Event, InfoHash, IoFault, Notice, RemoveFiles, SeedGoal, SocketId, TcpId,
+    TorrentState,
 };
 use parcacik_testkit::{Content, Limits, NodeId, Stuck, World};
 use std::net::SocketAddr;

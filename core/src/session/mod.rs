@@ -437,9 +437,8 @@ impl Session {
                 self.order(out, id, torrent, |torrent, cx, shared| torrent.check_anew(cx, shared));
             }
             Command::Move { torrent, root } => {
-                let begun = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
-                    torrent.move_to(cx, shared, id, root)
-                });
+                let begun =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.move_to(cx, shared, id, root));
                 // It answers when it has been moved.
                 if let Err(error) = begun.unwrap_or(Err(CommandError::NoSuchTorrent)) {
                     Self::answer(out, id, Err(error));

@@ -47,7 +47,10 @@ mod tests {
     fn it_counts_only_while_it_runs() {
         let mut watch = Stopwatch::default();
         watch.add(Duration::from_secs(10));
-        assert_eq!((watch.total(Time::from_secs(5)), watch.reaches(Duration::from_secs(12))), (Duration::from_secs(10), None));
+        assert_eq!(
+            (watch.total(Time::from_secs(5)), watch.reaches(Duration::from_secs(12))),
+            (Duration::from_secs(10), None)
+        );
         watch.set(Time::from_secs(5), true);
         watch.set(Time::from_secs(6), true);
         assert_eq!(watch.reaches(Duration::from_secs(12)), Some(Time::from_secs(7)));

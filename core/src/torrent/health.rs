@@ -302,8 +302,7 @@ impl Torrent {
         result: Result<JobResult, IoFault>,
     ) {
         self.health.hashing = self.health.hashing.saturating_sub(1);
-        if matches!(result, Ok(JobResult::Verified(verdict)) if verdict.matches)
-            && !self.picker.have().get(piece.get())
+        if matches!(result, Ok(JobResult::Verified(verdict)) if verdict.matches) && !self.picker.have().get(piece.get())
         {
             self.health.finds = 0;
             self.piece_is_ours(cx, shared, piece);

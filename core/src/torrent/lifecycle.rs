@@ -28,7 +28,8 @@
 use super::startup::Startup;
 use super::{Phase, Purpose, Shared, Standing, Torrent};
 use crate::border::{
-    Action, CloseReason, CommandError, CommandId, IoFault, JobId, JobResult, Notice, RemoveFiles, RootId, SeedGoal, Work,
+    Action, CloseReason, CommandError, CommandId, IoFault, JobId, JobResult, Notice, RemoveFiles, RootId, SeedGoal,
+    Work,
 };
 use crate::cx::Cx;
 use crate::metainfo::Block;
@@ -120,7 +121,6 @@ impl Lifecycle {
     pub(super) fn looked_at(&mut self, foreign: impl Iterator<Item = usize>) {
         self.owned.get_or_insert_with(|| foreign.filter_map(|file| u32::try_from(file).ok()).collect());
     }
-
 }
 
 impl Torrent {

@@ -60,12 +60,7 @@ fn may_pass(fault: IoFault) -> bool {
 }
 
 impl Torrent {
-    pub(super) fn startup_step(
-        &mut self,
-        cx: &mut Cx,
-        purpose: &Purpose,
-        result: Result<JobResult, IoFault>,
-    ) {
+    pub(super) fn startup_step(&mut self, cx: &mut Cx, purpose: &Purpose, result: Result<JobResult, IoFault>) {
         let Phase::Starting(startup) = &mut self.phase else {
             match (purpose, result) {
                 (Purpose::CreateEmpty, Err(fault)) => {

@@ -1,6 +1,7 @@
 //! The [`Client`]: a running session that any program can hold.
 
 mod error;
+mod lifecycle;
 mod options;
 mod session;
 #[cfg(test)]
@@ -18,7 +19,9 @@ use crate::engine::{Control, EngineThread, Machine, Parts};
 use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
-use parcacik_core::border::{AddTorrent, Command, CommandError, Notice, RootId, SocketId, Target, TorrentId};
+use parcacik_core::border::{
+    AddTorrent, Command, CommandError, Notice, RemoveFiles, RootId, SocketId, Target, TorrentId,
+};
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -128,6 +131,8 @@ impl<M: Machine> Client<M> {
             overwrite: options.overwrite,
             recheck: options.recheck,
             seed_only: options.seed_only,
+            paused: options.paused,
+            managed: options.managed,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -143,14 +148,14 @@ impl<M: Machine> Client<M> {
         self.carry_out(Command::AddPeers { torrent, peers }).await
     }
 
-    /// Stops a torrent and forgets it. Its files stay.
+    /// Stops a torrent and forgets it; with [`RemoveFiles::Delete`], deletes its files too. Ends when that is done.
     ///
     /// # Errors
-    /// [`AddError::Refused`] when there is no such torrent.
-    pub async fn remove(&self, torrent: TorrentId) -> Result<(), AddError> {
-        match self.ask(Command::Remove { torrent }).await? {
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn remove(&self, torrent: TorrentId, files: RemoveFiles) -> Result<(), CommandFailure> {
+        match self.ask(Command::Remove { torrent, files }).await? {
             Notice::Removed { .. } => Ok(()),
-            other => Err(AddError::Refused(refusal(other))),
+            other => Err(CommandFailure::Refused(refusal(other))),
         }
     }
 

@@ -95,6 +95,10 @@ pub struct AddOptions {
     pub recheck: bool,
     /// Whether nothing may be downloaded.
     pub seed_only: bool,
+    /// Whether it waits for [`Client::resume`](crate::Client::resume).
+    pub paused: bool,
+    /// Whether the session's queue decides when it runs; without limits in its configuration, it always does.
+    pub managed: bool,
 }
 
 impl AddOptions {
@@ -110,6 +114,8 @@ impl AddOptions {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            paused: false,
+            managed: true,
         }
     }
 }

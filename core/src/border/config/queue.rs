@@ -47,7 +47,11 @@ impl Default for QueueConfig {
 
 impl QueueConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        require(self.review >= Duration::from_secs(1), "queue.review", "is less than a second: it looks at all torrents")?;
+        require(
+            self.review >= Duration::from_secs(1),
+            "queue.review",
+            "is less than a second: it looks at all torrents",
+        )?;
         require(self.seed_turn >= self.review, "queue.seed_turn", "is less than queue.review")?;
         require(self.start_spacing <= self.review, "queue.start_spacing", "is more than queue.review")
     }

@@ -3,7 +3,8 @@
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
     AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
-    JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId,
+    TorrentId, Verdict,
 };
 
 macro_rules! canon_id {
@@ -58,7 +59,19 @@ canon_enum!(Command {
     11 = SetPlace { torrent, place },
 });
 
-canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only, paused, managed });
+canon_struct!(AddTorrent {
+    metainfo,
+    root,
+    extra_trackers,
+    use_trackers,
+    peers,
+    goal,
+    overwrite,
+    recheck,
+    seed_only,
+    paused,
+    managed
+});
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });
 

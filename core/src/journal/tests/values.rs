@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult,
-    QueuePlace, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, QueuePlace,
+    RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -94,18 +94,19 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         |(metainfo, root, extra_trackers, peers, goal, switches)| {
             let (use_trackers, overwrite, recheck, seed_only, paused, managed) = switches;
             AddTorrent {
-            metainfo,
-            root: RootId(root),
-            extra_trackers,
-            use_trackers,
-            peers,
-            goal,
-            overwrite,
-            recheck,
-            seed_only,
-            paused,
-            managed,
-        }},
+                metainfo,
+                root: RootId(root),
+                extra_trackers,
+                use_trackers,
+                peers,
+                goal,
+                overwrite,
+                recheck,
+                seed_only,
+                paused,
+                managed,
+            }
+        },
     )
 }
 

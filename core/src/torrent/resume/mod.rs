@@ -122,7 +122,9 @@ impl ResumeData {
         let timed = times != [0, 0];
         let length = FIXED_LENGTH
             + if timed { TIMES_LENGTH } else { 0 }
-            + self.files.len() * FILE_LENGTH + bitfield.len() + TRAILER_LENGTH;
+            + self.files.len() * FILE_LENGTH
+            + bitfield.len()
+            + TRAILER_LENGTH;
         let flag = |holds: bool, flag: u16| if holds { flag } else { 0 };
         let flags = flag(self.hashes.v1.is_some(), FLAG_V1)
             | flag(self.hashes.v2.is_some(), FLAG_V2)

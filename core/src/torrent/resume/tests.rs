@@ -126,7 +126,8 @@ fn the_bytes_are_the_ones_that_were_always_written() {
     assert_eq!(bytes[117..134], [0; 17]);
     assert_eq!(bytes[134], 0xf0);
     let later =
-        ResumeData { paused: true, active: Duration::from_secs(2), seeding: Duration::from_micros(1), ..sample() }.emit();
+        ResumeData { paused: true, active: Duration::from_secs(2), seeding: Duration::from_micros(1), ..sample() }
+            .emit();
     assert_eq!(later.len(), bytes.len() + 16);
     assert_eq!(later[..16], *b"PkResume\0\x01\0\x3d\0\0\0\xb7");
     assert_eq!(later[16..100], bytes[16..100]);

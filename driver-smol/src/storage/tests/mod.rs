@@ -12,6 +12,7 @@ use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const TORRENT: TorrentId = TorrentId(7);
 const KEY: InfoHash = InfoHash([0xab; 20]);
