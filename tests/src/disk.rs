@@ -131,13 +131,14 @@ impl MemoryDisk {
                 Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks)))
             }
             Work::Save { torrent, bytes } => {
-                let copies = self.keys.get(torrent).map(|key| self.state.entry(*key).or_default())?;
+                let Some(key) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
+                let copies = self.state.entry(*key).or_default();
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
                 Ok(JobResult::Done)
             }
             Work::Load { torrent } => {
-                let (key, root) = *self.keys.get(torrent)?;
+                let Some(&(key, root)) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
                 Ok(JobResult::Loaded(self.resume_in(key, root).to_vec()))
             }
             Work::Delete { torrent, spare } => self.delete(*torrent, spare),
