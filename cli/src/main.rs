@@ -10,6 +10,7 @@ mod commands;
 mod exit;
 mod hashing;
 mod network;
+mod open_files;
 mod output;
 mod progress;
 mod record;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let cli = Cli::parse();
     let output = Output::new(cli.quiet, cli.verbose);
+    open_files::raise_limit();
     match run(&cli, &output) {
         Ok(outcome) => outcome.into(),
         // Nobody reads the results any more: `parcacik inspect FILE | head`.

@@ -1,6 +1,6 @@
 //! What an application asks of the session.
 
-use super::{RootId, SocketId, Target, TorrentId};
+use super::{RateLimits, RootId, SocketId, Target, TorrentId};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -91,6 +91,18 @@ pub enum Command {
         /// Where to.
         place: QueuePlace,
     },
+    /// Limit how fast bytes go, from now on: over all torrents, or (within that) of one. What was saved or owed under the
+    /// limit before is forgotten. A limit of 0 is refused with [`CommandError::ZeroLimit`](super::CommandError::ZeroLimit).
+    ///
+    /// Torrents share alike what all may have, and peers what their torrent may have; what one does not use goes to the others.
+    SetLimits {
+        /// The torrent; `None`: the session.
+        torrent: Option<TorrentId>,
+        /// The limit from peers to us, in bytes a second; `None`: no limit.
+        download: Option<u64>,
+        /// The limit from us to peers, in bytes a second; `None`: no limit.
+        upload: Option<u64>,
+    },
     /// Stop everything in order: tell trackers, save resume data, close; answered by
     /// [`Notice::Stopped`](super::Notice::Stopped) within
     /// [`SessionConfig::shutdown_limit`](super::SessionConfig::shutdown_limit).
@@ -118,6 +130,8 @@ pub struct AddTorrent {
     pub recheck: bool,
     /// Whether nothing may be downloaded: the data are there, and are seeded as far as they are right.
     pub seed_only: bool,
+    /// How fast it may go, within what the session may.
+    pub limits: RateLimits,
     /// Whether it waits for [`Command::Resume`] before it meets peers or trackers. What is on the disk is looked at all the
     /// same. Resume data that say so pause it too.
     pub paused: bool,
@@ -138,6 +152,7 @@ impl AddTorrent {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            limits: RateLimits::default(),
             paused: false,
             managed: true,
         }

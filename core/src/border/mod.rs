@@ -11,6 +11,7 @@ mod event;
 mod fault;
 mod ids;
 mod notice;
+mod rates;
 mod storage;
 mod work;
 
@@ -18,11 +19,12 @@ pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, QueueConfig, SessionConfig, StorageConfig,
+    PickConfig, QueueConfig, RateConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
 pub use notice::{CommandError, Notice, PeerSummary, StorageState, TorrentState};
+pub use rates::RateLimits;
 pub use storage::{FileRange, LayoutFile, StorageLayout};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

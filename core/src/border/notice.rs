@@ -236,6 +236,8 @@ pub enum CommandError {
     Stopping,
     /// A limit of the configuration is reached.
     Limit,
+    /// A rate limit of 0 bytes a second: nothing would ever go.
+    ZeroLimit,
     /// The torrent is in a state in which that cannot be done: it has failed, is stopping, or is being moved.
     NotNow,
     /// The storage could not do it; everything is as it was.
@@ -253,6 +255,7 @@ impl fmt::Display for CommandError {
             CommandError::BadUrl(why) => write!(f, "unusable URL: {why}"),
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
+            CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
             CommandError::NotNow => f.write_str("not possible in the state that the torrent is in"),
             CommandError::Storage(fault) => write!(f, "storage: {fault}"),
         }

@@ -11,7 +11,7 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
-//! | `ready_dialers`, `readers`, `held` | (sets) what dials in turn, reads in turn, waits for the disk | torrent |
+//! | `ready_dialers`, `readers`, `turns`, `held` | (sets) what dials in turn, reads in turn, waits for a rate limit, waits for the disk | torrent |
 //!
 //! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
 //!
@@ -21,6 +21,7 @@
 
 mod acceptor;
 pub mod queue;
+mod rates;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    JobResult, Notice, PeerId, PeerKey, TcpId, TorrentId,
+    JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
@@ -46,6 +47,7 @@ use core::net::SocketAddr;
 use core::ops::Bound;
 use core::time::Duration;
 use queue::Queue;
+use rates::Turns;
 use sockets::Sockets;
 
 /// A BitTorrent engine: a pure function of its config, its seeds and the list of `(time, event)`.
@@ -74,6 +76,8 @@ pub struct Session {
     /// Torrents with peers that wait for room to read ahead.
     readers: BTreeSet<TorrentId>,
     last_reader: TorrentId,
+    /// Torrents with peers that wait for a turn under rate limits.
+    turns: Turns,
     /// Torrents that read from nobody because the disk is behind.
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
@@ -96,12 +100,14 @@ impl Session {
     /// A session without sockets or torrents.
     pub fn new(config: Config, seeds: Seeds) -> Result<Session, ConfigError> {
         config.check()?;
+        let mut shared = Shared::default();
+        shared.buckets.set(Time::ZERO, &config.rate, config.rate.limits);
         Ok(Session {
             config,
             seeds,
             now: Time::ZERO,
             ids: IdSource::default(),
-            shared: Shared::default(),
+            shared,
             sockets: Sockets::default(),
             acceptor: Acceptor::default(),
             torrents: BTreeMap::new(),
@@ -116,6 +122,7 @@ impl Session {
             last_dialler: TorrentId(0),
             readers: BTreeSet::new(),
             last_reader: TorrentId(0),
+            turns: Turns::default(),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
             queue: Queue::default(),
@@ -181,6 +188,7 @@ impl Session {
         self.queue_round(out);
         self.let_in(out);
         self.dial_round(out);
+        self.share_rates(out);
         self.stop_step(out);
     }
 
@@ -191,9 +199,10 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
+        let turns = [self.turns.down.due, self.turns.up.due].into_iter().flatten().min();
         let queue = self.queue.deadline().filter(|_| self.stopping.is_none());
         let stopping = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
-        [self.timers.first(), self.acceptor.deadline(), dial, queue, stopping].into_iter().flatten().min()
+        [self.timers.first(), self.acceptor.deadline(), dial, turns, queue, stopping].into_iter().flatten().min()
     }
 
     /// A torrent at a glance, as of the last event.
@@ -279,6 +288,7 @@ impl Session {
         } else {
             self.readers.remove(&id);
         }
+        self.turns.note(id, torrent, self.now);
         if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
@@ -320,6 +330,7 @@ impl Session {
         self.queue.remove(self.now, &self.config.queue, id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
+        self.turns.forget(id, &mut torrent);
         torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
             self.names.remove(&name);
@@ -455,6 +466,10 @@ impl Session {
                 self.queue.set_place(self.now, &self.config.queue, torrent, place);
                 self.order(out, id, torrent, |_, _, _| Ok(()));
             }
+            Command::SetLimits { torrent, download, upload } => {
+                let done = self.set_limits(out, torrent, RateLimits { download, upload });
+                Self::answer(out, id, done);
+            }
             Command::Shutdown => self.shutdown(out),
         }
     }
@@ -482,6 +497,9 @@ impl Session {
     fn add(&mut self, out: &mut Actions, command: CommandId, add: &AddTorrent) -> Result<(), CommandError> {
         if self.torrents.len() >= self.config.session.max_torrents as usize {
             return Err(CommandError::Limit);
+        }
+        if !add.limits.are_sound() {
+            return Err(CommandError::ZeroLimit);
         }
         let meta = Metainfo::parse(&add.metainfo, &MetainfoLimits::default())
             .map_err(|error| CommandError::BadMetainfo(error.to_string()))?;
@@ -546,7 +564,7 @@ impl Session {
             return;
         }
         for id in core::mem::take(&mut self.held) {
-            self.with_torrent(Some(id), out, |torrent, cx, _| torrent.release(cx));
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.release(cx, shared));
         }
     }
 

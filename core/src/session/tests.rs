@@ -62,6 +62,7 @@ impl Rig {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            limits: Default::default(),
             paused: false,
             managed: true,
         })))
@@ -278,6 +279,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
         overwrite: false,
         recheck: false,
         seed_only: false,
+        limits: Default::default(),
         paused: false,
         managed: true,
     })));
@@ -380,6 +382,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         overwrite: false,
         recheck: false,
         seed_only: false,
+        limits: Default::default(),
         paused: false,
         managed: true,
     })));

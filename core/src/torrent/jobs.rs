@@ -24,8 +24,8 @@ pub(super) enum Purpose {
     Digest(PieceIndex),
     /// Write a block that came from a peer.
     Write(Block),
-    /// Read a run of blocks for a peer.
-    Upload { peer: PeerKey, run: ReadRun },
+    /// Read a run of blocks for a peer; `paid`: out of the rate limits.
+    Upload { peer: PeerKey, run: ReadRun, paid: bool },
     /// Make writes durable.
     Sync,
     /// Store resume data.

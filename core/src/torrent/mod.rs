@@ -44,6 +44,7 @@ mod disk;
 mod health;
 mod jobs;
 mod lifecycle;
+mod limits;
 mod peers;
 pub mod persist;
 pub mod picker;
@@ -79,6 +80,8 @@ use choker::Choker;
 use clock::Stopwatch;
 use core::net::SocketAddr;
 use jobs::{Jobs, Purpose};
+pub use limits::Buckets;
+pub(crate) use limits::Way;
 use persist::Persist;
 use picker::Picker;
 pub use shared::{Listening, Shared, Standing};
@@ -130,6 +133,8 @@ struct Peer {
     counted: bool,
     /// Whether its handshake was completed.
     ready: bool,
+    /// What it has used of rate limits.
+    shares: limits::Shares,
 }
 
 /// One torrent.
@@ -176,6 +181,9 @@ pub struct Torrent {
 
     jobs: Jobs,
     disk: disk::DiskState,
+    limits: limits::Limits,
+    /// Whether it is counted among the torrents that serve somebody.
+    serving: bool,
     health: health::Health,
     life: lifecycle::Lifecycle,
 
@@ -266,6 +274,8 @@ impl Torrent {
             last_reader: PeerKey(0),
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
+            limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            serving: false,
             health: health::Health::default(),
             life: lifecycle::Lifecycle::new(add.paused),
             chance_at: None,
@@ -331,6 +341,7 @@ impl Torrent {
             if running { self.life.deadline() } else { None },
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
+            self.limits.deadline(cx.now),
         ]
         .into_iter()
         .flatten()
@@ -386,7 +397,7 @@ impl Torrent {
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
             Purpose::Write(block) => self.written(cx, block, shared, result),
-            Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
+            Purpose::Upload { peer, run, paid } => self.loaded(cx, shared, peer, run, paid, result),
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
             Purpose::Release => self.ended(cx),

@@ -1,12 +1,14 @@
 //! Finding, meeting and serving peers.
 
 use super::{Peer, Phase, Purpose, Shared, Torrent};
-use crate::border::{Action, CloseReason, DialId, IoFault, JobResult, PeerKey, Route, Target, TcpId, Work};
+use crate::border::{
+    Action, ChokeConfig, CloseReason, DialId, IoFault, JobResult, PeerKey, Route, Target, TcpId, Work,
+};
 use crate::cx::Cx;
 use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
 use crate::torrent::candidates::Source;
-use crate::torrent::choker::ChokePeer;
+use crate::torrent::choker::{ChokePeer, slots_for};
 use crate::wire::Handshake48;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -138,10 +140,32 @@ impl Torrent {
 
     /// A peer wants something of us, or does not any more. A free place is given away at once.
     pub(super) fn interest_changed(&mut self, cx: &mut Cx, shared: &mut Shared, peer: &mut Peer) {
-        let unchoke = self.choker.interest_changed(cx.now, &cx.config.choke, &choke_peer(cx, peer));
+        let config = self.choke_config(cx, shared);
+        let unchoke = self.choker.interest_changed(cx.now, &config, &choke_peer(cx, peer));
+        self.note_serving(shared);
         if unchoke && peer.conn.am_choking() {
             self.order(cx, shared, peer, PeerOrder::Unchoke);
         }
+    }
+
+    /// The configuration of the choker, with as many slots as the upload limit is good for.
+    fn choke_config(&self, cx: &Cx, shared: &Shared) -> ChokeConfig {
+        let config = cx.config.choke.clone();
+        match self.upload_limit(shared) {
+            None => config,
+            Some(limit) => ChokeConfig { slots: slots_for(limit).min(config.slots), ..config },
+        }
+    }
+
+    /// Whether it serves anybody has an influence on the share of the others.
+    pub(super) fn note_serving(&mut self, shared: &mut Shared) {
+        let serving = self.choker.served() > 0;
+        match (self.serving, serving) {
+            (false, true) => shared.serving += 1,
+            (true, false) => shared.serving = shared.serving.saturating_sub(1),
+            _ => {}
+        }
+        self.serving = serving;
     }
 
     /// Decides anew who is served.
@@ -154,7 +178,10 @@ impl Torrent {
             .filter(|peer| peer.conn.is_ready())
             .map(|peer| choke_peer(cx, peer))
             .collect();
-        for (key, unchoke) in self.choker.round(cx.now, &cx.config.choke, seeding, &peers) {
+        let config = self.choke_config(cx, shared);
+        let changes = self.choker.round(cx.now, &config, seeding, &peers);
+        self.note_serving(shared);
+        for (key, unchoke) in changes {
             self.order_to(cx, shared, key, if unchoke { PeerOrder::Unchoke } else { PeerOrder::Choke });
         }
     }

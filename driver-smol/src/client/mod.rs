@@ -20,7 +20,7 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, Command, CommandError, Notice, RemoveFiles, RootId, SocketId, Target, TorrentId,
+    AddTorrent, Command, CommandError, Notice, RateLimits, RemoveFiles, RootId, SocketId, Target, TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -131,6 +131,7 @@ impl<M: Machine> Client<M> {
             overwrite: options.overwrite,
             recheck: options.recheck,
             seed_only: options.seed_only,
+            limits: options.limits,
             paused: options.paused,
             managed: options.managed,
         }));
@@ -157,6 +158,15 @@ impl<M: Machine> Client<M> {
             Notice::Removed { .. } => Ok(()),
             other => Err(CommandFailure::Refused(refusal(other))),
         }
+    }
+
+    /// Limits how fast bytes go, from now on: over all torrents, or (within that) of one.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent, or a limit is 0.
+    pub async fn set_limits(&self, torrent: Option<TorrentId>, limits: RateLimits) -> Result<(), CommandFailure> {
+        let RateLimits { download, upload } = limits;
+        self.carry_out(Command::SetLimits { torrent, download, upload }).await
     }
 
     /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and

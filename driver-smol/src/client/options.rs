@@ -4,7 +4,7 @@ use crate::engine::Recorder;
 use crate::http::HttpOptions;
 use crate::storage::StorageOptions;
 use bytes::Bytes;
-use parcacik_core::border::{Config, SeedGoal, Target};
+use parcacik_core::border::{Config, RateLimits, SeedGoal, Target};
 use parcacik_core::rng::Seeds;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -95,6 +95,8 @@ pub struct AddOptions {
     pub recheck: bool,
     /// Whether nothing may be downloaded.
     pub seed_only: bool,
+    /// How fast it may go, within what the client may.
+    pub limits: RateLimits,
     /// Whether it waits for [`Client::resume`](crate::Client::resume).
     pub paused: bool,
     /// Whether the session's queue decides when it runs; without limits in its configuration, it always does.
@@ -114,6 +116,7 @@ impl AddOptions {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            limits: RateLimits::default(),
             paused: false,
             managed: true,
         }

@@ -31,6 +31,9 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::AddPeers { torrent: TorrentId(9), .. } => {
                 out.notices.push(failed(*id, CommandError::NoSuchTorrent));
             }
+            Command::SetLimits { torrent: None, download: Some(7), upload: None } => {
+                out.notices.push(failed(*id, CommandError::ZeroLimit));
+            }
             Command::Pause { torrent: TorrentId(9), .. } | Command::Move { torrent: TorrentId(9), .. } => {
                 out.notices.push(failed(*id, CommandError::NotNow));
             }
@@ -40,7 +43,9 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::SetGoal { .. } | Command::SetManaged { .. } | Command::SetPlace { .. } => {
                 out.notices.push(Notice::CommandDone { command: *id });
             }
-            Command::AddPeers { .. } => out.notices.push(Notice::CommandDone { command: *id }),
+            Command::AddPeers { .. } | Command::SetLimits { .. } => {
+                out.notices.push(Notice::CommandDone { command: *id })
+            }
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
             _ => {}
         },
@@ -124,6 +129,10 @@ fn a_command_without_an_answer_of_its_own_is_waited_for() {
     let client = start(&[], true).unwrap();
     block_on(async {
         client.add_peers(TorrentId(1), Vec::new()).await.unwrap();
+        let limits = RateLimits { download: Some(7), upload: None };
+        client.set_limits(Some(TorrentId(1)), limits).await.unwrap();
+        let refused = client.set_limits(None, limits).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::ZeroLimit))), "{refused:?}");
         let torrent = TorrentId(1);
         client.pause(torrent, true).await.unwrap();
         client.resume(torrent).await.unwrap();

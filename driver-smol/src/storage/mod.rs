@@ -27,6 +27,7 @@ mod chores;
 mod control;
 mod files;
 mod handles;
+mod locks;
 mod options;
 mod pieces;
 mod pool;

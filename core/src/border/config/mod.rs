@@ -8,6 +8,7 @@ mod peer;
 mod persist;
 mod pick;
 mod queue;
+mod rate;
 mod session;
 mod storage;
 
@@ -19,6 +20,7 @@ pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
 pub use queue::QueueConfig;
+pub use rate::RateConfig;
 pub use session::SessionConfig;
 pub use storage::StorageConfig;
 
@@ -43,6 +45,8 @@ pub struct Config {
     pub persist: PersistConfig,
     /// Which addresses, ports and schemes may be used.
     pub net: NetPolicy,
+    /// How fast bytes may go.
+    pub rate: RateConfig,
     /// What is done when the storage fails.
     pub storage: StorageConfig,
     /// Which torrents run at once.
@@ -77,6 +81,7 @@ impl Config {
         self.announce.check()?;
         self.persist.check()?;
         self.net.check()?;
+        self.rate.check()?;
         self.storage.check()?;
         self.queue.check()
     }

@@ -4,10 +4,10 @@
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    QueueConfig, SessionConfig, StorageConfig,
+    QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, storage, queue });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate, storage, queue });
 
 canon_struct!(SessionConfig {
     client,
@@ -130,6 +130,10 @@ canon_struct!(NetPolicy {
     allow_udp,
     filter_trackers,
 });
+
+canon_struct!(RateConfig { limits, burst, turn });
+
+canon_struct!(RateLimits { download, upload });
 
 canon_struct!(StorageConfig { retry_min, retry_max, look_max, read_tries, check_space, reserve, delete_limit });
 

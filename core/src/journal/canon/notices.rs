@@ -50,6 +50,7 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
-    8 = NotNow,
-    9 = Storage(fault),
+    8 = ZeroLimit,
+    9 = NotNow,
+    10 = Storage(fault),
 });

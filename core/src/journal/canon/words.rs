@@ -50,13 +50,14 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent, files },
     4 = Shutdown,
-    5 = Pause { torrent, graceful },
-    6 = Resume { torrent },
-    7 = Recheck { torrent },
-    8 = Move { torrent, root },
-    9 = SetGoal { torrent, goal },
-    10 = SetManaged { torrent, managed },
-    11 = SetPlace { torrent, place },
+    5 = SetLimits { torrent, download, upload },
+    6 = Pause { torrent, graceful },
+    7 = Resume { torrent },
+    8 = Recheck { torrent },
+    9 = Move { torrent, root },
+    10 = SetGoal { torrent, goal },
+    11 = SetManaged { torrent, managed },
+    12 = SetPlace { torrent, place },
 });
 
 canon_struct!(AddTorrent {
@@ -69,8 +70,9 @@ canon_struct!(AddTorrent {
     overwrite,
     recheck,
     seed_only,
+    limits,
     paused,
-    managed
+    managed,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });

@@ -2,7 +2,7 @@
 
 use crate::border::{
     AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, QueuePlace,
-    RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    RateLimits, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -90,8 +90,8 @@ fn place() -> impl Strategy<Value = QueuePlace> {
 
 fn add() -> impl Strategy<Value = AddTorrent> {
     let switches = any::<(bool, bool, bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), switches).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, switches)| {
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), switches, limits()).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, switches, limits)| {
             let (use_trackers, overwrite, recheck, seed_only, paused, managed) = switches;
             AddTorrent {
                 metainfo,
@@ -103,6 +103,7 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 overwrite,
                 recheck,
                 seed_only,
+                limits,
                 paused,
                 managed,
             }
@@ -114,6 +115,10 @@ fn torrent() -> impl Strategy<Value = TorrentId> {
     any::<u32>().prop_map(TorrentId)
 }
 
+fn limits() -> impl Strategy<Value = RateLimits> {
+    (option::of(any::<u64>()), option::of(any::<u64>())).prop_map(|(download, upload)| RateLimits { download, upload })
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (any::<u32>(), option::of(any::<u32>()), addr(), option::of(text())).prop_map(|(tcp, udp, addr, device)| {
@@ -122,6 +127,9 @@ fn command() -> impl Strategy<Value = Command> {
         add().prop_map(|add| Command::Add(Box::new(add))),
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
+        (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
+            Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
+        }),
         (torrent(), proptest::sample::select(&[RemoveFiles::Keep, RemoveFiles::Delete][..]))
             .prop_map(|(torrent, files)| Command::Remove { torrent, files }),
         (torrent(), any::<bool>()).prop_map(|(torrent, graceful)| Command::Pause { torrent, graceful }),
