@@ -49,6 +49,8 @@ struct Row {
     runs: bool,
     /// Since when it has run, or waited.
     since: Time,
+    /// When it was started last.
+    began: Time,
     slow_since: Option<Time>,
 }
 
@@ -57,7 +59,8 @@ impl Queue {
     pub fn add(&mut self, now: Time, config: &QueueConfig, torrent: TorrentId, managed: bool) -> bool {
         let waits = managed && config.is_on();
         self.order.push(torrent);
-        let row = Row { managed, standing: Standing::Out, runs: !waits, since: now, slow_since: None };
+        let row =
+            Row { managed, standing: Standing::Out, runs: !waits, since: now, began: Time::ZERO, slow_since: None };
         self.rows.insert(torrent, row);
         waits
     }
@@ -165,11 +168,12 @@ impl Queue {
                     (true, true) => 2,
                 };
                 let (first, last) = if over { (Time::ZERO, row.since) } else { (row.since, Time::ZERO) };
-                seeds.push((turn, first, Reverse(last), id));
+                seeds.push((turn, first, Reverse(last), row.began, id));
             }
         }
-        // What is equal in all this stays in the order of the queue.
-        seeds.sort_by_key(|&(turn, first, last, _)| (turn, first, last));
+        // Of those that have waited alike, the one whose turn before was earlier; what is equal in all stays in the order of
+        // the queue.
+        seeds.sort_by_key(|&(turn, first, last, began, _)| (turn, first, last, began));
         let mut left = config.max_active.unwrap_or(u32::MAX);
         let mut give = |ids: &mut dyn Iterator<Item = TorrentId>, most: Option<u32>| {
             let mut places = most.unwrap_or(u32::MAX);
@@ -196,6 +200,7 @@ impl Queue {
                     continue;
                 }
                 self.started = Some(now);
+                row.began = now;
             }
             (row.runs, row.since, row.slow_since) = (runs, now, None);
             changes.push((id, runs));

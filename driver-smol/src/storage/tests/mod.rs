@@ -1,5 +1,6 @@
 //! The storage as its user sees it: work in, answers out, files on a real file system in a temporary folder.
 
+mod chores;
 mod content;
 mod full_disk;
 mod resume;
