@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod exit;
 mod hashing;
+mod ip_filter;
 mod network;
 mod open_files;
 mod output;

@@ -4,6 +4,7 @@ mod job;
 
 use crate::args::NetworkArgs;
 use crate::exit::Outcome;
+use crate::ip_filter;
 use crate::network;
 use crate::output::Output;
 use crate::progress::{Board, State};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub goal: SeedGoal,
     /// Whether nothing may be downloaded.
     pub seed_only: bool,
+    /// Whether to super-seed.
+    pub super_seed: bool,
     /// Whether foreign files may be replaced.
     pub overwrite: bool,
     /// Whether every piece is to be checked.
@@ -53,6 +56,7 @@ pub struct Plan {
 /// When nothing can be run at all. What happens to a single torrent is told, and makes the outcome [`Outcome::Failed`].
 pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
     let state_dir = network::state_dir(args)?;
+    let filter = ip_filter::load(&args.ip_filter, output)?;
     let (client, recording) = network::start(args, &state_dir)?;
     let listening: Vec<String> = client.listening().iter().map(|socket| socket.addr.to_string()).collect();
     if !plan.seed_only {
@@ -61,6 +65,10 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         output.json(&Line::Listening { addrs: &listening })?;
     } else {
         output.result(format_args!("listening on {}", listening.join(" and ")))?;
+    }
+    if let Some(filter) = filter {
+        // Before there is a torrent that could have a peer.
+        futures_lite::future::block_on(client.set_ip_filter(filter))?;
     }
     let mut run = Run {
         notices: client.notices(),
@@ -198,6 +206,7 @@ impl Run<'_> {
                 overwrite: self.plan.overwrite,
                 recheck: self.plan.recheck,
                 seed_only: self.plan.seed_only,
+                super_seed: self.plan.super_seed,
                 ..AddOptions::new(torrent.bytes.clone(), &self.plan.dir)
             };
             match self.client.add(options).await {
@@ -279,6 +288,16 @@ impl Run<'_> {
             }
             Notice::PieceFailed { piece, .. } => {
                 self.output.detail(format_args!("{name}: piece {piece} came damaged, it is fetched again"));
+            }
+            Notice::PeersRefused { filtered, refused, .. } => {
+                if filtered > 0 {
+                    self.output
+                        .detail(format_args!("{name}: {filtered} peers left out, they are on the list of --ip-filter"));
+                }
+                if refused > 0 {
+                    let why = "they are in private networks or at ports of other services (--allow-local-from-global)";
+                    self.output.detail(format_args!("{name}: {refused} peers left out, {why}"));
+                }
             }
             Notice::PeerBanned { addr, .. } => {
                 self.output.detail(format_args!("{name}: {} is banned: it sent damaged data", addr.ip()));
@@ -430,6 +449,7 @@ fn torrent_of(notice: &Notice) -> Option<TorrentId> {
         | Notice::Done { torrent }
         | Notice::PeerConnected { torrent, .. }
         | Notice::PeerClosed { torrent, .. }
+        | Notice::PeersRefused { torrent, .. }
         | Notice::PeerBanned { torrent, .. }
         | Notice::TrackerAnswered { torrent, .. }
         | Notice::TrackerFailed { torrent, .. }

@@ -219,7 +219,7 @@
 //! | floor | module | is |
 //! |---|---|---|
 //! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it |
-//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`blame`](torrent::blame), [`persist`](torrent::persist), [`resume`](torrent::resume) |
+//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
@@ -247,7 +247,7 @@
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
 //! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
 //! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
-//! encryption, no web seeds, no proxies or port mapping, no super-seeding, and no choice of files within a torrent.
+//! encryption, no web seeds, no proxies or port mapping, and no choice of files within a torrent.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

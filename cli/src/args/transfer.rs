@@ -71,6 +71,10 @@ pub struct SeedArgs {
     /// The folder that contains the torrent's name
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Super-seed: give each piece away once and let the others pass it on, until another seed is there. For the first seed of a
+    /// new torrent
+    #[arg(long)]
+    pub super_seed: bool,
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Print an object a line to stdout
@@ -90,6 +94,12 @@ pub struct NetworkArgs {
     /// Use no tracker at all
     #[arg(long, conflicts_with = "trackers")]
     pub no_tracker: bool,
+    /// A list of addresses to have nothing to do with, peers and trackers alike: P2P, DAT or CIDR lines, packed with gzip or not; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub ip_filter: Vec<PathBuf>,
+    /// Let trackers, redirects and public names on the internet lead to private networks and to this machine
+    #[arg(long)]
+    pub allow_local_from_global: bool,
     /// The address to listen on and to connect from; may be repeated [default: every address, ports chosen by the system]
     #[arg(long, value_name = "IP:PORT", value_parser = values::listen)]
     pub listen: Vec<SocketAddr>,

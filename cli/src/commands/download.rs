@@ -22,6 +22,7 @@ pub fn run(args: &DownloadArgs, output: &Output) -> anyhow::Result<Outcome> {
         dir: args.output.clone(),
         goal: goal(&args.goal),
         seed_only: false,
+        super_seed: false,
         overwrite: args.overwrite,
         recheck: args.recheck,
         json: args.json,

@@ -25,6 +25,7 @@ pub fn run(args: &SeedArgs, output: &Output) -> anyhow::Result<Outcome> {
         dir: args.data.clone(),
         goal: SeedGoal::Forever,
         seed_only: true,
+        super_seed: args.super_seed,
         overwrite: false,
         recheck: false,
         json: args.json,

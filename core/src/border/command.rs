@@ -1,8 +1,9 @@
 //! What an application asks of the session.
 
-use super::{RateLimits, RootId, SocketId, Target, TorrentId};
+use super::{IpFilter, RateLimits, RootId, SocketId, Target, TorrentId};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -91,6 +92,14 @@ pub enum Command {
         /// Where to.
         place: QueuePlace,
     },
+    /// Use this list of blocked addresses in place of the one before; at the start it is empty. Peers that it blocks are
+    /// closed ([`CloseReason::Filtered`](super::CloseReason::Filtered)) and forgotten, and nobody whom it blocks is dialled or let
+    /// in, whoever named them; trackers are not asked there (as [`NetPolicy::filter_trackers`](super::NetPolicy::filter_trackers)
+    /// says; a request that is under way goes on). Looks at every peer of every torrent once.
+    SetIpFilter {
+        /// The list. It is shared, not copied.
+        filter: Arc<IpFilter>,
+    },
     /// Limit how fast bytes go, from now on: over all torrents, or (within that) of one. What was saved or owed under the
     /// limit before is forgotten. A limit of 0 is refused with [`CommandError::ZeroLimit`](super::CommandError::ZeroLimit).
     ///
@@ -102,6 +111,14 @@ pub enum Command {
         download: Option<u64>,
         /// The limit from us to peers, in bytes a second; `None`: no limit.
         upload: Option<u64>,
+    },
+    /// Begin or end super seeding (BEP 16) of a torrent. It is in force while the torrent is whole and sees no other seed, for
+    /// connections that begin from now on; when it ends, everybody is told of every piece.
+    SetSuperSeed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Whether to.
+        on: bool,
     },
     /// Stop everything in order: tell trackers, save resume data, close; answered by
     /// [`Notice::Stopped`](super::Notice::Stopped) within
@@ -132,6 +149,9 @@ pub struct AddTorrent {
     pub seed_only: bool,
     /// How fast it may go, within what the session may.
     pub limits: RateLimits,
+    /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen: for the first seed of a new torrent, to get it
+    /// out with as little upload as possible.
+    pub super_seed: bool,
     /// Whether it waits for [`Command::Resume`] before it meets peers or trackers. What is on the disk is looked at all the
     /// same. Resume data that say so pause it too.
     pub paused: bool,
@@ -153,6 +173,7 @@ impl AddTorrent {
             recheck: false,
             seed_only: false,
             limits: RateLimits::default(),
+            super_seed: false,
             paused: false,
             managed: true,
         }

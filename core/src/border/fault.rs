@@ -162,12 +162,16 @@ pub enum CloseReason {
     LimitReached,
     /// The address is banned.
     Banned,
+    /// The address is on the list of blocked ones.
+    Filtered,
     /// The torrent was stopped or removed, or the session is shutting down.
     Stopped,
     /// The torrent was paused, or is busy with its files: it will be back.
     Paused,
     /// The torrent is private and has gone over to another tracker (BEP 27).
     TrackerSwitched,
+    /// The peer wanted something, could have asked for it, and did not for too long.
+    NoRequests,
 }
 
 impl fmt::Display for CloseReason {
@@ -186,8 +190,10 @@ impl fmt::Display for CloseReason {
             CloseReason::Useless => f.write_str("no interest on either side"),
             CloseReason::LimitReached => f.write_str("connection limit reached"),
             CloseReason::Banned => f.write_str("banned"),
+            CloseReason::Filtered => f.write_str("on the list of blocked addresses"),
             CloseReason::Stopped => f.write_str("stopped"),
             CloseReason::Paused => f.write_str("paused"),
+            CloseReason::NoRequests => f.write_str("asked for nothing though it could"),
             CloseReason::TrackerSwitched => f.write_str("the private torrent has another tracker now"),
         }
     }

@@ -10,6 +10,7 @@ mod config;
 mod event;
 mod fault;
 mod ids;
+mod ip_filter;
 mod notice;
 mod rates;
 mod storage;
@@ -24,6 +25,8 @@ pub use config::{
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
+pub use ip_filter::IpFilter;
+pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, StorageState, TorrentState};
 pub use rates::RateLimits;
 pub use storage::{FileRange, LayoutFile, StorageLayout};

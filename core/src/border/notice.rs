@@ -100,6 +100,16 @@ pub enum Notice {
         /// Why.
         reason: CloseReason,
     },
+    /// Somebody named peers that may not be dialled. Told once for each list of peers.
+    PeersRefused {
+        /// The torrent.
+        torrent: TorrentId,
+        /// How many are on the list of blocked addresses.
+        filtered: u32,
+        /// How many the policy leaves out ([`NetPolicy`](super::NetPolicy)): named from the internet and in a private network, or at
+        /// the port of another service.
+        refused: u32,
+    },
     /// An address is banned: it sent corrupt data.
     PeerBanned {
         /// The torrent.

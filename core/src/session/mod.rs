@@ -30,10 +30,11 @@ pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
+    IpFilter, JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
+use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
 use crate::time::Time;
 use crate::timers::Timers;
@@ -41,6 +42,7 @@ use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -54,6 +56,7 @@ use sockets::Sockets;
 #[derive(Clone, Debug)]
 pub struct Session {
     config: Config,
+    filter: Arc<IpFilter>,
     seeds: Seeds,
     now: Time,
     ids: IdSource,
@@ -104,6 +107,7 @@ impl Session {
         shared.buckets.set(Time::ZERO, &config.rate, config.rate.limits);
         Ok(Session {
             config,
+            filter: Arc::default(),
             seeds,
             now: Time::ZERO,
             ids: IdSource::default(),
@@ -240,6 +244,11 @@ impl Session {
         self.now
     }
 
+    /// The list of blocked addresses in use.
+    pub fn ip_filter(&self) -> &Arc<IpFilter> {
+        &self.filter
+    }
+
     /// Counters over all torrents.
     pub fn shared(&self) -> &Shared {
         &self.shared
@@ -251,7 +260,15 @@ impl Session {
 
     /// Calls one of the session's own machines.
     fn with_cx<R>(&mut self, out: &mut Actions, call: impl FnOnce(&mut SessionParts, &mut Cx) -> R) -> R {
-        let mut cx = Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: 0 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
         let mut parts = SessionParts { sockets: &mut self.sockets, acceptor: &mut self.acceptor };
         call(&mut parts, &mut cx)
     }
@@ -265,8 +282,15 @@ impl Session {
     ) -> Option<R> {
         let id = id?;
         let torrent = self.torrents.get_mut(&id)?;
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
         let was_stopped = torrent.is_stopped();
         let was_starting = torrent.is_starting();
         let result = call(torrent, &mut cx, &mut self.shared);
@@ -339,7 +363,11 @@ impl Session {
     }
 
     fn accepted(&mut self, out: &mut Actions, tcp: TcpId, remote: SocketAddr) {
-        if self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
+        // Before a byte of it is read.
+        let rules = NetRules { policy: &self.config.net, filter: &self.filter };
+        let blocked = rules.may_come(remote.ip()).is_err();
+        self.shared.blocked_incoming += u64::from(blocked);
+        if blocked || self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
             out.list.push(Action::Close { tcp, flush: false });
             return;
         }
@@ -426,7 +454,7 @@ impl Session {
             }
             Command::AddPeers { torrent, peers } => {
                 self.order(out, id, torrent, |torrent, cx, _| {
-                    torrent.add_peers(cx, &peers, true);
+                    torrent.add_peers(cx, &peers, Word::User);
                     Ok(())
                 });
             }
@@ -466,6 +494,15 @@ impl Session {
                 self.queue.set_place(self.now, &self.config.queue, torrent, place);
                 self.order(out, id, torrent, |_, _, _| Ok(()));
             }
+            Command::SetSuperSeed { torrent, on } => {
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_super_seed(cx, shared, on));
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::SetIpFilter { filter } => {
+                let result = self.set_ip_filter(out, filter);
+                Self::answer(out, id, result);
+            }
             Command::SetLimits { torrent, download, upload } => {
                 let done = self.set_limits(out, torrent, RateLimits { download, upload });
                 Self::answer(out, id, done);
@@ -484,6 +521,19 @@ impl Session {
     ) {
         let done = self.with_torrent(Some(torrent), out, call);
         Self::answer(out, command, done.unwrap_or(Err(CommandError::NoSuchTorrent)));
+    }
+
+    fn set_ip_filter(&mut self, out: &mut Actions, filter: Arc<IpFilter>) -> Result<(), CommandError> {
+        if filter.len() > self.config.net.max_filter_ranges as usize {
+            return Err(CommandError::Limit);
+        }
+        self.filter = filter;
+        self.with_cx(out, |this, cx| this.acceptor.drop_blocked(cx));
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in ids {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.drop_blocked(cx, shared));
+        }
+        Ok(())
     }
 
     /// Answers a command that has no answer of its own.
@@ -520,8 +570,15 @@ impl Session {
             self.names.insert(name, id);
         }
         out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;

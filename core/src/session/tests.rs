@@ -1,5 +1,7 @@
 //! Routing, limits and late events: what the session itself decides.
 
+mod net;
+
 use super::*;
 use crate::bencode::encode_dict;
 use crate::border::{IoFault, JobId, JobResult, RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, Work};
@@ -63,6 +65,7 @@ impl Rig {
             recheck: false,
             seed_only: false,
             limits: Default::default(),
+            super_seed: false,
             paused: false,
             managed: true,
         })))
@@ -280,6 +283,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
         recheck: false,
         seed_only: false,
         limits: Default::default(),
+        super_seed: false,
         paused: false,
         managed: true,
     })));
@@ -383,6 +387,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         recheck: false,
         seed_only: false,
         limits: Default::default(),
+        super_seed: false,
         paused: false,
         managed: true,
     })));

@@ -224,6 +224,7 @@ impl Torrent {
     /// A piece has been found good.
     pub(super) fn piece_is_ours(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         self.picker.piece_passed(piece);
+        self.lost.remove(&piece);
         self.persist.piece_verified(cx.now, piece);
         cx.out.notices.push(Notice::PieceDone { torrent: self.id, piece: piece.get() });
         self.spread(cx, shared, piece);

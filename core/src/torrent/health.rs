@@ -320,6 +320,7 @@ impl Torrent {
         for &piece in pieces {
             self.disk.trusts(piece);
             self.picker.piece_lost(piece);
+            self.lost.insert(piece);
             self.persist.piece_lost(piece);
             for range in self.facts.layout.ranges(piece.get(), 0, self.facts.layout.piece_length()) {
                 if let Some(seen) = self.health.seen.get_mut(range.file) {
@@ -327,6 +328,7 @@ impl Torrent {
                 }
             }
         }
+        self.end_super_seed(cx, shared, None);
         if !self.only_gives() {
             // It is a download again: seeds are of use.
             self.candidates.set_seeding(false);

@@ -2,6 +2,7 @@
 
 use crate::border::{JobId, PeerKey};
 use crate::metainfo::{Block, PieceIndex};
+use crate::net_policy::Word;
 use crate::peer::ReadRun;
 use alloc::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ pub(super) enum Purpose {
     /// Delete the files.
     Delete,
     /// Find the addresses of a peer given by name.
-    Resolve { port: u16, from_user: bool },
+    Resolve { port: u16, word: Word },
 }
 
 /// The jobs that are under way.

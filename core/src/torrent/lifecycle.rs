@@ -312,6 +312,7 @@ impl Torrent {
         }
         self.life.recheck = false;
         self.disk.forget();
+        self.super_seed = None;
         self.phase = Phase::Starting(Box::new(Startup::again()));
         self.start(cx, Work::Check { torrent: self.id }, Purpose::Check);
     }

@@ -8,6 +8,7 @@
 //! | [`choker`] | who is served |
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
+//! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
 //! | `health` | whether the storage works, and when it is looked at again |
 //! | `lifecycle` | pausing, checking anew, moving, deleting: what the application asks of a torrent that runs |
@@ -41,6 +42,7 @@ pub mod candidates;
 pub mod choker;
 mod clock;
 mod disk;
+mod guests;
 mod health;
 mod jobs;
 mod lifecycle;
@@ -52,6 +54,7 @@ pub mod resume;
 mod shared;
 mod startup;
 mod stop;
+pub mod superseed;
 mod swarm;
 mod trackers;
 mod view;
@@ -62,7 +65,8 @@ use crate::border::{
     StorageLayout, TorrentId, TorrentState, Work,
 };
 use crate::cx::Cx;
-use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::metainfo::{Geometry, Metainfo, PieceHashes, PieceIndex};
+use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
@@ -86,7 +90,7 @@ use persist::Persist;
 use picker::Picker;
 pub use shared::{Listening, Shared, Standing};
 use startup::Startup;
-pub use view::TorrentView;
+pub use view::{RefusedPeers, TorrentView};
 
 /// What is fixed about a torrent.
 #[derive(Clone, Debug)]
@@ -135,6 +139,10 @@ struct Peer {
     ready: bool,
     /// What it has used of rate limits.
     shares: limits::Shares,
+    /// What it was told of, when it is a guest of super seeding.
+    shown: Option<Box<Bitfield>>,
+    /// Super seeding has ended, and it has been told of the pieces below this one; these it was shown before.
+    unveiled: Option<(u32, Box<Bitfield>)>,
 }
 
 /// One torrent.
@@ -182,6 +190,10 @@ pub struct Torrent {
     jobs: Jobs,
     disk: disk::DiskState,
     limits: limits::Limits,
+    /// Pieces that were ours in this session, and peers were told of, that are not any more.
+    lost: BTreeSet<PieceIndex>,
+    wants_super_seed: bool,
+    super_seed: Option<Box<superseed::SuperSeed>>,
     /// Whether it is counted among the torrents that serve somebody.
     serving: bool,
     health: health::Health,
@@ -206,6 +218,7 @@ pub struct Torrent {
     /// Verified bytes that were downloaded in this session.
     verified_here: u64,
     wasted: u64,
+    refused_peers: RefusedPeers,
     scratch: Vec<crate::metainfo::Block>,
     /// When the session is to call next, as registered there.
     pub(crate) timer: Option<Time>,
@@ -228,12 +241,13 @@ impl Torrent {
             tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
             tiers.extend(meta.trackers().iter().cloned());
         }
-        let (announcer, refused) = Announcer::with_policy(
+        let (mut announcer, refused) = Announcer::with_policy(
             tiers,
             &cx.config.net,
             cx.seeds.decisions(Stream::Announcer, number),
             cx.seeds.secrets(Stream::Announcer, number),
         );
+        announcer.trust(&add.extra_trackers, &cx.config.net);
         for (url, why) in refused {
             cx.out.notices.push(Notice::TrackerFailed { torrent: id, url, why: why.to_string(), retry: None });
         }
@@ -275,7 +289,10 @@ impl Torrent {
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
             limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            wants_super_seed: add.super_seed,
+            super_seed: None,
             serving: false,
+            lost: BTreeSet::new(),
             health: health::Health::default(),
             life: lifecycle::Lifecycle::new(add.paused),
             chance_at: None,
@@ -291,6 +308,7 @@ impl Torrent {
             downloaded_before: 0,
             verified_here: 0,
             wasted: 0,
+            refused_peers: RefusedPeers::default(),
             scratch: Vec::new(),
             timer: None,
             dial_timer: None,
@@ -303,7 +321,7 @@ impl Torrent {
         torrent.start(cx, open, Purpose::Open);
         torrent.start(cx, Work::Load { torrent: id }, Purpose::Load);
         torrent.tell_state(cx);
-        torrent.add_peers(cx, &add.peers, true);
+        torrent.add_peers(cx, &add.peers, Word::User);
         torrent
     }
 
@@ -342,6 +360,7 @@ impl Torrent {
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
             self.limits.deadline(cx.now),
+            self.super_seed.as_ref().and_then(|machine| machine.deadline()),
         ]
         .into_iter()
         .flatten()
@@ -354,7 +373,7 @@ impl Torrent {
             let Some(mut peer) = self.take(key) else { continue };
             peer.timer = None;
             if peer.conn.deadline().is_some_and(|due| due <= cx.now) {
-                let facts = self.peer_facts(shared);
+                let facts = self.facts_for(shared, peer.shown.as_deref());
                 peer.conn.tick(cx, &facts);
             }
             self.drive(cx, shared, key, peer);
@@ -362,6 +381,7 @@ impl Torrent {
         self.announce_tick(cx, shared);
         self.health_tick(cx);
         self.doubt_tick(cx);
+        self.super_seed_tick(cx, shared);
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;
         }
@@ -406,7 +426,7 @@ impl Torrent {
             Purpose::Move => self.moved(cx, result),
             Purpose::Reopen => self.reopened(cx, result),
             Purpose::Delete => self.deleted(cx, result),
-            Purpose::Resolve { port, from_user } => self.resolved(cx, port, from_user, result),
+            Purpose::Resolve { port, word } => self.resolved(cx, port, word, result),
         }
     }
 
@@ -453,6 +473,7 @@ impl Torrent {
             peer_id: self.peer_id,
             geometry: &self.facts.geometry,
             have: self.picker.have(),
+            lost: &self.lost,
             listen_port: shared.listen_port(),
             metadata_size: None,
             upload_only: self.only_gives(),

@@ -28,8 +28,11 @@ impl Torrent {
             counted: false,
             ready: false,
             shares: Default::default(),
+            shown: None,
+            unveiled: None,
         });
         self.meter_new(cx, shared, &mut peer);
+        self.welcome(cx, &mut peer);
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -62,7 +65,7 @@ impl Torrent {
     pub(super) fn drive(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
         let mut closing = None;
         loop {
-            let facts = self.peer_facts(shared);
+            let facts = self.facts_for(shared, peer.shown.as_deref());
             let Some(said) = peer.conn.step(cx, &facts) else { break };
             if let PeerSaid::Closing(reason) = said {
                 closing = Some(reason);
@@ -82,6 +85,7 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && peer.conn.is_ready() {
             self.ask(cx, shared, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
+            self.reveal(cx, shared, &mut peer);
         }
         self.put_back(cx, shared, key, peer);
     }
@@ -98,7 +102,7 @@ impl Torrent {
     }
 
     pub(super) fn order(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, order: PeerOrder) {
-        let facts = self.peer_facts(shared);
+        let facts = self.facts_for(shared, peer.shown.as_deref());
         peer.conn.order(cx, &facts, order);
     }
 
@@ -128,6 +132,7 @@ impl Torrent {
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
                 self.note_seed(peer);
+                self.saw_pieces(cx, shared, key, peer, None);
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Have(piece) => {
@@ -135,6 +140,7 @@ impl Torrent {
                     self.picker.peer_gained(piece);
                 }
                 self.note_seed(peer);
+                self.saw_pieces(cx, shared, key, peer, Some(&[piece]));
                 if self.picker.wants(piece) {
                     peer.interesting += 1;
                     self.show_interest(cx, shared, peer);
@@ -142,11 +148,12 @@ impl Torrent {
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Gained(pieces) => {
-                for piece in pieces.iter().filter_map(|number| self.facts.geometry.piece(number)) {
-                    if peer.counted {
-                        self.picker.peer_gained(piece);
-                    }
+                let pieces: alloc::vec::Vec<PieceIndex> =
+                    pieces.iter().filter_map(|number| self.facts.geometry.piece(number)).collect();
+                for &piece in pieces.iter().filter(|_| peer.counted) {
+                    self.picker.peer_gained(piece);
                 }
+                self.saw_pieces(cx, shared, key, peer, Some(&pieces));
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
                 return self.nothing_to_exchange(peer);
@@ -158,7 +165,7 @@ impl Torrent {
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
-                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
+                    self.learn_port(cx, peer.conn.remote(), port);
                 }
                 return self.nothing_to_exchange(peer);
             }
@@ -371,7 +378,7 @@ impl Torrent {
 
     /// Rejects what a run was to answer.
     pub(super) fn refuse_run(&self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, run: ReadRun, fault: IoFault) {
-        let facts = self.peer_facts(shared);
+        let facts = self.facts_for(shared, peer.shown.as_deref());
         peer.conn.loaded(cx, &facts, run, Err(fault));
     }
 
@@ -396,7 +403,7 @@ impl Torrent {
         }
         let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
-            let facts = self.peer_facts(shared);
+            let facts = self.facts_for(shared, peer.shown.as_deref());
             // What was cancelled or choked meanwhile is not sent, and does not count.
             let before = peer.conn.upload_rate().total();
             peer.conn.loaded(cx, &facts, run, data);
@@ -495,6 +502,7 @@ impl Torrent {
             self.ready_peers = self.ready_peers.saturating_sub(1);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
     }
 

@@ -17,6 +17,8 @@ pub struct Shared {
     pub peers: u32,
     /// Dials under way.
     pub half_open: u32,
+    /// Streams that came in from blocked addresses, and were closed unread.
+    pub blocked_incoming: u64,
     /// The session's rate limits.
     pub buckets: Buckets,
     /// Torrents that serve somebody.

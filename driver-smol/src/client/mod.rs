@@ -20,7 +20,7 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, Command, CommandError, Notice, RateLimits, RemoveFiles, RootId, SocketId, Target, TorrentId,
+    AddTorrent, Command, CommandError, IpFilter, Notice, RateLimits, RemoveFiles, RootId, SocketId, Target, TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -132,6 +132,7 @@ impl<M: Machine> Client<M> {
             recheck: options.recheck,
             seed_only: options.seed_only,
             limits: options.limits,
+            super_seed: options.super_seed,
             paused: options.paused,
             managed: options.managed,
         }));
@@ -160,6 +161,16 @@ impl<M: Machine> Client<M> {
         }
     }
 
+    /// Uses this list of blocked addresses in place of the one before. Whom it blocks is closed and forgotten; see
+    /// [`Command::SetIpFilter`]. The list is shared, not copied.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when it has more ranges than
+    /// [`NetPolicy::max_filter_ranges`](parcacik_core::border::NetPolicy::max_filter_ranges).
+    pub async fn set_ip_filter(&self, filter: Arc<IpFilter>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetIpFilter { filter }).await
+    }
+
     /// Limits how fast bytes go, from now on: over all torrents, or (within that) of one.
     ///
     /// # Errors
@@ -167,6 +178,14 @@ impl<M: Machine> Client<M> {
     pub async fn set_limits(&self, torrent: Option<TorrentId>, limits: RateLimits) -> Result<(), CommandFailure> {
         let RateLimits { download, upload } = limits;
         self.carry_out(Command::SetLimits { torrent, download, upload }).await
+    }
+
+    /// Begins or ends super seeding (BEP 16) of a torrent; see [`Command::SetSuperSeed`].
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn set_super_seed(&self, torrent: TorrentId, on: bool) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetSuperSeed { torrent, on }).await
     }
 
     /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and

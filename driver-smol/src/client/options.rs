@@ -97,6 +97,8 @@ pub struct AddOptions {
     pub seed_only: bool,
     /// How fast it may go, within what the client may.
     pub limits: RateLimits,
+    /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen.
+    pub super_seed: bool,
     /// Whether it waits for [`Client::resume`](crate::Client::resume).
     pub paused: bool,
     /// Whether the session's queue decides when it runs; without limits in its configuration, it always does.
@@ -117,6 +119,7 @@ impl AddOptions {
             recheck: false,
             seed_only: false,
             limits: RateLimits::default(),
+            super_seed: false,
             paused: false,
             managed: true,
         }

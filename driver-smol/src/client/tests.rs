@@ -31,6 +31,9 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::AddPeers { torrent: TorrentId(9), .. } => {
                 out.notices.push(failed(*id, CommandError::NoSuchTorrent));
             }
+            Command::SetIpFilter { filter } if filter.len() > 1 => {
+                out.notices.push(failed(*id, CommandError::Limit));
+            }
             Command::SetLimits { torrent: None, download: Some(7), upload: None } => {
                 out.notices.push(failed(*id, CommandError::ZeroLimit));
             }
@@ -43,7 +46,7 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::SetGoal { .. } | Command::SetManaged { .. } | Command::SetPlace { .. } => {
                 out.notices.push(Notice::CommandDone { command: *id });
             }
-            Command::AddPeers { .. } | Command::SetLimits { .. } => {
+            Command::AddPeers { .. } | Command::SetLimits { .. } | Command::SetIpFilter { .. } => {
                 out.notices.push(Notice::CommandDone { command: *id })
             }
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
@@ -148,6 +151,12 @@ fn a_command_without_an_answer_of_its_own_is_waited_for() {
         assert!(matches!(refused, Err(AddError::Refused(CommandError::NotNow))), "{refused:?}");
         let refused = client.add_peers(TorrentId(9), Vec::new()).await;
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
+        let mut filter = IpFilter::new();
+        filter.block(loopback().ip(), loopback().ip());
+        client.set_ip_filter(filter.clone().into()).await.unwrap();
+        filter.block("::1".parse().unwrap(), "::1".parse().unwrap());
+        let refused = client.set_ip_filter(filter.into()).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::Limit))), "{refused:?}");
     });
 }
 

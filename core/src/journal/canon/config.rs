@@ -30,6 +30,10 @@ canon_struct!(PeerConfig {
     idle_timeout,
     request_timeout,
     send_timeout,
+    no_request_timeout,
+    reject_grace,
+    reject_wait,
+    reject_wait_max,
     reqq,
     default_reqq,
     depth_min,
@@ -67,7 +71,15 @@ canon_struct!(PickConfig {
     blame_blocks,
 });
 
-canon_struct!(ChokeConfig { slots, round, optimistic_turn, seed_turn, min_served, changes_per_round });
+canon_struct!(ChokeConfig {
+    slots,
+    round,
+    optimistic_turn,
+    seed_turn,
+    min_served,
+    changes_per_round,
+    super_seed_patience
+});
 
 canon_struct!(CandidateConfig {
     max_known,
@@ -121,7 +133,7 @@ canon_struct!(PersistConfig {
 
 canon_struct!(NetPolicy {
     allow_local_from_global,
-    loopback_needs_announce_path,
+    local_needs_announce_path,
     allow_service_ports,
     min_peer_port,
     allow_idna,
@@ -129,6 +141,7 @@ canon_struct!(NetPolicy {
     allow_https,
     allow_udp,
     filter_trackers,
+    max_filter_ranges,
 });
 
 canon_struct!(RateConfig { limits, burst, turn });

@@ -24,7 +24,8 @@ canon_enum!(out Notice {
     17 = Saved { torrent, pieces },
     18 = Stopped,
     19 = CommandDone { command },
-    20 = Storage { torrent, state },
+    20 = PeersRefused { torrent, filtered, refused },
+    21 = Storage { torrent, state },
 });
 
 canon_enum!(out TorrentState {

@@ -51,13 +51,15 @@ canon_enum!(Command {
     3 = Remove { torrent, files },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
-    6 = Pause { torrent, graceful },
-    7 = Resume { torrent },
-    8 = Recheck { torrent },
-    9 = Move { torrent, root },
-    10 = SetGoal { torrent, goal },
-    11 = SetManaged { torrent, managed },
-    12 = SetPlace { torrent, place },
+    6 = SetIpFilter { filter },
+    7 = SetSuperSeed { torrent, on },
+    8 = Pause { torrent, graceful },
+    9 = Resume { torrent },
+    10 = Recheck { torrent },
+    11 = Move { torrent, root },
+    12 = SetGoal { torrent, goal },
+    13 = SetManaged { torrent, managed },
+    14 = SetPlace { torrent, place },
 });
 
 canon_struct!(AddTorrent {
@@ -71,6 +73,7 @@ canon_struct!(AddTorrent {
     recheck,
     seed_only,
     limits,
+    super_seed,
     paused,
     managed,
 });
@@ -152,5 +155,7 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
-    15 = Paused,
+    15 = Filtered,
+    16 = NoRequests,
+    17 = Paused,
 });

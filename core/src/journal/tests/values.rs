@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, QueuePlace,
-    RateLimits, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, IpFilter, JobId, JobResult,
+    QueuePlace, RateLimits, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -89,10 +89,10 @@ fn place() -> impl Strategy<Value = QueuePlace> {
 }
 
 fn add() -> impl Strategy<Value = AddTorrent> {
-    let switches = any::<(bool, bool, bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool, bool, bool)>();
     (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), switches, limits()).prop_map(
         |(metainfo, root, extra_trackers, peers, goal, switches, limits)| {
-            let (use_trackers, overwrite, recheck, seed_only, paused, managed) = switches;
+            let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed) = switches;
             AddTorrent {
                 metainfo,
                 root: RootId(root),
@@ -104,6 +104,7 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 recheck,
                 seed_only,
                 limits,
+                super_seed,
                 paused,
                 managed,
             }
@@ -113,6 +114,17 @@ fn add() -> impl Strategy<Value = AddTorrent> {
 
 fn torrent() -> impl Strategy<Value = TorrentId> {
     any::<u32>().prop_map(TorrentId)
+}
+
+fn filter() -> impl Strategy<Value = IpFilter> {
+    vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
+        let mut filter = IpFilter::new();
+        // Pairs of two families, or the wrong way round, are none: single addresses then, the last one of all among them.
+        for (first, last) in pairs {
+            _ = filter.block(first, last) || filter.block(last, last);
+        }
+        filter
+    })
 }
 
 fn limits() -> impl Strategy<Value = RateLimits> {
@@ -130,6 +142,8 @@ fn command() -> impl Strategy<Value = Command> {
         (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
+        (any::<u32>(), any::<bool>())
+            .prop_map(|(torrent, on)| Command::SetSuperSeed { torrent: TorrentId(torrent), on }),
         (torrent(), proptest::sample::select(&[RemoveFiles::Keep, RemoveFiles::Delete][..]))
             .prop_map(|(torrent, files)| Command::Remove { torrent, files }),
         (torrent(), any::<bool>()).prop_map(|(torrent, graceful)| Command::Pause { torrent, graceful }),
@@ -140,6 +154,7 @@ fn command() -> impl Strategy<Value = Command> {
         (torrent(), any::<bool>()).prop_map(|(torrent, managed)| Command::SetManaged { torrent, managed }),
         (torrent(), place()).prop_map(|(torrent, place)| Command::SetPlace { torrent, place }),
         Just(Command::Shutdown),
+        filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 

@@ -6,7 +6,7 @@ mod rules;
 mod rules_upload;
 
 use super::*;
-use crate::border::{Action, Actions, Config, PeerFault, PeerKey};
+use crate::border::{Action, Actions, Config, IpFilter, PeerFault, PeerKey};
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::BLOCK_LENGTH;
 use crate::rng::Seeds;
@@ -27,6 +27,7 @@ pub(super) struct World {
     seeds: Seeds,
     pub geometry: Geometry,
     pub have: Bitfield,
+    pub lost: BTreeSet<PieceIndex>,
     id: PeerId,
     pub metadata_size: Option<u32>,
 }
@@ -39,6 +40,7 @@ impl World {
             config: Config::default(),
             seeds: Seeds::for_tests(id),
             have: Bitfield::none(geometry.pieces()),
+            lost: BTreeSet::new(),
             geometry,
             id: PeerId([id; 20]),
             metadata_size: None,
@@ -80,13 +82,14 @@ fn lend<R>(
     ids: &mut IdSource,
     call: impl FnOnce(&mut Cx<'_>, &PeerFacts<'_>) -> R,
 ) -> R {
-    let mut cx = Cx { now, config: &world.config, seeds: &world.seeds, out, ids, owner: 1 };
+    let mut cx = Cx { now, config: &world.config, filter: &IpFilter::new(), seeds: &world.seeds, out, ids, owner: 1 };
     let facts = PeerFacts {
         torrent: TorrentId(0),
         info_hash: HASH,
         peer_id: world.id,
         geometry: &world.geometry,
         have: &world.have,
+        lost: &world.lost,
         listen_port: Some(6881),
         metadata_size: world.metadata_size,
         upload_only: false,
