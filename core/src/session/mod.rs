@@ -36,7 +36,7 @@ use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
 use alloc::boxed::Box;
@@ -203,10 +203,10 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        let turns = [self.turns.down.due, self.turns.up.due].into_iter().flatten().min();
         let queue = self.queue.deadline().filter(|_| self.stopping.is_none());
-        let stopping = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
-        [self.timers.first(), self.acceptor.deadline(), dial, turns, queue, stopping].into_iter().flatten().min()
+        let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        let (down, up) = (self.turns.down.due, self.turns.up.due);
+        earliest([self.timers.first(), self.acceptor.deadline(), dial, down, up, queue, stop])
     }
 
     /// A torrent at a glance, as of the last event.

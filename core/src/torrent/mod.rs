@@ -38,6 +38,7 @@
 //! was verified is announced, served, or given to [`persist`]; only what was synced is claimed in resume data.
 
 pub mod blame;
+pub mod brake;
 pub mod candidates;
 pub mod choker;
 mod clock;
@@ -70,7 +71,7 @@ use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
 use alloc::boxed::Box;
@@ -135,6 +136,8 @@ struct Peer {
     interesting: u32,
     /// Whether its pieces are counted in the picker's availability.
     counted: bool,
+    /// Whether it has given a block that was of use.
+    gave: bool,
     /// Whether its handshake was completed.
     ready: bool,
     /// What it has used of rate limits.
@@ -172,6 +175,8 @@ pub struct Torrent {
     /// A peer is taken out (`None`) while it is being called.
     peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
     ready_peers: u32,
+    /// Who of them is whom, of those whose handshake was completed.
+    peer_ids: BTreeMap<PeerId, PeerKey>,
     timers: Timers<PeerKey>,
     dials: BTreeMap<crate::border::DialId, SocketAddr>,
     /// Peers that could be asked for more than there was to ask.
@@ -278,6 +283,7 @@ impl Torrent {
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
+            peer_ids: BTreeMap::new(),
             timers: Timers::default(),
             dials: BTreeMap::new(),
             hungry: BTreeSet::new(),
@@ -348,7 +354,7 @@ impl Torrent {
             _ => None,
         };
         let starting = self.is_starting();
-        [
+        earliest([
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
@@ -361,10 +367,7 @@ impl Torrent {
             if running { self.chance_at } else { None },
             self.limits.deadline(cx.now),
             self.super_seed.as_ref().and_then(|machine| machine.deadline()),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        ])
     }
 
     /// Its time has come.

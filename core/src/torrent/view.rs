@@ -3,6 +3,7 @@
 use super::Torrent;
 use crate::bitfield::Bitfield;
 use crate::border::{InfoHashes, PeerSummary, SeedGoal, StorageState, TorrentId, TorrentState};
+use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -104,6 +105,12 @@ impl Torrent {
             storage: self.health.state(),
             storage_retry: self.health.retry_at().map(|at| at.since(now)),
         }
+    }
+
+    /// How many of its peers count as having a piece; see
+    /// [`PickConfig::voices_per_network`](crate::border::PickConfig::voices_per_network).
+    pub fn availability(&self, piece: PieceIndex) -> u32 {
+        self.picker.availability(piece)
     }
 
     /// Its connections at `now`.

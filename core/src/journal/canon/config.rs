@@ -18,6 +18,7 @@ canon_struct!(SessionConfig {
     max_unrouted,
     max_half_open,
     dials_per_second,
+    dials_per_network,
     max_disk_queue,
     max_read_ahead,
     pause_limit,
@@ -67,6 +68,7 @@ canon_struct!(PickConfig {
     parole_patience,
     scan,
     max_suggested,
+    voices_per_network,
     blame_pieces,
     blame_blocks,
 });
@@ -85,6 +87,7 @@ canon_struct!(CandidateConfig {
     max_known,
     max_banned,
     retry_step,
+    unproven_rest,
     max_failures,
     forget_after,
     reconnect_after,
