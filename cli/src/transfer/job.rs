@@ -6,7 +6,6 @@ use crate::torrent_file::TorrentFile;
 use crate::values::{clean, rate, size, span};
 use parcacik_core::border::{IoFault, StorageLayout, StorageState, TorrentId, TorrentState};
 use parcacik_driver_smol::TorrentStats;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,8 +41,6 @@ pub(super) struct Job {
     pub failure: Option<String>,
     /// A fault of the storage that has not been told yet.
     pub fault: Option<IoFault>,
-    /// Trackers whose failure has been told. Bounded by the torrent's trackers.
-    pub failed_trackers: BTreeSet<String>,
     pub row: Row,
     layout: StorageLayout,
     dir: PathBuf,
@@ -75,7 +72,6 @@ impl Job {
             end: None,
             failure: None,
             fault: None,
-            failed_trackers: BTreeSet::new(),
             row,
             layout: torrent.layout().clone(),
             dir,

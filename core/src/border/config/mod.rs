@@ -3,6 +3,7 @@
 mod announce;
 mod candidates;
 mod choke;
+mod external;
 mod net;
 mod peer;
 mod persist;
@@ -15,6 +16,7 @@ mod storage;
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
+pub use external::ExternalConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
@@ -47,6 +49,8 @@ pub struct Config {
     pub net: NetPolicy,
     /// How fast bytes may go.
     pub rate: RateConfig,
+    /// How our own address is found out.
+    pub external: ExternalConfig,
     /// What is done when the storage fails.
     pub storage: StorageConfig,
     /// Which torrents run at once.
@@ -82,6 +86,7 @@ impl Config {
         self.persist.check()?;
         self.net.check()?;
         self.rate.check()?;
+        self.external.check()?;
         self.storage.check()?;
         self.queue.check()
     }

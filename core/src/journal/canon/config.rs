@@ -3,11 +3,24 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
+    PickConfig, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate, storage, queue });
+canon_struct!(Config {
+    session,
+    peer,
+    pick,
+    choke,
+    candidates,
+    announce,
+    persist,
+    net,
+    rate,
+    external,
+    storage,
+    queue,
+});
 
 canon_struct!(SessionConfig {
     client,
@@ -19,6 +32,8 @@ canon_struct!(SessionConfig {
     max_half_open,
     dials_per_second,
     dials_per_network,
+    max_http_announces,
+    announces_per_second,
     max_disk_queue,
     max_read_ahead,
     pause_limit,
@@ -121,6 +136,7 @@ canon_struct!(AnnounceConfig {
     all_tiers,
     all_trackers,
     prefer_udp,
+    hide_client,
     max_asks,
 });
 
@@ -150,6 +166,8 @@ canon_struct!(NetPolicy {
 canon_struct!(RateConfig { limits, burst, turn });
 
 canon_struct!(RateLimits { download, upload });
+
+canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });
 
 canon_struct!(StorageConfig { retry_min, retry_max, look_max, read_tries, check_space, reserve, delete_limit });
 

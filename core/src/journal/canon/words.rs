@@ -2,9 +2,9 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
-    JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId, SeedGoal, SocketId, Target, TcpId,
-    TorrentId, Verdict,
+    AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
+    InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId,
+    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 
 macro_rules! canon_id {
@@ -53,14 +53,23 @@ canon_enum!(Command {
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
     7 = SetSuperSeed { torrent, on },
-    8 = Pause { torrent, graceful },
-    9 = Resume { torrent },
-    10 = Recheck { torrent },
-    11 = Move { torrent, root },
-    12 = SetGoal { torrent, goal },
-    13 = SetManaged { torrent, managed },
-    14 = SetPlace { torrent, place },
+    8 = Reannounce { torrent, force },
+    9 = AddTrackers { torrent, tiers },
+    10 = ReplaceTrackers { torrent, tiers },
+    11 = ScrapeTorrent { torrent },
+    12 = Scrape { trackers, torrents },
+    13 = Announce(once),
+    14 = Pause { torrent, graceful },
+    15 = Resume { torrent },
+    16 = Recheck { torrent },
+    17 = Move { torrent, root },
+    18 = SetGoal { torrent, goal },
+    19 = SetManaged { torrent, managed },
+    20 = SetPlace { torrent, place },
 });
+
+canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
+canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped });
 
 canon_struct!(AddTorrent {
     metainfo,
