@@ -18,9 +18,11 @@ use futures_lite::{FutureExt as _, StreamExt as _};
 use hook::{Finished, Hook};
 use job::{End, Job};
 use lines::Line;
-use parcacik_core::border::{CloseReason, IoFault, Notice, SeedGoal, TorrentId, TorrentState};
+use parcacik_core::border::{
+    CloseReason, IoFault, Notice, RemoveFiles, SeedGoal, StorageState, TorrentId, TorrentState,
+};
 use parcacik_driver_smol::{AddOptions, Client, ClientError, NoticeReceiver};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -84,6 +86,7 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         notices: client.notices(),
         jobs: plan.sources.torrents.iter().map(|torrent| Job::new(torrent, &plan.dir)).collect(),
         by_id: BTreeMap::new(),
+        failed_trackers: BTreeSet::new(),
         board: Board::new(output, if plan.json { 0 } else { plan.sources.torrents.len() }),
         json_turn: (0, Instant::now()),
         hook: if plan.on_complete.is_empty() { None } else { Some(Hook::start(plan.on_complete.clone())?) },
@@ -91,6 +94,9 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         client: &client,
         output,
     };
+    // Names stand in front of the bars from the start.
+    let rows: Vec<_> = run.jobs.iter().map(|job| job.row.clone()).collect();
+    run.board.show(&rows);
     // The client's own thread runs the reactor; this one only waits, and is woken.
     let ended = futures_lite::future::block_on(run.until_ended(args, &until));
     run.board.clear();
@@ -117,8 +123,13 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         Err(error @ ClientError::TimedOut) => output.warn(error),
         Err(error) => return Err(error.into()),
     }
-    for job in jobs.iter().filter(|job| job.end.is_none() && !plan.seed_only && job.whole.is_none()) {
-        output.say(format_args!("{}: not complete; the same command goes on where it was", job.name()));
+    let incomplete = jobs.iter().filter(|job| job.end.is_none() && !plan.seed_only && job.whole.is_none());
+    match incomplete.collect::<Vec<_>>().as_slice() {
+        [] => {}
+        [job] => output.say(format_args!("{}: not complete; the same command goes on where it was", job.name())),
+        many => {
+            output.say(format_args!("{} torrents are not complete; the same command goes on where it was", many.len()))
+        }
     }
     sum_up(&plan, &jobs, output);
     Ok(outcome)
@@ -171,16 +182,17 @@ impl Until<'_> {
 
 /// Of several sources, those that failed are named again at the end: what was told of them may have gone by hours ago.
 fn sum_up(plan: &Plan, jobs: &[Job], output: &Output) {
-    let refused = plan.sources.refused.iter().map(|refused| (refused.source.clone(), &refused.why));
-    let failed = jobs.iter().filter_map(|job| job.failure.as_ref().map(|why| (job.name(), why)));
+    // Why a source was refused names it already.
+    let refused = plan.sources.refused.iter().map(|refused| refused.why.clone());
+    let failed = jobs.iter().filter_map(|job| job.failure.as_ref().map(|why| format!("{}: {why}", job.name())));
     let failed: Vec<_> = refused.chain(failed).collect();
     let all = jobs.len() + plan.sources.refused.len();
     if all < 2 || failed.is_empty() {
         return;
     }
     output.say(format_args!("{} of {all} failed:", failed.len()));
-    for (name, why) in failed {
-        output.say(format_args!("  {name}: {why}"));
+    for line in failed {
+        output.say(format_args!("  {line}"));
     }
 }
 
@@ -203,6 +215,8 @@ struct Run<'a> {
     hook: Option<Hook>,
     output: &'a Output,
     board: Board<'a>,
+    /// Trackers whose failure has been told. Bounded by those of all torrents.
+    failed_trackers: BTreeSet<String>,
     /// Whose turn it is to be told of to programs, and when the last one was.
     json_turn: (usize, Instant),
 }
@@ -301,15 +315,27 @@ impl Run<'_> {
                 self.fail(index, why)?;
                 if let Some(id) = id {
                     // Its files are closed and what it has is saved. When that fails too, there is nobody left to tell.
-                    let _ = self.client.remove(id).await;
+                    let _ = self.client.remove(id, RemoveFiles::Keep).await;
                 }
             }
             Notice::StorageFailed { fault, .. } => job.fault = Some(fault),
+            Notice::Storage { torrent, state: StorageState::Failing(IoFault::NotFound) } => {
+                let view = self.client.stats(torrent).await;
+                if view.is_some_and(|view| view.state == TorrentState::Checking) {
+                    let why = format!(
+                        "its files are gone from {}, where they were at the last run; if a disk is missing, mount it, \
+                         else begin anew with --recheck",
+                        self.plan.dir.display()
+                    );
+                    self.fail(index, why)?;
+                    let _ = self.client.remove(torrent, RemoveFiles::Keep).await;
+                }
+            }
             Notice::TrackerFailed { url, why, retry, .. } => {
                 let again = retry.map_or("not tried again".into(), |after| format!("next try in {}", span(after)));
                 let line = format!("{name}: tracker {url}: {why}; {again}");
-                // The first time everybody is told; a tracker that stays dead is not news.
-                if job.failed_trackers.insert(url) { self.output.warn(line) } else { self.output.detail(line) }
+                // The first time everybody is told; that it stays dead is no news, nor that it is dead for other torrents too.
+                if self.failed_trackers.insert(url) { self.output.warn(line) } else { self.output.detail(line) }
             }
             Notice::TrackerAnswered { url, peers, interval, warning, .. } => {
                 self.output.detail(format_args!("{name}: tracker {url}: {peers} peers, next in {}", span(interval)));
@@ -501,6 +527,7 @@ fn torrent_of(notice: &Notice) -> Option<TorrentId> {
         | Notice::ForeignFile { torrent, .. }
         | Notice::Checked { torrent, .. }
         | Notice::StorageFailed { torrent, .. }
+        | Notice::Storage { torrent, .. }
         | Notice::Saved { torrent, .. } => Some(*torrent),
         _ => None,
     }

@@ -4,9 +4,8 @@ use super::Plan;
 use crate::progress::{Row, State};
 use crate::torrent_file::TorrentFile;
 use crate::values::{clean, rate, size, span};
-use parcacik_core::border::{IoFault, StorageLayout, TorrentId, TorrentState};
+use parcacik_core::border::{IoFault, StorageLayout, StorageState, TorrentId, TorrentState};
 use parcacik_driver_smol::TorrentStats;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,8 +41,6 @@ pub(super) struct Job {
     pub failure: Option<String>,
     /// A fault of the storage that has not been told yet.
     pub fault: Option<IoFault>,
-    /// Trackers whose failure has been told. Bounded by the torrent's trackers.
-    pub failed_trackers: BTreeSet<String>,
     pub row: Row,
     layout: StorageLayout,
     dir: PathBuf,
@@ -75,7 +72,6 @@ impl Job {
             end: None,
             failure: None,
             fault: None,
-            failed_trackers: BTreeSet::new(),
             row,
             layout: torrent.layout().clone(),
             dir,
@@ -111,14 +107,11 @@ impl Job {
         }
         self.row = Row {
             name: self.name.clone(),
-            state: match view.state {
-                TorrentState::Checking => State::Checking,
-                TorrentState::Downloading => State::Downloading,
-                TorrentState::Seeding => State::Seeding,
-                TorrentState::Failed(_) => State::Failed,
-                TorrentState::Stopping => State::Stopping,
-                TorrentState::Stopped => State::Stopped,
-                _ => State::Waiting,
+            state: match (view.state, view.storage) {
+                (TorrentState::Checking, StorageState::Failing(_)) => State::NoDisk,
+                (TorrentState::Downloading, StorageState::Full { .. }) => State::Full,
+                (TorrentState::Downloading, StorageState::Failing(_)) => State::NoDisk,
+                (state, _) => state_of(state),
             },
             done: view.total_bytes.saturating_sub(view.missing_bytes),
             total: view.total_bytes,
@@ -147,5 +140,20 @@ impl Job {
         let millis = took.as_millis().max(1);
         let per_second = u64::try_from(u128::from(self.size) * 1000 / millis).unwrap_or(u64::MAX);
         format!("{name}: finished, {} in {} ({}), at {path}", size(self.size), span(took), rate(per_second))
+    }
+}
+
+fn state_of(state: TorrentState) -> State {
+    match state {
+        TorrentState::Checking => State::Checking,
+        TorrentState::Downloading => State::Downloading,
+        TorrentState::Seeding => State::Seeding,
+        TorrentState::Paused => State::Paused,
+        TorrentState::Queued => State::Queued,
+        TorrentState::Moving => State::Moving,
+        TorrentState::Failed(_) => State::Failed,
+        TorrentState::Stopping => State::Stopping,
+        TorrentState::Stopped => State::Stopped,
+        _ => State::Waiting,
     }
 }

@@ -113,7 +113,7 @@ fn a_bad_source_does_not_stop_the_others() {
     assert!(of("failed").iter().all(|line| line["name"].is_null() && line["error"].is_string()));
     // Told when it happens, and again at the end.
     assert!(ended.err.contains("2 of 4 failed:"), "{ended:?}");
-    assert_eq!(ended.err.matches("missing.torrent: cannot open").count(), 1, "{ended:?}");
+    assert_eq!(ended.err.matches("\n  cannot open missing.torrent").count(), 1, "{ended:?}");
     assert_eq!(ended.err.matches("error: cannot open missing.torrent").count(), 1, "{ended:?}");
 }
 
@@ -160,4 +160,24 @@ fn several_torrents_are_seeded_and_one_that_is_not_there_is_told() {
     let failed: Vec<_> = ended.lines().into_iter().filter(|line| line["event"] == "failed").collect();
     assert_eq!(failed.len(), 1, "{ended:?}");
     assert_eq!((&failed[0]["source"], &failed[0]["name"]), (&json!("gone.torrent"), &json!("gone")));
+}
+
+#[test]
+fn a_dead_tracker_of_many_torrents_is_told_once() {
+    let here = Here::new();
+    torrents(&here, &["a", "b"]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/announce");
+    let args = ["download", "-v", "a.torrent", "b.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--tracker", &url];
+    let download = Running::start(here.command(&args));
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        told.extend(Some(download.error_line()).filter(|line| line.contains("connection refused")));
+    }
+    let warned = |line: &String| line.starts_with("warning: ");
+    assert!(told.iter().filter(|line| warned(line)).count() == 1 && warned(&told[0]), "{told:?}");
+    download.signal(Signal::TERM);
+    let ended = download.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.err.contains("2 torrents are not complete"), "{ended:?}");
 }

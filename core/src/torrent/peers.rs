@@ -193,6 +193,9 @@ impl Torrent {
             PeerSaid::Interested | PeerSaid::NotInterested => self.interest_changed(cx, shared, peer),
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
+                if let Some(ip) = peer.conn.introduction().your_ip {
+                    shared.seen_as(cx, ip, peer.conn.remote().ip());
+                }
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
                     self.learn_port(cx, peer.conn.remote(), port);
                 }
@@ -348,10 +351,10 @@ impl Torrent {
 
     fn ask_now(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
         self.hungry.remove(&key);
-        if self.seed_only || peer.interesting == 0 {
+        if self.seed_only || peer.interesting == 0 || self.life.is_draining() {
             return;
         }
-        if self.disk.stalled() || !self.persist.may_write() {
+        if self.health.is_ill() || !self.persist.may_write() {
             self.hungry.insert(key);
             return;
         }
@@ -475,7 +478,7 @@ impl Torrent {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = data {
-            self.read_failed(cx, shared, run.piece, fault);
+            self.read_failed(cx, run.piece, fault);
         }
         let mut sent = 0;
         if let Some(mut peer) = self.take(key) {

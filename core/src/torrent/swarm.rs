@@ -98,6 +98,7 @@ impl Torrent {
     /// Whether more connections are wanted.
     pub(super) fn wants_peers(&self, cx: &Cx) -> bool {
         matches!(self.phase, Phase::Running)
+            && !self.life.is_draining()
             && self.peers.len() + self.dials.len() < cx.config.session.max_peers_per_torrent as usize
     }
 
@@ -106,6 +107,7 @@ impl Torrent {
         if !self.wants_peers(cx) {
             return false;
         }
+        self.note_own_address(shared);
         let Some(addr) = self.next_to_dial(cx, shared) else { return false };
         shared.brake.dialled(cx.now, addr);
         let dial = cx.ids.dial(cx.owner);
@@ -142,6 +144,11 @@ impl Torrent {
             Self::refuse(cx, tcp);
             return None;
         };
+        if self.life.is_draining() {
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::Paused, false);
+            Self::refuse(cx, tcp);
+            return None;
+        }
         // Others may have come in while it was dialled, or it was blocked.
         let blocked = cx.filter.blocks(addr.ip());
         if blocked || self.is_full(cx, shared) {
@@ -186,6 +193,7 @@ impl Torrent {
         head: &Handshake48,
     ) -> Option<PeerKey> {
         let welcome = matches!(self.phase, Phase::Running)
+            && !self.life.is_draining()
             && !self.is_full(cx, shared)
             && self.has_room_for(cx, remote)
             && self.candidates.incoming(cx.now, &cx.config.candidates, remote).is_ok();

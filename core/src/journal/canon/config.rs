@@ -3,11 +3,24 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig, RateConfig,
-    RateLimits, SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
+    PickConfig, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate });
+canon_struct!(Config {
+    session,
+    peer,
+    pick,
+    choke,
+    candidates,
+    announce,
+    persist,
+    net,
+    rate,
+    external,
+    storage,
+    queue,
+});
 
 canon_struct!(SessionConfig {
     client,
@@ -21,8 +34,11 @@ canon_struct!(SessionConfig {
     max_half_open,
     dials_per_second,
     dials_per_network,
+    max_http_announces,
+    announces_per_second,
     max_disk_queue,
     max_read_ahead,
+    pause_limit,
     shutdown_limit,
 });
 
@@ -127,6 +143,7 @@ canon_struct!(AnnounceConfig {
     all_tiers,
     all_trackers,
     prefer_udp,
+    hide_client,
     max_asks,
 });
 
@@ -156,3 +173,20 @@ canon_struct!(NetPolicy {
 canon_struct!(RateConfig { limits, burst, turn });
 
 canon_struct!(RateLimits { download, upload });
+
+canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });
+
+canon_struct!(StorageConfig { retry_min, retry_max, look_max, read_tries, check_space, reserve, delete_limit });
+
+canon_struct!(QueueConfig {
+    max_downloads,
+    max_seeds,
+    max_active,
+    skip_slow,
+    slow_download,
+    slow_upload,
+    slow_after,
+    start_spacing,
+    review,
+    seed_turn,
+});
