@@ -269,3 +269,18 @@ fn a_second_download_into_the_same_folder_is_refused() {
     first.signal(Signal::TERM);
     assert_eq!(first.end().code, Some(130), "the first one goes on undisturbed");
 }
+
+/// A disk that is not mounted must not make a download begin from nothing; somebody who has deleted the files says so.
+#[test]
+fn files_that_are_gone_are_missed_and_fetched_again_when_that_is_wanted() {
+    let here = Here::new();
+    let (_seed, peer) = seed(&here);
+    let start = ["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--no-tracker", "--peer", &peer];
+    here.done(&start);
+    std::fs::remove_dir_all(here.path().join("here")).unwrap();
+    let missed = here.run(&start);
+    assert_eq!(missed.code, Some(1), "{missed:?}");
+    assert!(missed.err.contains("are gone from here") && missed.err.contains("--recheck"), "{missed:?}");
+    let again = here.done(&[&start[..], &["--recheck"]].concat());
+    assert!(again.out.contains("finished"), "{again:?}");
+}
