@@ -67,7 +67,9 @@
 //!         let file = FileState { length: disk.len() as u64, modified: 0 };
 //!         let result = match work {
 //!             Work::Load { .. } => Ok(JobResult::Loaded(vec![])),
-//!             Work::Check { .. } | Work::Sync { .. } => Ok(JobResult::Checked { files: vec![Some(file)], free: None }),
+//!             Work::Check { .. } | Work::Sync { .. } => {
+//!                 Ok(JobResult::Checked { files: vec![Some(file)], part: None, free: None })
+//!             }
 //!             Work::Verify { expect, .. } => {
 //!                 let matches = expect == PieceHash::Sha1(Sha1::digest(disk).into());
 //!                 Ok(JobResult::Verified(Verdict { matches, blocks: vec![] }))
@@ -120,7 +122,9 @@
 //! | `Open` | remember folder, layout and key; create nothing | `Done` |
 //! | `Load` | take the torrent for this process alone (else `Busy`), fetch what `Save` stored, the newest first, two at most | `Loaded`, empty when there is nothing |
 //! | `Check` | look which files exist | `Checked` |
-//! | `CreateEmpty` | create folders and the files of no length | `Done` |
+//! | `CreateEmpty` | create these files of no length, and their folders | `Done` |
+//! | `Place` | from now on, find bytes by [`spans`](border::StorageLayout::spans) with these files kept apart; copy what lay in the part file to files that are apart no more | `Done` |
+//! | `DropPart` | remove the part file | `Done`, also when there is none |
 //! | `Write` | write; create what is missing, never truncate; pad files are not written | `Done` when a read sees it |
 //! | `Read` | read all of it; pad files are zeros | `Read`; `ShortRead` where bytes are missing |
 //! | `Verify` | hash the piece, from the disk or from what you hashed on the way | `Verified`; bytes that are missing make a mismatch, not a fault |

@@ -212,8 +212,21 @@ fn small_trace(synced: u64) -> Vec<Call> {
     pieces.insert(1);
     let hashes = InfoHashes { v1: Some([7; 20]), v2: None };
     let (generation, uploaded, downloaded) = (1, 0, 0);
-    let (completed, examined, files) = (false, true, vec![None]);
-    let data = ResumeData { hashes, generation, uploaded, downloaded, completed, examined, pieces, files };
+    let (completed, examined, files) = (false, true, vec![None, None]);
+    let (apart, priorities, sequential) = (Bitfield::none(1), vec![4], false);
+    let data = ResumeData {
+        hashes,
+        generation,
+        uploaded,
+        downloaded,
+        completed,
+        examined,
+        pieces,
+        files,
+        apart,
+        priorities,
+        sequential,
+    };
     let hex: String = data.emit().iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let length = data.emit().len();
     let lines = [

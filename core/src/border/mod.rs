@@ -24,5 +24,5 @@ pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
 pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
-pub use storage::{FileRange, LayoutFile, StorageLayout};
+pub use storage::{FileRange, LayoutFile, Place, Span, StorageLayout};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

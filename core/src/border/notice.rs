@@ -204,6 +204,10 @@ pub enum CommandError {
     Stopping,
     /// A limit of the configuration is reached.
     Limit,
+    /// The torrent has no file of this number.
+    NoSuchFile(u32),
+    /// A priority that is not in 0..=7.
+    BadPriority(u8),
 }
 
 impl fmt::Display for CommandError {
@@ -217,6 +221,8 @@ impl fmt::Display for CommandError {
             CommandError::BadUrl(why) => write!(f, "unusable URL: {why}"),
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
+            CommandError::NoSuchFile(file) => write!(f, "the torrent has no file number {file}"),
+            CommandError::BadPriority(number) => write!(f, "{number} is not a priority; they go from 0 to 7"),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Rig {
                 let Action::Start { job, work } = action else { continue };
                 let result = match work {
                     Work::Load { .. } => JobResult::Loaded(vec![]),
-                    Work::Check { .. } | Work::Sync { .. } => JobResult::Checked { files: vec![None], free: None },
+                    Work::Check { .. } | Work::Sync { .. } => JobResult::Checked { files: vec![None], part: None, free: None },
                     _ => JobResult::Done,
                 };
                 todo.push(self.tell(Event::JobDone { job: *job, result: Ok(result) }));

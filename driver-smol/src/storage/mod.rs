@@ -14,6 +14,8 @@
 //! - Nothing outside the download folder is opened, whatever a torrent's paths or the links in the folder say; nothing but regular
 //!   files is. What stands in the way of a file ends the job with [`IoFault::Exists`]; a way out of the folder with
 //!   [`IoFault::Denied`].
+//! - Files that are kept apart ([`Work::Place`]) are not created for the bytes that they share with others: these go to
+//!   the torrent's part file, which is synced and looked at like any other.
 //! - A file is never truncated nor made executable. Pad files (BEP 47) are hashed and read as zeros and never written.
 //! - When `Sync` ends well, every write that had ended before it was started survives a power cut, as does what was
 //!   verified before; when it fails, the error is given, and the sync is not tried again in silence.
@@ -24,6 +26,7 @@
 mod control;
 mod files;
 mod handles;
+mod homes;
 mod options;
 mod pieces;
 mod pool;
@@ -41,6 +44,8 @@ use cap_std::fs::Dir;
 use control::{Control, States};
 use files::Files;
 use handles::Handles;
+use homes::Placing;
+use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult, RootId, StorageLayout, TorrentId, Work};
 use pool::Pool;
 use queue::{Haste, Queue};
@@ -202,9 +207,11 @@ impl Storage {
                 self.to_worker(piece, worker::Task::Verify { job, files, check })
             }
             Work::Check { torrent } => self.to_control(control::Task::Check { job, files: self.files(torrent)? }),
-            Work::CreateEmpty { torrent } => {
-                self.to_control(control::Task::CreateEmpty { job, files: self.files(torrent)? })
+            Work::CreateEmpty { torrent, files: empty } => {
+                self.to_control(control::Task::CreateEmpty { job, files: self.files(torrent)?, empty })
             }
+            Work::Place { torrent, apart, pieces } => self.place(job, self.files(torrent)?, apart, &pieces),
+            Work::DropPart { torrent } => self.to_control(control::Task::DropPart { job, files: self.files(torrent)? }),
             Work::Sync { torrent } => self.to_control(control::Task::Sync { job, files: self.files(torrent)? }),
             Work::Save { torrent, bytes } => {
                 self.to_control(control::Task::Save { job, files: self.files(torrent)?, bytes })
@@ -219,7 +226,7 @@ impl Storage {
         let (dir, path) = table.roots.get(&root).ok_or(IoFault::NotFound)?;
         let (dir, state) = (Arc::clone(dir), StateName::new(key, path));
         table.opened += 1;
-        let files = Files::new(table.opened, layout, dir, state, Arc::clone(&self.handles));
+        let files = Files::new(table.opened, layout, key, dir, state, Arc::clone(&self.handles));
         table.torrents.insert(torrent, Arc::new(files));
         Ok(())
     }
@@ -245,6 +252,33 @@ impl Storage {
         Ok(())
     }
 
+    /// Every worker changes over when its turn comes, and has its own pieces to copy; the last one answers.
+    fn place(&self, job: JobId, files: Arc<Files>, apart: Bitfield, pieces: &[u32]) -> Result<(), IoFault> {
+        let piece_length = u64::from(files.layout.piece_length());
+        let placing = Arc::new(Placing {
+            job,
+            files,
+            apart: Arc::new(apart),
+            left: AtomicUsize::new(self.workers.len()),
+            fault: Mutex::default(),
+        });
+        for (number, queue) in self.workers.iter().enumerate() {
+            let own = pieces.iter().copied().filter(|&piece| self.worker_of(piece, piece_length) == number);
+            let task = worker::Task::Place(Arc::clone(&placing), own.collect());
+            if queue.push(task, Haste::Urgent).is_err() {
+                placing.done(Err(IoFault::Cancelled), &self.answers);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which worker has all work on a piece. Small pieces that share a window share a worker too, or they could not be
+    /// joined.
+    fn worker_of(&self, piece: u32, piece_length: u64) -> usize {
+        let group = (u64::from(piece) * piece_length) / WINDOW.max(piece_length);
+        usize::try_from(group % self.workers.len().max(1) as u64).unwrap_or(0)
+    }
+
     fn to_worker(&self, piece: u32, task: worker::Task) -> Result<(), IoFault> {
         let haste = match &task {
             worker::Task::Write { part, .. } => Haste::Weighs(part.bytes.len()),
@@ -254,12 +288,9 @@ impl Storage {
             worker::Task::Write { files, .. }
             | worker::Task::Read { files, .. }
             | worker::Task::Verify { files, .. } => u64::from(files.layout.piece_length()),
-            worker::Task::Release(_) => WINDOW,
+            worker::Task::Place(..) | worker::Task::Release(_) => WINDOW,
         };
-        // Small pieces that share a window share a worker too, or they could not be joined.
-        let group = (u64::from(piece) * piece_length) / WINDOW.max(piece_length);
-        let index = usize::try_from(group % self.workers.len().max(1) as u64).unwrap_or(0);
-        let queue = self.workers.get(index).ok_or(IoFault::Other)?;
+        let queue = self.workers.get(self.worker_of(piece, piece_length)).ok_or(IoFault::Other)?;
         queue.push(task, haste).map_err(|_| IoFault::Cancelled)
     }
 

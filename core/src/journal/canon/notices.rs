@@ -44,4 +44,6 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
+    8 = NoSuchFile(file),
+    9 = BadPriority(number),
 });

@@ -49,9 +49,23 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent },
     4 = Shutdown,
+    5 = SetPriorities { torrent, files },
+    6 = SetSequential { torrent, on },
 });
 
-canon_struct!(AddTorrent { metainfo, root, extra_trackers, use_trackers, peers, goal, overwrite, recheck, seed_only });
+canon_struct!(AddTorrent {
+    metainfo,
+    root,
+    extra_trackers,
+    use_trackers,
+    peers,
+    goal,
+    overwrite,
+    recheck,
+    seed_only,
+    priorities,
+    sequential,
+});
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
 
@@ -61,7 +75,7 @@ canon_enum!(JobResult {
     0 = Done,
     1 = Read(bytes),
     2 = Verified(verdict),
-    3 = Checked { files, free },
+    3 = Checked { files, part, free },
     4 = Loaded(records),
     5 = Resolved(addresses),
     6 = Http(response),

@@ -79,17 +79,23 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         Just(SeedGoal::Forever),
     ];
     let switches = any::<(bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (use_trackers, overwrite, recheck, seed_only))| AddTorrent {
-            metainfo,
-            root: RootId(root),
-            extra_trackers,
-            use_trackers,
-            peers,
-            goal,
-            overwrite,
-            recheck,
-            seed_only,
+    let selection = (option::of(vec(any::<u8>(), 0..4)), option::of(any::<bool>()));
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, selection).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, switches, (priorities, sequential))| {
+            let (use_trackers, overwrite, recheck, seed_only) = switches;
+            AddTorrent {
+                metainfo,
+                root: RootId(root),
+                extra_trackers,
+                use_trackers,
+                peers,
+                goal,
+                overwrite,
+                recheck,
+                seed_only,
+                priorities,
+                sequential,
+            }
         },
     )
 }
@@ -104,11 +110,14 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
         any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
         Just(Command::Shutdown),
+        (any::<u32>(), vec(any::<(u32, u8)>(), 0..4))
+            .prop_map(|(torrent, files)| Command::SetPriorities { torrent: TorrentId(torrent), files }),
+        any::<(u32, bool)>().prop_map(|(torrent, on)| Command::SetSequential { torrent: TorrentId(torrent), on }),
     ]
 }
 
 fn result() -> impl Strategy<Value = JobResult> {
-    let file = (any::<u64>(), any::<i64>()).prop_map(|(length, modified)| FileState { length, modified });
+    let file = || (any::<u64>(), any::<i64>()).prop_map(|(length, modified)| FileState { length, modified });
     let response = (any::<u16>(), option::of(text()), option::of(any::<u32>()), bytes())
         .prop_map(|(status, location, retry_after, body)| HttpResponse { status, location, retry_after, body });
     prop_oneof![
@@ -116,8 +125,8 @@ fn result() -> impl Strategy<Value = JobResult> {
         bytes().prop_map(JobResult::Read),
         (any::<bool>(), vec(any::<[u8; 20]>(), 0..4))
             .prop_map(|(matches, blocks)| JobResult::Verified(Verdict { matches, blocks })),
-        (vec(option::of(file), 0..4), option::of(any::<u64>()))
-            .prop_map(|(files, free)| JobResult::Checked { files, free }),
+        (vec(option::of(file()), 0..4), option::of(file()), option::of(any::<u64>()))
+            .prop_map(|(files, part, free)| JobResult::Checked { files, part, free }),
         vec(bytes(), 0..3).prop_map(JobResult::Loaded),
         vec(any::<IpAddr>(), 0..4).prop_map(JobResult::Resolved),
         response.prop_map(JobResult::Http),

@@ -73,7 +73,7 @@ fn pieces_span_files_and_pad_files_are_zeros_that_are_never_written() {
     }
     // Only now is the empty file there, and none of them may be run, though the torrent asks for it.
     assert!(!lab.root.join("t/empty").exists());
-    assert_eq!(lab.run(Work::CreateEmpty { torrent: TORRENT }), Ok(JobResult::Done));
+    assert_eq!(lab.run(Work::CreateEmpty { torrent: TORRENT, files: vec![3] }), Ok(JobResult::Done));
     assert!(lab.on_disk("t/empty").is_empty());
     assert_eq!(std::fs::metadata(lab.root.join("t/a")).unwrap().permissions().mode() & 0o111, 0);
 }
@@ -159,7 +159,7 @@ fn a_sync_covers_what_was_written_created_or_vouched_for() {
     assert_eq!(lab.files().unsynced(), (vec![], vec![]), "once is enough");
     lab.write(0, 3, &[2; 6]).unwrap();
     assert_eq!(lab.files().unsynced(), (vec![0], vec![]));
-    lab.run(Work::CreateEmpty { torrent: TORRENT }).unwrap();
+    lab.run(Work::CreateEmpty { torrent: TORRENT, files: vec![3] }).unwrap();
     assert_eq!(lab.files().unsynced(), (vec![0, 3], paths(&["", "t"])));
     std::fs::remove_dir_all(lab.root.join("t")).unwrap();
     assert!(
