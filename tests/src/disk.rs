@@ -25,6 +25,8 @@ pub struct MemoryDisk {
     pub faults: BTreeMap<&'static str, IoFault>,
     /// Writes since the last sync: the path, where, and what was there before.
     unsynced: Vec<(String, usize, Vec<u8>)>,
+    /// Whether bytes have changed that nobody wrote: what is read from it may be wrong.
+    pub damaged: bool,
     /// Work that was done, by kind.
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -54,6 +56,7 @@ impl MemoryDisk {
 
     /// Flips a bit of a file, as a failing disk would.
     pub fn damage(&mut self, path: &str, offset: usize) {
+        self.damaged = true;
         if let Some(byte) = self.files.get_mut(path).and_then(|file| file.bytes.get_mut(offset)) {
             *byte ^= 1;
         }

@@ -19,7 +19,13 @@ impl World {
         out.clear();
         let at = &mut self.nodes[node.0];
         let kept = at.log.is_some().then(|| event.clone());
+        let bytes = if let Event::Received { bytes, .. } = &event { bytes.len() as u64 } else { 0 };
         at.session.handle(self.now, event, &mut out);
+        at.counts.events += 1;
+        at.counts.received += bytes;
+        at.counts.actions += out.list.len() as u64;
+        at.counts.most_actions = at.counts.most_actions.max(out.list.len());
+        at.counts.actions_on_bytes += if bytes > 0 { out.list.len() as u64 } else { 0 };
         if let (Some(log), Some(event)) = (&mut at.log, kept) {
             log.push(LogEntry {
                 now: self.now,
@@ -67,6 +73,7 @@ impl World {
                     let event = Event::DialFailed { dial, fault: IoFault::NotFound };
                     return self.schedule(soon, Happening::Tell(node, event));
                 };
+                self.nodes[node.0].counts.dials.entry(to).or_default().push(self.now);
                 let from_port = 20_000 + (self.seq % 40_000) as u16;
                 self.schedule(soon + self.limits.latency * 2, Happening::Listened { node, dial, to, from_port });
             }

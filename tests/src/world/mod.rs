@@ -1,17 +1,20 @@
 //! The world: sessions, the network between them, and what their drivers would do.
 //!
 //! What it is made of: `words.rs` has what tests say and read, `queue.rs` what is going to happen, `drive.rs` what a driver
-//! does for its session, `net.rs` the streams. Here are the nodes, what a test can do to them, and the clock.
+//! does for its session, `net.rs` the streams, `strangers.rs` whoever is in the world without being a session. Here are the nodes, what a test can do to them, and the clock.
 
 mod drive;
 mod net;
 mod queue;
+mod strangers;
 mod words;
 
-pub use words::{Limits, LogEntry, NodeId, Split, Stuck};
+pub use strangers::{Desk, LinkId, Seen, Stranger, StrangerId};
+pub use words::{Counts, Limits, LogEntry, NodeId, Split, Stuck};
 
 use crate::content::Content;
 use crate::disk::MemoryDisk;
+use crate::second::{Audit, Terms};
 use bytes::Bytes;
 use parcacik_core::border::{
     Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, IoFault, Notice, RootId, SeedGoal, SocketId,
@@ -25,6 +28,7 @@ use queue::{Happening, Scheduled};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -45,15 +49,24 @@ struct Node {
     alive: bool,
     /// How long its disk takes, where that is not the world's usual.
     disk_time: Option<Duration>,
+    counts: Counts,
+}
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Node(NodeId, TcpId),
+    Stranger(StrangerId, LinkId),
 }
 
 /// One end of a stream.
 #[derive(Debug)]
 struct Stream_ {
-    other: (NodeId, TcpId),
+    other: End,
     credit: u64,
     inbox: VecDeque<Bytes>,
     closing: bool,
+    audit: Option<Box<Audit>>,
 }
 
 /// The world.
@@ -70,6 +83,9 @@ pub struct World {
     tracker: TrackerServer,
     tracker_up: bool,
     keep_logs: bool,
+    strangers: Vec<strangers::Guest>,
+    terms: Arc<BTreeMap<[u8; 20], Terms>>,
+    audit: bool,
     /// Calls made to sessions so far.
     pub events: u64,
     actions: Actions,
@@ -101,6 +117,9 @@ impl World {
             tracker: TrackerServer::new(Default::default(), &seeds),
             tracker_up: true,
             keep_logs: false,
+            strangers: Vec::new(),
+            terms: Arc::default(),
+            audit: true,
             events: 0,
             actions: Actions::new(),
         }
@@ -134,10 +153,22 @@ impl World {
             log: self.keep_logs.then(Vec::new),
             alive: true,
             disk_time: None,
+            counts: Counts::default(),
         });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
         self.command(id, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
         id
+    }
+
+    /// Whether every byte that a session sends to a peer is read by the [second decoder](crate::second) and held against the
+    /// protocol's rules; a breach is a panic. It is at first.
+    pub fn set_audit(&mut self, audit: bool) {
+        self.audit = audit;
+    }
+
+    /// What was counted of a node's session.
+    pub fn counts(&self, node: NodeId) -> &Counts {
+        &self.nodes[node.0].counts
     }
 
     /// Notes every call to the sessions that are made from now on.
@@ -219,6 +250,10 @@ impl World {
 
     /// Adds a torrent with options of one's own.
     pub fn add(&mut self, node: NodeId, content: &Content, peers: &[SocketAddr], change: impl FnOnce(&mut AddTorrent)) {
+        if !self.terms.contains_key(&content.info_hash) {
+            let terms = Terms { bytes: Arc::new(content.bytes.clone()), piece_length: content.piece_length };
+            Arc::make_mut(&mut self.terms).insert(content.info_hash, terms);
+        }
         let mut add = AddTorrent {
             metainfo: content.metainfo.clone(),
             root: RootId(0),
@@ -271,11 +306,16 @@ impl World {
             !matches!(what, Happening::Tell(to, _) | Happening::Listened { node: to, .. } if *to == node)
         });
         let at = &mut self.nodes[node.0];
-        let others: Vec<(NodeId, TcpId)> = std::mem::take(&mut at.streams).into_values().map(|s| s.other).collect();
-        for (other, tcp) in others {
+        let others: Vec<End> = std::mem::take(&mut at.streams).into_values().map(|s| s.other).collect();
+        for other in others {
             let when = self.now + self.limits.latency;
-            self.nodes[other.0].streams.remove(&tcp);
-            self.schedule(when, Happening::Tell(other, Event::Closed { tcp, fault: Some(IoFault::Reset) }));
+            match other {
+                End::Node(other, tcp) => {
+                    self.nodes[other.0].streams.remove(&tcp);
+                    self.schedule(when, Happening::Tell(other, Event::Closed { tcp, fault: Some(IoFault::Reset) }));
+                }
+                End::Stranger(who, link) => self.schedule(when, Happening::LinkEnds { who, link }),
+            }
         }
     }
 
@@ -342,6 +382,15 @@ impl World {
             }
             Happening::Credit { node, tcp } => self.deliver(node, tcp),
             Happening::Listened { node, dial, to, from_port } => self.answer_dial(node, dial, to, from_port),
+            Happening::Reset { node, tcp } => {
+                if self.nodes[node.0].streams.remove(&tcp).is_some() {
+                    self.tell(node, Event::Closed { tcp, fault: Some(IoFault::Reset) });
+                }
+            }
+            Happening::Wake { who, token } => self.wake_stranger(who, token),
+            Happening::LinkArrives { who, link, bytes } => self.link_arrives(who, link, &bytes),
+            Happening::LinkEnds { who, link } => self.link_ends(who, link),
+            Happening::LinkDials { who, link, to } => self.link_dials(who, link, to),
         }
         true
     }

@@ -1,7 +1,8 @@
 //! Streams between the nodes: latency, bandwidth, credit, and the end.
 
 use super::queue::Happening;
-use super::{NodeId, Split, Stream_, World};
+use super::{End, NodeId, Split, Stream_, World};
+use crate::second::Audit;
 use bytes::{Bytes, BytesMut};
 use parcacik_core::border::{DialId, Event, IoFault, TcpId};
 use std::collections::VecDeque;
@@ -13,19 +14,28 @@ impl World {
         let listening =
             self.nodes.iter().position(|other| other.alive && other.sockets.values().any(|&addr| addr == to));
         let Some(other) = listening.map(NodeId) else {
+            if self.meet_stranger(node, dial, to, from_port) {
+                return;
+            }
             return self.tell(node, Event::DialFailed { dial, fault: IoFault::Refused });
         };
         let (near, far) = (self.new_tcp(node), self.new_tcp(other));
         let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), from_port);
-        let stream = |other| Stream_ { other, credit: 0, inbox: VecDeque::new(), closing: false };
-        self.nodes[node.0].streams.insert(near, stream((other, far)));
-        self.nodes[other.0].streams.insert(far, stream((node, near)));
+        self.open(node, near, End::Node(other, far));
+        self.open(other, far, End::Node(node, near));
         let sock = *self.nodes[other.0].sockets.keys().next().expect("it listens");
         self.schedule(self.now, Happening::Tell(other, Event::Accepted { sock, tcp: far, local: to, remote: from }));
         self.tell(node, Event::Connected { dial, tcp: near, local: from, remote: to });
     }
 
-    fn new_tcp(&mut self, node: NodeId) -> TcpId {
+    /// Puts a stream in.
+    pub(super) fn open(&mut self, node: NodeId, tcp: TcpId, other: End) {
+        let audit = self.audit.then(|| Box::new(Audit::new(self.now, self.terms.clone())));
+        let stream = Stream_ { other, credit: 0, inbox: VecDeque::new(), closing: false, audit };
+        self.nodes[node.0].streams.insert(tcp, stream);
+    }
+
+    pub(super) fn new_tcp(&mut self, node: NodeId) -> TcpId {
         let at = &mut self.nodes[node.0];
         at.next_tcp += 1;
         TcpId(at.next_tcp)
@@ -33,14 +43,31 @@ impl World {
 
     pub(super) fn send(&mut self, node: NodeId, tcp: TcpId, bytes: Bytes) {
         let at = &mut self.nodes[node.0];
-        let Some(stream) = at.streams.get(&tcp) else { return };
-        let (other, far) = stream.other;
+        let Some(stream) = at.streams.get_mut(&tcp) else { return };
+        if let Some(audit) = &mut stream.audit {
+            audit.check_data = !at.disk.damaged;
+            if let Err(wrong) = audit.said(self.now, at.counts.events, &bytes) {
+                panic!("{:?}: node {}, stream {}, says what it may not: {wrong}", self.now, node.0, tcp.0);
+            }
+        }
+        let other = stream.other;
         let span = Duration::from_micros((bytes.len() as u64).saturating_mul(1_000_000) / self.limits.upload.max(1));
         let left = at.uplink_free.max(self.now) + span;
         at.uplink_free = left;
         let count = bytes.len() as u64;
-        self.schedule(left, Happening::Left { node, tcp, bytes: count });
-        self.schedule(left + self.limits.latency, Happening::Arrive { node: other, tcp: far, bytes });
+        match other {
+            End::Node(other, far) => {
+                self.schedule(left, Happening::Left { node, tcp, bytes: count });
+                self.schedule(left + self.limits.latency, Happening::Arrive { node: other, tcp: far, bytes });
+            }
+            End::Stranger(who, link) => {
+                let taken = self.link_takes(who, link, count);
+                if taken > 0 {
+                    self.schedule(left, Happening::Left { node, tcp, bytes: taken });
+                }
+                self.schedule(left + self.limits.latency, Happening::LinkArrives { who, link, bytes });
+            }
+        }
     }
 
     /// Hands over what has arrived, within credit; then the end, if it has come.
@@ -51,7 +78,8 @@ impl World {
                 Split::AtMost(most) => most,
                 Split::Random(most) => 1 + self.rng.index(most),
             };
-            let Some(stream) = self.nodes[node.0].streams.get_mut(&tcp) else { return };
+            let at = &mut self.nodes[node.0];
+            let Some(stream) = at.streams.get_mut(&tcp) else { return };
             let room = usize::try_from(stream.credit).unwrap_or(usize::MAX).min(split).min(256 * 1024);
             if stream.inbox.is_empty() {
                 if stream.closing {
@@ -73,15 +101,21 @@ impl World {
                 }
             }
             stream.credit -= chunk.len() as u64;
+            let event = at.counts.events + 1;
+            if let Some(audit) = &mut stream.audit {
+                audit.heard(event, &chunk);
+            }
             self.tell(node, Event::Received { tcp, bytes: chunk.freeze() });
         }
     }
 
     pub(super) fn close(&mut self, node: NodeId, tcp: TcpId, _flush: bool) {
         let Some(stream) = self.nodes[node.0].streams.remove(&tcp) else { return };
-        let (other, far) = stream.other;
         // Behind everything that is on its way.
         let when = self.nodes[node.0].uplink_free.max(self.now) + self.limits.latency;
-        self.schedule(when, Happening::End { node: other, tcp: far });
+        match stream.other {
+            End::Node(other, far) => self.schedule(when, Happening::End { node: other, tcp: far }),
+            End::Stranger(who, link) => self.schedule(when, Happening::LinkEnds { who, link }),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What is going to happen, in its order.
 
-use super::NodeId;
+use super::{LinkId, NodeId, StrangerId};
 use bytes::Bytes;
 use parcacik_core::border::{DialId, Event, TcpId};
 use parcacik_core::time::Time;
@@ -12,6 +12,11 @@ pub(super) enum Happening {
     Arrive { node: NodeId, tcp: TcpId, bytes: Bytes },
     Left { node: NodeId, tcp: TcpId, bytes: u64 },
     End { node: NodeId, tcp: TcpId },
+    Reset { node: NodeId, tcp: TcpId },
+    Wake { who: StrangerId, token: u64 },
+    LinkArrives { who: StrangerId, link: LinkId, bytes: Bytes },
+    LinkEnds { who: StrangerId, link: LinkId },
+    LinkDials { who: StrangerId, link: LinkId, to: SocketAddr },
     Credit { node: NodeId, tcp: TcpId },
     Tick(NodeId, Time),
     Listened { node: NodeId, dial: DialId, to: SocketAddr, from_port: u16 },

@@ -2,6 +2,8 @@
 
 use parcacik_core::border::{Action, Event, Notice};
 use parcacik_core::time::Time;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -76,3 +78,20 @@ impl std::fmt::Display for Stuck {
 }
 
 impl std::error::Error for Stuck {}
+
+/// What a session was given and what it did about it, counted.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Calls.
+    pub events: u64,
+    /// Actions, over all calls.
+    pub actions: u64,
+    /// The most actions of one call.
+    pub most_actions: usize,
+    /// Bytes that came from peers.
+    pub received: u64,
+    /// Actions of the calls that brought bytes from peers.
+    pub actions_on_bytes: u64,
+    /// When each address was dialled.
+    pub dials: BTreeMap<SocketAddr, Vec<Time>>,
+}
