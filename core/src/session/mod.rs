@@ -35,7 +35,7 @@ use crate::metainfo::{Metainfo, MetainfoLimits};
 use crate::rng::{Seeds, Stream};
 use crate::time::Time;
 use crate::timers::Timers;
-use crate::torrent::{Shared, Torrent, TorrentView};
+use crate::torrent::{Shared, Torrent, TorrentView, check_priorities};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
@@ -403,6 +403,16 @@ impl Session {
                 self.removing.insert(torrent);
                 self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
             }
+            Command::SetPriorities { torrent, files } => {
+                let set = self
+                    .with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_priorities(cx, shared, &files));
+                Self::answer(out, id, set.unwrap_or(Err(CommandError::NoSuchTorrent)));
+            }
+            Command::SetSequential { torrent, on } => {
+                let set =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_sequential(cx, shared, on));
+                Self::answer(out, id, set.ok_or(CommandError::NoSuchTorrent));
+            }
             Command::Shutdown => self.shutdown(out),
         }
     }
@@ -428,6 +438,7 @@ impl Session {
         if let Some(&twin) = hashes.names().find_map(|name| self.names.get(&name)) {
             return Err(CommandError::Duplicate(twin));
         }
+        check_priorities(meta.layout().files().len(), add.priorities.as_deref().unwrap_or_default())?;
         let id = TorrentId(self.next_torrent);
         self.next_torrent += 1;
         // BEP 20 prefix, then chance: a fresh id for each torrent, so that torrents cannot be linked by it.

@@ -9,7 +9,7 @@
 
 use super::persist::PersistOrder;
 use super::{Phase, Purpose, Shared, Torrent};
-use crate::border::{CloseReason, IoFault, JobResult, Notice, PeerFault, PeerKey, PieceHash, Work};
+use crate::border::{CloseReason, FileState, IoFault, JobResult, Notice, PeerFault, PeerKey, PieceHash, Work};
 use crate::cx::Cx;
 use crate::metainfo::{Block, PieceIndex};
 use crate::peer::PeerOrder;
@@ -64,6 +64,7 @@ impl Torrent {
         bytes: Bytes,
         piece_full: bool,
     ) {
+        self.placement.writes(&self.facts.layout, block);
         let state = self.disk.pieces.entry(block.piece()).or_default();
         state.under_way += 1;
         state.full = piece_full;
@@ -136,9 +137,8 @@ impl Torrent {
                 }
                 self.piece_is_ours(cx, shared, piece);
                 self.verified_here += u64::from(self.facts.geometry.length(piece));
-                if self.picker.missing_bytes() == 0 {
-                    self.all_there(cx, shared);
-                }
+                self.look_whether_whole(cx, shared);
+                self.upload_only_changed(cx, shared);
             }
             Ok(JobResult::Verified(verdict)) => {
                 cx.out.notices.push(Notice::PieceFailed { torrent: self.id, piece: piece.get() });
@@ -208,10 +208,11 @@ impl Torrent {
 
     /// A piece has been found good.
     pub(super) fn piece_is_ours(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+        let wanted = self.picker.wants(piece);
         self.picker.piece_passed(piece);
         self.persist.piece_verified(cx.now, piece);
         cx.out.notices.push(Notice::PieceDone { torrent: self.id, piece: piece.get() });
-        self.spread(cx, shared, piece);
+        self.spread(cx, shared, piece, wanted);
     }
 
     /// A read for a peer failed: what was there is damaged or gone. RELIABILITY: "a short read or missing file un-claims the
@@ -228,13 +229,10 @@ impl Torrent {
         self.disk.doubted.remove(&piece);
         self.picker.piece_lost(piece);
         self.persist.piece_lost(piece);
-        if !self.only_gives() {
-            // It is a download again: seeds are of use, and the goal is counted anew from when it is whole again.
-            self.candidates.set_seeding(false);
-            self.finished_at = None;
-        }
+        self.placement_checked(piece);
         self.recount_interest(cx, shared);
-        self.tell_state(cx);
+        self.look_whether_whole(cx, shared);
+        self.upload_only_changed(cx, shared);
     }
 
     /// A piece that was in doubt after a failed sync has been hashed.
@@ -242,12 +240,20 @@ impl Torrent {
         if matches {
             self.disk.doubted.remove(&piece);
             self.persist.piece_verified(cx.now, piece);
+            self.placement_checked(piece);
+            self.look_whether_whole(cx, shared);
         } else {
             self.lose(cx, shared, piece);
         }
     }
 
-    fn disk_failed(&mut self, cx: &mut Cx, fault: IoFault) {
+    /// Nothing of a piece is served before it has been hashed anew.
+    pub(super) fn doubt(&mut self, cx: &mut Cx, piece: PieceIndex) {
+        self.disk.doubted.insert(piece);
+        self.hash(cx, piece, false, Purpose::Recheck(piece));
+    }
+
+    pub(super) fn disk_failed(&mut self, cx: &mut Cx, fault: IoFault) {
         let first = self.disk.fault.is_none();
         self.disk.fault = Some(fault);
         if first {
@@ -287,6 +293,9 @@ impl Torrent {
                         examined: claims.examined,
                         pieces: claims.pieces,
                         files: claims.files,
+                        apart: claims.apart,
+                        priorities: self.selection.numbers(),
+                        sequential: self.selection.sequential(),
                     };
                     let work = Work::Save { torrent: self.id, bytes: Bytes::from(data.emit()) };
                     self.start(cx, work, Purpose::Save { pieces });
@@ -295,8 +304,7 @@ impl Torrent {
                     // What peers were told stands: it cannot be taken back, and is true nearly always. But nothing of them
                     // is served before it is known.
                     for piece in pieces {
-                        self.disk.doubted.insert(piece);
-                        self.hash(cx, piece, false, Purpose::Recheck(piece));
+                        self.doubt(cx, piece);
                     }
                 }
             }
@@ -305,7 +313,7 @@ impl Torrent {
 
     pub(super) fn synced(&mut self, cx: &mut Cx, result: Result<JobResult, IoFault>) {
         let result = match result {
-            Ok(JobResult::Checked { files, .. }) => Ok(files),
+            Ok(JobResult::Checked { files, part, .. }) => Ok(self.table(files, part)),
             Ok(_) => Err(IoFault::Other),
             Err(fault) => Err(fault),
         };
@@ -321,6 +329,7 @@ impl Torrent {
                 let first = !self.persist.may_write();
                 self.persist.saved(cx.now, &cx.config.persist, Ok(()));
                 self.refill |= first;
+                self.drop_part(cx);
                 cx.out.notices.push(Notice::Saved { torrent: self.id, pieces });
             }
             Err(fault) => {
@@ -328,6 +337,14 @@ impl Torrent {
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
         }
+    }
+
+    /// The files as the driver found them, as many as the layout has, and last the part file.
+    pub(super) fn table(&self, files: Vec<Option<FileState>>, part: Option<FileState>) -> Vec<Option<FileState>> {
+        let mut table = files;
+        table.resize(self.facts.layout.files().len(), None);
+        table.push(part);
+        table
     }
 
     /// Bytes uploaded, over all sessions.

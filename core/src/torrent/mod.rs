@@ -9,6 +9,7 @@
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
+//! | [`selection`], [`placement`] | which files are wanted, and where their bytes lie |
 //! | [`Announcer`] | which tracker to ask, and when |
 //! | [`PeerConn`] | everything between the bytes of one connection and their meaning |
 //!
@@ -36,7 +37,9 @@ mod jobs;
 mod peers;
 pub mod persist;
 pub mod picker;
+mod placement;
 pub mod resume;
+mod selection;
 mod shared;
 mod startup;
 mod stop;
@@ -69,6 +72,10 @@ use core::net::SocketAddr;
 use jobs::{Jobs, Purpose};
 use persist::Persist;
 use picker::Picker;
+use placement::Placement;
+pub use selection::FileView;
+use selection::Selection;
+pub(crate) use selection::check as check_priorities;
 pub use shared::{Listening, Shared};
 use startup::Startup;
 pub use view::TorrentView;
@@ -134,6 +141,8 @@ pub struct Torrent {
     examined: bool,
     told: Option<TorrentState>,
 
+    selection: Selection,
+    placement: Placement,
     picker: Picker,
     choker: Choker,
     candidates: Candidates,
@@ -166,6 +175,10 @@ pub struct Torrent {
     chance_at: Option<Time>,
     started_at: Time,
     finished_at: Option<Time>,
+    /// Whether all that is wanted is there, as it was told last.
+    whole: bool,
+    /// Whether it gives only, as peers were told last.
+    told_only_gives: bool,
     /// Whether trackers have been told of the completion, in this run or an earlier one.
     completed_ever: bool,
     goal_reached: bool,
@@ -223,11 +236,13 @@ impl Torrent {
             phase: Phase::Starting(Box::default()),
             examined: false,
             told: None,
+            selection: Selection::new(meta.layout().files().len(), add.priorities.as_deref(), add.sequential),
+            placement: Placement::default(),
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
             candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number)),
             blame: Blame::new(&cx.config.pick),
-            persist: Persist::fresh(geometry, meta.layout().files().len()),
+            persist: Persist::fresh(geometry, meta.layout().files().len() + 1),
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
@@ -244,6 +259,8 @@ impl Torrent {
             chance_at: None,
             started_at: cx.now,
             finished_at: None,
+            whole: false,
+            told_only_gives: false,
             completed_ever: false,
             goal_reached: false,
             downloaded: Rate::default(),
@@ -349,6 +366,9 @@ impl Torrent {
             Purpose::Open | Purpose::Load | Purpose::Check | Purpose::CreateEmpty => {
                 self.startup_step(cx, shared, &purpose, result);
             }
+            Purpose::Place if self.is_starting() => self.startup_step(cx, shared, &purpose, result),
+            Purpose::Place => self.placed(cx, shared, result),
+            Purpose::DropPart => self.part_dropped(cx, result),
             Purpose::Recheck(piece) => self.rechecked(cx, shared, piece, result),
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
@@ -373,6 +393,7 @@ impl Torrent {
             self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
         }
         self.ask_for_peers(cx, shared);
+        self.placement_step(cx, shared);
         self.persist_orders(cx);
         self.check_goal(cx, shared);
         self.stop_step(cx);
@@ -404,7 +425,7 @@ impl Torrent {
     fn state(&self) -> TorrentState {
         match self.phase {
             Phase::Starting(_) => TorrentState::Checking,
-            Phase::Running if self.only_gives() => TorrentState::Seeding,
+            Phase::Running if self.seed_only || self.is_whole() => TorrentState::Seeding,
             Phase::Running => TorrentState::Downloading,
             Phase::Failed(fault) => TorrentState::Failed(fault),
             Phase::Stopping { .. } => TorrentState::Stopping,
@@ -412,7 +433,7 @@ impl Torrent {
         }
     }
 
-    /// Whether nothing is to be downloaded (any more).
+    /// Whether nothing is to be downloaded (any more): everything wanted has come.
     fn only_gives(&self) -> bool {
         self.seed_only || self.picker.missing_bytes() == 0
     }

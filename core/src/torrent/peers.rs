@@ -79,7 +79,7 @@ impl Torrent {
     }
 
     /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
-    fn put_back(&mut self, cx: &mut Cx, key: PeerKey, mut peer: Box<Peer>) {
+    pub(super) fn put_back(&mut self, cx: &mut Cx, key: PeerKey, mut peer: Box<Peer>) {
         peer.conn.finish(cx);
         let deadline = peer.conn.deadline();
         self.timers.set(key, &mut peer.timer, deadline);
@@ -201,7 +201,7 @@ impl Torrent {
     }
 
     /// Two sides that both only give have nothing to do with each other (BEP 21).
-    fn nothing_to_exchange(&self, peer: &Peer) -> Option<CloseReason> {
+    pub(super) fn nothing_to_exchange(&self, peer: &Peer) -> Option<CloseReason> {
         let we_only_give = self.only_gives();
         let it_only_gives = peer.conn.is_seed() || peer.conn.upload_only();
         (we_only_give && it_only_gives && peer.conn.pieces_known()).then_some(CloseReason::BothSeeds)
@@ -405,8 +405,8 @@ impl Torrent {
         self.settle(cx, shared);
     }
 
-    /// A piece has become ours: everybody is told, and some have nothing for us any more.
-    pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+    /// A piece has become ours, which was wanted or not: everybody is told, and some have nothing for us any more.
+    pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, wanted: bool) {
         let complete = self.only_gives();
         let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
@@ -415,7 +415,7 @@ impl Torrent {
                 self.put_back(cx, key, peer);
                 continue;
             }
-            if peer.conn.pieces().get(piece.get()) {
+            if wanted && peer.conn.pieces().get(piece.get()) {
                 peer.interesting = peer.interesting.saturating_sub(1);
                 self.show_interest(cx, shared, &mut peer);
             }

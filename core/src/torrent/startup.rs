@@ -1,15 +1,16 @@
 //! What is on the disk already: opening, looking, checking.
 //!
 //! 1. `Open` and `Load` run side by side. Resume data that cannot be read, do not parse, or are of another torrent, count as none.
-//! 2. `Check` tells which files exist. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
+//! 2. `Check` tells which files exist. Where some are kept apart ([`placement`](super::placement)), the storage is told so, as
+//!    it was when the resume data were saved. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
 //!    resume data every piece whose bytes all exist is hashed.
 //! 3. A few `Verify` run at a time.
-//! 4. A file that was there before us and holds nothing of the torrent is not ours to overwrite. Resume data say that we were here
+//! 4. A wanted file that was there before us and holds nothing of the torrent is not ours to overwrite. Resume data say that we were here
 //!    (they are saved once before the first write), so this is only asked without them.
 
 use super::persist::Persist;
 use super::resume::{Reconciled, ResumeData, reconcile};
-use super::{Phase, Picker, Purpose, Shared, Torrent};
+use super::{Phase, Picker, Placement, Purpose, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, IoFault, JobResult, Notice, Work};
 use crate::cx::Cx;
@@ -60,15 +61,18 @@ impl Torrent {
                 startup.loaded = true;
                 let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
                 startup.resume = ResumeData::choose(&copies, &self.facts.hashes, pieces, files).ok();
+                self.selection.resume(startup.resume.as_ref());
             }
-            (Purpose::Check, Ok(JobResult::Checked { files, .. })) => {
-                startup.files = files;
+            (Purpose::Check, Ok(JobResult::Checked { files, part, .. })) => {
+                self.found_files(files, part);
                 self.sort_pieces(cx, shared);
                 return;
             }
+            (Purpose::Place, Ok(_)) => return self.check_more(cx, shared),
             // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
             (Purpose::Load, Err(fault)) if fault != IoFault::Busy => {
                 startup.loaded = true;
+                self.selection.resume(None);
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
             (_, Ok(_)) => {}
@@ -86,6 +90,18 @@ impl Torrent {
         self.tell_state(cx);
     }
 
+    /// Notes which files exist, and which of them are kept apart while they are looked at.
+    fn found_files(&mut self, files: Vec<Option<FileState>>, part: Option<FileState>) {
+        let table = self.table(files, part);
+        let Phase::Starting(startup) = &mut self.phase else { return };
+        let apart = match &startup.resume {
+            Some(resume) => resume.apart.clone(),
+            None => Placement::at_first(&self.facts.layout, &table, |file| self.selection.wants(file)),
+        };
+        startup.files = table;
+        self.placement.begin(apart);
+    }
+
     /// Decides which pieces are trusted and which are hashed.
     fn sort_pieces(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let geometry = self.facts.geometry;
@@ -95,14 +111,19 @@ impl Torrent {
                 let mut rng = cx.seeds.decisions(Stream::Persist, u64::from(self.id.0));
                 reconcile(resume, &startup.files, &self.facts.layout, &cx.config.persist, &mut rng)
             }
-            _ => Reconciled::nothing_claimed(&startup.files, &self.facts.layout),
+            _ => Reconciled::nothing_claimed(&startup.files, &self.facts.layout, self.placement.apart()),
         };
         startup.passed = Bitfield::none(geometry.pieces());
         let rest = sorted.to_check.iter().filter(|&number| !sorted.samples.get(number));
         startup.queue = sorted.samples.iter().chain(rest).filter_map(|number| geometry.piece(number)).collect();
         startup.total = startup.queue.len() as u32;
         startup.sorted = Some(sorted);
-        self.check_more(cx, shared);
+        let apart = self.placement.apart().clone();
+        if apart.count() == 0 {
+            return self.check_more(cx, shared);
+        }
+        // Everything that follows finds bytes by it.
+        self.start(cx, Work::Place { torrent: self.id, apart, pieces: Vec::new() }, Purpose::Place);
     }
 
     /// Keeps a few checks under way; goes on when all are done.
@@ -137,7 +158,7 @@ impl Torrent {
                 if matches {
                     startup.passed.insert(piece.get());
                 } else if let Some(sorted) = startup.sorted.as_mut().filter(|sorted| sorted.samples.get(piece.get())) {
-                    let doubted = sorted.sample_failed(piece.get(), &self.facts.layout);
+                    let doubted = sorted.sample_failed(piece.get(), &self.facts.layout, self.placement.apart());
                     startup.total += doubted.len() as u32;
                     startup.queue.extend(doubted.into_iter().filter_map(|number| self.facts.geometry.piece(number)));
                 }
@@ -169,6 +190,12 @@ impl Torrent {
             cx.out.notices.push(Notice::ForeignFile { torrent: self.id, file: file as u32 });
             return self.fail(cx, IoFault::Exists);
         }
+        let (layout, selection, known) = (&self.facts.layout, &self.selection, startup.resume.is_some());
+        let exists = |file: usize| startup.files.get(file).copied().flatten().is_some();
+        let holds_some =
+            |file| layout.pieces_of(file).is_some_and(|(first, last)| (first..=last).any(|piece| found.get(piece)));
+        let rooted = |file| exists(file) && (known || selection.wants(file) || holds_some(file));
+        self.placement.examined(layout, rooted, &found);
         self.persist = match &startup.resume {
             Some(resume) => {
                 self.uploaded_before = resume.uploaded;
@@ -176,7 +203,7 @@ impl Torrent {
                 self.completed_ever = resume.completed;
                 Persist::resumed(geometry, resume, trusted.clone(), startup.files)
             }
-            None => Persist::fresh(geometry, startup.files.len()),
+            None => Persist::fresh(geometry, startup.files.len()).with_apart(self.placement.apart()),
         };
         for piece in geometry.iter() {
             match (found.get(piece.get()), trusted.get(piece.get())) {
@@ -188,6 +215,7 @@ impl Torrent {
         self.persist.examined();
         let rng = cx.seeds.decisions(Stream::Picker, u64::from(self.id.0));
         self.picker = Picker::new(geometry, &found, &cx.config.pick, rng);
+        self.apply_selection();
         self.run(cx, shared);
     }
 
@@ -196,16 +224,16 @@ impl Torrent {
         self.phase = Phase::Running;
         self.examined = true;
         self.started_at = cx.now;
-        if !self.seed_only {
-            self.start(cx, Work::CreateEmpty { torrent: self.id }, Purpose::CreateEmpty);
-        }
+        self.create_empty(cx, 0..self.facts.layout.files().len() as u32);
         self.candidates.set_seeding(self.only_gives());
-        if self.only_gives() {
-            // What is missing is not to be fetched: the goal counts from now on all the same.
+        self.told_only_gives = self.only_gives();
+        self.completed_ever |= self.picker.is_complete();
+        if self.seed_only || self.is_whole() {
+            // What a seed lacks is not to be fetched: the goal counts from now on all the same.
             self.finished_at = Some(cx.now);
         }
-        if self.picker.missing_bytes() == 0 {
-            self.completed_ever = true;
+        if self.is_whole() {
+            self.whole = true;
             self.persist.flush(cx.now);
             cx.out.notices.push(Notice::Finished { torrent: self.id });
         }
@@ -213,12 +241,15 @@ impl Torrent {
         self.announce_start(cx, shared);
     }
 
-    /// A file that was there before, of which no piece is right.
+    /// A wanted file that was there before, of which no piece is right. What is not wanted is not written to.
     fn foreign_file(&self, files: &[Option<FileState>], found: &Bitfield) -> Option<usize> {
         let layout = &self.facts.layout;
         let piece_length = u64::from(layout.piece_length());
         layout.files().iter().enumerate().find_map(|(index, file)| {
             let state = files.get(index).copied().flatten().filter(|state| state.length > 0 && !file.pad)?;
+            if !self.selection.wants(index) {
+                return None;
+            }
             let (first, last) = layout.pieces_of(index).unwrap_or((0, 0));
             if file.length > 0 && (first..=last).any(|piece| found.get(piece)) {
                 return None;

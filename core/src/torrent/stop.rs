@@ -6,20 +6,6 @@ use crate::cx::Cx;
 use crate::time::Time;
 
 impl Torrent {
-    /// Everything that was wanted is there.
-    pub(super) fn all_there(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let first_time = !core::mem::replace(&mut self.completed_ever, true);
-        self.finished_at.get_or_insert(cx.now);
-        self.candidates.set_seeding(true);
-        self.persist.flush(cx.now);
-        if first_time {
-            self.announce_completed(cx, shared);
-        }
-        cx.out.notices.push(Notice::Finished { torrent: self.id });
-        self.tell_state(cx);
-        self.check_goal(cx, shared);
-    }
-
     /// When the goal may be reached by time alone.
     pub(super) fn goal_deadline(&self) -> Option<Time> {
         match (self.goal, self.finished_at) {
@@ -39,7 +25,7 @@ impl Torrent {
             SeedGoal::Forever => false,
             SeedGoal::Time(span) => cx.now >= since + span,
             SeedGoal::Ratio(thousandths) => {
-                let due = u128::from(self.facts.geometry.total_length()) * u128::from(thousandths);
+                let due = u128::from(self.picker.wanted_bytes()) * u128::from(thousandths);
                 u128::from(self.total_uploaded()) * 1000 >= due
             }
         };
@@ -94,7 +80,7 @@ impl Torrent {
             return self.stop_step(cx);
         }
         if disk_idle
-            && (self.persist.is_clean() || !self.examined)
+            && (self.persist.is_clean() || !self.examined || self.placement.has_failed())
             && self.announcer.is_stopped()
             && self.peers.is_empty()
         {

@@ -84,6 +84,9 @@ pub enum AnnounceEvent {
     Completed,
     /// "sent when the downloader ceases downloading".
     Stopped,
+    /// BEP 21, of one that has all it wants and not everything: "it MUST send an `event=paused` parameter in every
+    /// announce while it is a partial seed". HTTP only; by UDP it is sent as no event.
+    Paused,
 }
 
 /// An announce, as both protocols can say it.

@@ -12,7 +12,9 @@ use super::state::StateName;
 use crate::fault::io_fault;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use parcacik_core::bitfield::Bitfield;
-use parcacik_core::border::{FileRange, FileState, InfoHash, IoFault, JobResult, LayoutFile, Place, Span, StorageLayout};
+use parcacik_core::border::{
+    FileRange, FileState, InfoHash, IoFault, JobResult, LayoutFile, Place, Span, StorageLayout,
+};
 use parcacik_core::path::SafePath;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -104,13 +106,7 @@ impl Files {
     }
 
     /// Fills `buffer` from a piece, as far as there are bytes: says how many, counted to the first that is missing.
-    pub(super) fn read(
-        &self,
-        piece: u32,
-        begin: u32,
-        buffer: &mut [u8],
-        apart: &Bitfield,
-    ) -> Result<usize, IoFault> {
+    pub(super) fn read(&self, piece: u32, begin: u32, buffer: &mut [u8], apart: &Bitfield) -> Result<usize, IoFault> {
         let length = u32::try_from(buffer.len()).map_err(|_| IoFault::TooLarge)?;
         let mut filled = 0usize;
         for span in self.layout.spans(piece, begin, length, apart) {

@@ -89,7 +89,12 @@ fn verdict(check: &Check, known: Known) -> Result<JobResult, IoFault> {
 }
 
 /// Verifies one piece and gives the hash of each of its blocks; reads all of it.
-pub(super) fn verify_blocks(files: &Files, apart: &Bitfield, check: &Check, pool: &Arc<Pool>) -> Result<JobResult, IoFault> {
+pub(super) fn verify_blocks(
+    files: &Files,
+    apart: &Bitfield,
+    check: &Check,
+    pool: &Arc<Pool>,
+) -> Result<JobResult, IoFault> {
     let Check { piece, length, expect: PieceHash::Sha1(expect), .. } = *check else {
         return Err(IoFault::Unsupported);
     };

@@ -34,9 +34,23 @@ const WORTHWHILE: u64 = 4;
 /// Something for a worker to do.
 #[derive(Debug)]
 pub(super) enum Task {
-    Write { job: JobId, files: Arc<Files>, part: Part },
-    Read { job: JobId, files: Arc<Files>, piece: u32, begin: u32, length: u32 },
-    Verify { job: JobId, files: Arc<Files>, check: Check },
+    Write {
+        job: JobId,
+        files: Arc<Files>,
+        part: Part,
+    },
+    Read {
+        job: JobId,
+        files: Arc<Files>,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    },
+    Verify {
+        job: JobId,
+        files: Arc<Files>,
+        check: Check,
+    },
     /// Files are to be kept apart, or no more; the pieces are those of this worker.
     Place(Arc<Placing>, Vec<u32>),
     Release(Arc<Farewell>),

@@ -255,15 +255,9 @@ impl World {
             Arc::make_mut(&mut self.terms).insert(content.info_hash, terms);
         }
         let mut add = AddTorrent {
-            metainfo: content.metainfo.clone(),
-            root: RootId(0),
-            extra_trackers: Vec::new(),
-            use_trackers: true,
             peers: peers.iter().map(|&addr| Target::Addr(addr)).collect(),
             goal: SeedGoal::Forever,
-            overwrite: false,
-            recheck: false,
-            seed_only: false,
+            ..AddTorrent::new(content.metainfo.clone(), RootId(0))
         };
         change(&mut add);
         self.command(node, Command::Add(Box::new(add)));

@@ -241,7 +241,7 @@ impl Persist {
         let number = piece.get();
         if self.dirty.remove(number) {
             self.dirty_bytes = self.dirty_bytes.saturating_sub(u64::from(self.geometry.length(piece)));
-            if self.dirty.count() == 0 {
+            if self.dirty.count() == 0 && self.placing.now == self.placing.claimable {
                 self.dirty_since = None;
             }
         }
@@ -274,11 +274,6 @@ impl Persist {
         if self.placing.now != self.placing.claimable {
             self.dirty_since.get_or_insert(now);
         }
-    }
-
-    /// The change that was under way is given up: nothing depends on it any more.
-    pub fn placing_given_up(&mut self) {
-        self.placing.under_way = false;
     }
 
     /// Whether the part file holds something that durable resume data may rely on, or that is in use.

@@ -119,7 +119,8 @@ impl ResumeData {
     /// The bytes to store.
     pub fn emit(&self) -> Vec<u8> {
         let bitfield = self.pieces.to_wire();
-        let length = FIXED_LENGTH + self.files.len() * FILE_LENGTH + self.priorities.len() + bitfield.len() + TRAILER_LENGTH;
+        let length =
+            FIXED_LENGTH + self.files.len() * FILE_LENGTH + self.priorities.len() + bitfield.len() + TRAILER_LENGTH;
         let flag = |holds: bool, flag: u16| if holds { flag } else { 0 };
         let flags = flag(self.hashes.v1.is_some(), FLAG_V1)
             | flag(self.hashes.v2.is_some(), FLAG_V2)

@@ -15,30 +15,32 @@ fn data() -> impl Strategy<Value = ResumeData> {
         proptest::collection::vec((file, 0u8..8, any::<bool>()), 0..20),
         any::<bool>(),
     )
-        .prop_map(|((v1, v2), (generation, uploaded, downloaded, completed, examined), bits, files, sequential)| {
-            let mut pieces = Bitfield::none(bits.len() as u32);
-            bits.iter().enumerate().filter(|(_, bit)| **bit).for_each(|(at, _)| _ = pieces.insert(at as u32));
-            let hashes = InfoHashes { v1, v2 };
-            // The last is the part file.
-            let laid_out = files.get(1..).unwrap_or_default();
-            let mut apart = Bitfield::none(laid_out.len() as u32);
-            (0..).zip(laid_out).filter(|(_, file)| file.2).for_each(|(at, _)| _ = apart.insert(at));
-            let priorities = laid_out.iter().map(|file| file.1).collect();
-            let files = files.iter().map(|file| file.0).collect();
-            ResumeData {
-                hashes,
-                generation,
-                uploaded,
-                downloaded,
-                completed,
-                examined,
-                pieces,
-                files,
-                apart,
-                priorities,
-                sequential,
-            }
-        })
+        .prop_map(
+            |((v1, v2), (generation, uploaded, downloaded, completed, examined), bits, files, sequential)| {
+                let mut pieces = Bitfield::none(bits.len() as u32);
+                bits.iter().enumerate().filter(|(_, bit)| **bit).for_each(|(at, _)| _ = pieces.insert(at as u32));
+                let hashes = InfoHashes { v1, v2 };
+                // The last is the part file.
+                let laid_out = files.get(1..).unwrap_or_default();
+                let mut apart = Bitfield::none(laid_out.len() as u32);
+                (0..).zip(laid_out).filter(|(_, file)| file.2).for_each(|(at, _)| _ = apart.insert(at));
+                let priorities = laid_out.iter().map(|file| file.1).collect();
+                let files = files.iter().map(|file| file.0).collect();
+                ResumeData {
+                    hashes,
+                    generation,
+                    uploaded,
+                    downloaded,
+                    completed,
+                    examined,
+                    pieces,
+                    files,
+                    apart,
+                    priorities,
+                    sequential,
+                }
+            },
+        )
 }
 
 proptest! {
@@ -274,7 +276,11 @@ fn a_piece_is_as_good_as_the_worst_of_its_files() {
     now[3] = state(5, 6);
     let mut out = run(&all, &now, &layout);
     assert_eq!((list(&out.trusted), list(&out.samples)), (vec![0, 1, 2], vec![3]));
-    assert_eq!(out.sample_failed(3, &layout, &Bitfield::default()), [1, 2], "of file 1 and file 3; piece 0 lies in neither");
+    assert_eq!(
+        out.sample_failed(3, &layout, &Bitfield::default()),
+        [1, 2],
+        "of file 1 and file 3; piece 0 lies in neither"
+    );
     assert_eq!(list(&out.trusted), [0]);
 }
 
