@@ -133,7 +133,7 @@ fn a_longer_file_keeps_its_end_and_is_reported_as_it_is() {
     std::fs::write(lab.root.join("a"), [5; 200]).unwrap();
     lab.open(layout(&[("a", 100), ("b", 0)], 100));
     lab.write(0, 0, &[6; 100]).unwrap();
-    let Ok(JobResult::Checked { files, free }) = lab.run(Work::Sync { torrent: TORRENT }) else { panic!() };
+    let Ok(JobResult::Checked { files, free, part: None }) = lab.run(Work::Sync { torrent: TORRENT }) else { panic!() };
     let [Some(FileState { length: 200, modified }), None] = files[..] else { panic!("{files:?}") };
     let told = std::fs::metadata(lab.root.join("a")).unwrap().modified().unwrap();
     assert_eq!(modified as u128, told.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos());

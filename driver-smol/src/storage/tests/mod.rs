@@ -2,6 +2,7 @@
 
 mod content;
 mod full_disk;
+mod part;
 mod resume;
 mod safety;
 
