@@ -9,7 +9,9 @@ mod args;
 mod commands;
 mod exit;
 mod hashing;
+mod ip_filter;
 mod network;
+mod open_files;
 mod output;
 mod progress;
 mod record;
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let cli = Cli::parse();
     let output = Output::new(cli.quiet, cli.verbose);
+    open_files::raise_limit();
     match run(&cli, &output) {
         Ok(outcome) => outcome.into(),
         // Nobody reads the results any more: `parcacik inspect FILE | head`.

@@ -4,6 +4,7 @@ use crate::args::NetworkArgs;
 use crate::record::{self, Recording};
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
+use parcacik_core::border::RateLimits;
 use parcacik_driver_smol::{Client, ClientConfig, StartError};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -32,9 +33,11 @@ pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Op
         listen: if args.listen.is_empty() { everywhere() } else { args.listen.clone() },
         ..ClientConfig::default()
     };
+    config.core.net.allow_local_from_global = args.allow_local_from_global;
     let limits = &mut config.core.session;
     limits.max_peers = args.max_peers;
     limits.max_peers_per_torrent = limits.max_peers_per_torrent.min(args.max_peers);
+    config.core.rate.limits = RateLimits { download: args.max_download, upload: args.max_upload };
     if let Some(interval) = args.sync_interval {
         config.core.persist.sync_interval = interval;
     }

@@ -4,6 +4,7 @@ mod job;
 
 use crate::args::NetworkArgs;
 use crate::exit::Outcome;
+use crate::ip_filter;
 use crate::network;
 use crate::output::Output;
 use crate::progress::{Board, State};
@@ -51,6 +52,7 @@ pub struct Plan {
 /// When nothing can be run at all. What happens to a single torrent is told, and makes the outcome [`Outcome::Failed`].
 pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
     let state_dir = network::state_dir(args)?;
+    let filter = ip_filter::load(&args.ip_filter, output)?;
     let (client, recording) = network::start(args, &state_dir)?;
     let listening: Vec<String> = client.listening().iter().map(|socket| socket.addr.to_string()).collect();
     if !plan.seed_only {
@@ -59,6 +61,10 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         output.json(&Line::Listening { addrs: &listening })?;
     } else {
         output.result(format_args!("listening on {}", listening.join(" and ")))?;
+    }
+    if let Some(filter) = filter {
+        // Before there is a torrent that could have a peer.
+        futures_lite::future::block_on(client.set_ip_filter(filter))?;
     }
     let mut run = Run {
         notices: client.notices(),
@@ -266,6 +272,16 @@ impl Run<'_> {
             Notice::PieceFailed { piece, .. } => {
                 self.output.detail(format_args!("{name}: piece {piece} came damaged, it is fetched again"));
             }
+            Notice::PeersRefused { filtered, refused, .. } => {
+                if filtered > 0 {
+                    self.output
+                        .detail(format_args!("{name}: {filtered} peers left out, they are on the list of --ip-filter"));
+                }
+                if refused > 0 {
+                    let why = "they are in private networks or at ports of other services (--allow-local-from-global)";
+                    self.output.detail(format_args!("{name}: {refused} peers left out, {why}"));
+                }
+            }
             Notice::PeerBanned { addr, .. } => {
                 self.output.detail(format_args!("{name}: {} is banned: it sent damaged data", addr.ip()));
             }
@@ -416,6 +432,7 @@ fn torrent_of(notice: &Notice) -> Option<TorrentId> {
         | Notice::Done { torrent }
         | Notice::PeerConnected { torrent, .. }
         | Notice::PeerClosed { torrent, .. }
+        | Notice::PeersRefused { torrent, .. }
         | Notice::PeerBanned { torrent, .. }
         | Notice::TrackerAnswered { torrent, .. }
         | Notice::TrackerFailed { torrent, .. }

@@ -87,6 +87,26 @@ pub fn piece_length(text: &str) -> Result<u32, String> {
     Ok(bytes as u32)
 }
 
+/// A limit in bytes a second: `500000`, `500K`, `1.5M`, also with `iB` or `/s` behind it.
+pub fn rate_limit(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not a rate; write 500000, 500K or 1.5M (bytes a second; K and M are 1024)");
+    let rate = text.trim().to_ascii_lowercase();
+    let rate = rate.strip_suffix("/s").unwrap_or(&rate);
+    let (number, unit) = rate.split_at(rate.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(rate.len()));
+    let shift = match unit.trim() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        _ => return Err(wrong()),
+    };
+    let bytes = thousandths(number).and_then(|value| value.checked_mul(1 << shift)).ok_or_else(wrong)? / 1000;
+    if bytes == 0 {
+        return Err(format!("`{text}` would let nothing through; leave the option out for no limit"));
+    }
+    Ok(bytes)
+}
+
 /// A peer: `192.0.2.1:6881`, `[2001:db8::1]:6881` or `peer.example:6881`.
 pub fn peer(text: &str) -> Result<Target, String> {
     let text = text.trim();
@@ -218,6 +238,19 @@ mod tests {
         assert_eq!(piece_length("4MiB"), Ok(4 << 20));
         for wrong in ["", "0", "8K", "100000", "512M", "1G", "-16K", "18446744073709551615K"] {
             assert!(piece_length(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_bytes_a_second() {
+        assert_eq!(rate_limit("500000"), Ok(500_000));
+        assert_eq!(rate_limit("500K"), Ok(500 << 10));
+        assert_eq!(rate_limit(" 1.5 MiB/s"), Ok(3 << 19));
+        assert_eq!(rate_limit("2m"), Ok(2 << 20));
+        assert_eq!(rate_limit("1g"), Ok(1 << 30));
+        assert!(rate_limit("0").is_err_and(|why| why.contains("leave the option out")));
+        for wrong in ["", "K", "0.0001", "-1", "1KB", "1kbit", "10 M x", "1.5.0M", "18446744073709551615G", "inf"] {
+            assert!(rate_limit(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a machine is handed with each call: the time, the limits, and where to put its actions.
 
-use crate::border::{Action, Actions, Config, DialId, JobId, Work};
+use crate::border::{Action, Actions, Config, DialId, IpFilter, JobId, Work};
 use crate::rng::Seeds;
 use crate::time::Time;
 
@@ -13,6 +13,8 @@ pub struct Cx<'a> {
     pub now: Time,
     /// The session's configuration.
     pub config: &'a Config,
+    /// Blocked addresses.
+    pub filter: &'a IpFilter,
     /// The session's seeds; a machine draws from a stream of its own, made once.
     pub seeds: &'a Seeds,
     /// Where actions go.

@@ -169,6 +169,9 @@
 //! the session counts what it gave by `Send` against what `Flushed` says has left, and reads no more from the disk for a
 //! peer that does not take it. So your own queues need no limits of their own, as long as you keep to credit.
 //!
+//! Rate limits ([`Command::SetLimits`](border::Command::SetLimits)) are the same thing: less is granted, and less is read for peers. A
+//! driver knows nothing of them. What counts is said at [`RateConfig`](border::RateConfig).
+//!
 //! # Blame is typed
 //!
 //! | whose fault | how it is told |
@@ -245,8 +248,7 @@
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
 //! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
 //! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
-//! encryption, no web seeds, no proxies or port mapping, no super-seeding, and no choice of files within a torrent. There
-//! is no rate limit that a user can set.
+//! encryption, no web seeds, no proxies or port mapping, no super-seeding, and no choice of files within a torrent.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

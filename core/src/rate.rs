@@ -1,4 +1,11 @@
-//! Measuring how fast bytes go, without floats.
+//! How fast bytes go, without floats: measuring it ([`Rate`]), limiting it ([`Bucket`]), and
+//! sharing it ([`FairQueue`]).
+
+mod bucket;
+mod fair;
+
+pub use bucket::Bucket;
+pub use fair::{FairQueue, Share};
 
 use crate::time::Time;
 use core::time::Duration;

@@ -4,6 +4,7 @@
 //! one of them, shifts the draws of no other. The generator, [`Rng::below`] and [`Rng::shuffle`] are frozen: what they
 //! yield is part of the recording format.
 
+use alloc::boxed::Box;
 use core::fmt;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng};
@@ -67,8 +68,16 @@ pub enum Stream {
 }
 
 /// One machine's generator.
+///
+/// It takes 48 bytes until the first draw, and 300 more from then on: a session of thousands of idle torrents has many that never draw.
 #[derive(Clone)]
-pub struct Rng(ChaCha8Rng);
+pub struct Rng(State);
+
+#[derive(Clone)]
+enum State {
+    Untouched { seed: [u8; 32], stream: u64 },
+    Drawing(Box<ChaCha8Rng>),
+}
 
 impl fmt::Debug for Rng {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,24 +87,35 @@ impl fmt::Debug for Rng {
 
 impl Rng {
     fn new(seed: &[u8; 32], kind: Stream, id: u64) -> Rng {
-        let mut generator = ChaCha8Rng::from_seed(*seed);
-        generator.set_stream((u64::from(kind as u8) << 56) | (id & 0x00ff_ffff_ffff_ffff));
-        Rng(generator)
+        let stream = (u64::from(kind as u8) << 56) | (id & 0x00ff_ffff_ffff_ffff);
+        Rng(State::Untouched { seed: *seed, stream })
+    }
+
+    fn generator(&mut self) -> &mut ChaCha8Rng {
+        if let State::Untouched { seed, stream } = self.0 {
+            let mut generator = ChaCha8Rng::from_seed(seed);
+            generator.set_stream(stream);
+            self.0 = State::Drawing(Box::new(generator));
+        }
+        match &mut self.0 {
+            State::Drawing(generator) => generator,
+            State::Untouched { .. } => unreachable!("it was made above"),
+        }
     }
 
     /// 32 random bits.
     pub fn next_u32(&mut self) -> u32 {
-        self.0.next_u32()
+        self.generator().next_u32()
     }
 
     /// 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.0.next_u64()
+        self.generator().next_u64()
     }
 
     /// Fills `buffer` with random bytes.
     pub fn fill(&mut self, buffer: &mut [u8]) {
-        self.0.fill_bytes(buffer);
+        self.generator().fill_bytes(buffer);
     }
 
     /// A number below `bound`, each equally likely; 0 when `bound` is 0.

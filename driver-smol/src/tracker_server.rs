@@ -283,6 +283,8 @@ async fn connection(place: Place, stream: Async<TcpStream>, remote: SocketAddr) 
         let _ = http1::Builder::new()
             .timer(SmolTimer::new())
             .header_read_timeout(tracker.head_limit)
+            // Who has said all that it wants to say may close its side and still wait for the answer.
+            .half_close(true)
             .max_buf_size(MAX_HEAD)
             .serve_connection(FuturesIo::new(stream), service)
             .await;

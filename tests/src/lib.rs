@@ -26,4 +26,6 @@ mod world;
 
 pub use content::Content;
 pub use disk::MemoryDisk;
-pub use world::{Counts, Desk, Limits, LinkId, LogEntry, NodeId, Seen, Split, Stranger, StrangerId, Stuck, World};
+pub use world::{
+    Counts, Desk, Limits, LinkId, LogEntry, NodeId, Seen, Split, Stranger, StrangerId, Stuck, Traffic, World, jain,
+};

@@ -90,6 +90,12 @@ pub struct NetworkArgs {
     /// Use no tracker at all
     #[arg(long, conflicts_with = "trackers")]
     pub no_tracker: bool,
+    /// A list of addresses to have nothing to do with, peers and trackers alike: P2P, DAT or CIDR lines, packed with gzip or not; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub ip_filter: Vec<PathBuf>,
+    /// Let trackers, redirects and public names on the internet lead to private networks and to this machine
+    #[arg(long)]
+    pub allow_local_from_global: bool,
     /// The address to listen on and to connect from; may be repeated [default: every address, ports chosen by the system]
     #[arg(long, value_name = "IP:PORT", value_parser = values::listen)]
     pub listen: Vec<SocketAddr>,
@@ -99,6 +105,12 @@ pub struct NetworkArgs {
     /// The most connections to peers, over all torrents
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_peers: u32,
+    /// The most bytes a second from peers, over all torrents: 500K, 2M (K and M are 1024) [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = values::rate_limit)]
+    pub max_download: Option<u64>,
+    /// The most bytes a second to peers, over all torrents: 500K, 2M (K and M are 1024) [default: no limit]
+    #[arg(long, value_name = "RATE", value_parser = values::rate_limit)]
+    pub max_upload: Option<u64>,
     /// Where resume data are kept [default: $XDG_STATE_HOME/parcacik]
     #[arg(long, value_name = "DIR", env = "PARCACIK_STATE_DIR", hide_env_values = true)]
     pub state_dir: Option<PathBuf>,

@@ -1,6 +1,7 @@
 //! The built program, driven as a user or a script drives it. All traffic stays on loopback.
 
 mod files;
+mod rates;
 mod transfers;
 mod usage;
 

@@ -15,7 +15,7 @@ fn seed(here: &Here) -> (Running, String) {
     start_seed(here, &[])
 }
 
-fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
+pub fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
     let mut args = vec!["seed", "t.torrent", "--data", "there", "--listen", "127.0.0.1:0"];
     args.extend(more);
     let seed = Running::start(here.command(&args));
@@ -24,7 +24,7 @@ fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
     (seed, addr)
 }
 
-fn download<'a>(peer: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+pub fn download<'a>(peer: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let mut args =
         vec!["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--peer", peer, "--stop-after", "50s"];
     args.extend(more);
@@ -216,4 +216,26 @@ fn a_recorded_download_replays_to_its_digest() {
     let bad = here.run(&["replay", "bad.rec"]);
     assert_eq!(bad.code, Some(1));
     assert!(bad.err.contains("bad.rec") && bad.err.contains("not a recording"), "{bad:?}");
+}
+
+/// Who sets a proxy for a browser has not asked for one here, and a tracker's key is nothing to hand around.
+#[test]
+fn proxies_of_the_environment_are_not_used() {
+    let here = Here::new();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
+    let tracker = Running::start(here.command(&["tracker", "--listen", "127.0.0.1:0"]));
+    let http = tracker.line();
+    here.file("there/thing/a", 300_000);
+    here.done(&["create", "there/thing", "-o", "t.torrent", "--tracker", &http]);
+    let (_seed, addr) = start_seed(&here, &[]);
+    let mut command = here.command(&download(&addr, &["-v"]));
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(name, &url);
+    }
+    let ended = Running::start(command).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    proxy.set_nonblocking(true).unwrap();
+    // Whoever had dialled it before the program ended would be in its queue.
+    assert!(proxy.accept().is_err(), "somebody came by the proxy");
 }

@@ -17,6 +17,8 @@ fn wrong_usage_is_exit_code_2() {
         &["download", "a.torrent", "--seed", "--seed-ratio", "1"],
         &["download", "a.torrent", "--seed-ratio", "much"],
         &["download", "a.torrent", "--max-peers", "0"],
+        &["download", "a.torrent", "--max-download", "0"],
+        &["seed", "a.torrent", "--data", ".", "--max-upload", "fast"],
         &["seed", "a.torrent"],
         &["create", "thing"],
         &["create", "thing", "-o", "t", "--piece-length", "1000"],

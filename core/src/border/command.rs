@@ -1,8 +1,9 @@
 //! What an application asks of the session.
 
-use super::{RootId, SocketId, Target, TorrentId};
+use super::{IpFilter, RateLimits, RootId, SocketId, Target, TorrentId};
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -57,6 +58,26 @@ pub enum Command {
         /// Whether in order.
         on: bool,
     },
+    /// Use this list of blocked addresses in place of the one before; at the start it is empty. Peers that it blocks are
+    /// closed ([`CloseReason::Filtered`](super::CloseReason::Filtered)) and forgotten, and nobody whom it blocks is dialled or let
+    /// in, whoever named them; trackers are not asked there (as [`NetPolicy::filter_trackers`](super::NetPolicy::filter_trackers)
+    /// says; a request that is under way goes on). Looks at every peer of every torrent once.
+    SetIpFilter {
+        /// The list. It is shared, not copied.
+        filter: Arc<IpFilter>,
+    },
+    /// Limit how fast bytes go, from now on: over all torrents, or (within that) of one. What was saved or owed under the
+    /// limit before is forgotten. A limit of 0 is refused with [`CommandError::ZeroLimit`](super::CommandError::ZeroLimit).
+    ///
+    /// Torrents share alike what all may have, and peers what their torrent may have; what one does not use goes to the others.
+    SetLimits {
+        /// The torrent; `None`: the session.
+        torrent: Option<TorrentId>,
+        /// The limit from peers to us, in bytes a second; `None`: no limit.
+        download: Option<u64>,
+        /// The limit from us to peers, in bytes a second; `None`: no limit.
+        upload: Option<u64>,
+    },
     /// Stop everything in order: tell trackers, save resume data, close; answered by
     /// [`Notice::Stopped`](super::Notice::Stopped) within
     /// [`SessionConfig::shutdown_limit`](super::SessionConfig::shutdown_limit).
@@ -89,6 +110,8 @@ pub struct AddTorrent {
     pub priorities: Option<Vec<u8>>,
     /// Whether pieces are asked for in order. `None`: as the resume data say, and without them the rarest first.
     pub sequential: Option<bool>,
+    /// How fast it may go, within what the session may.
+    pub limits: RateLimits,
 }
 
 impl AddTorrent {
@@ -106,6 +129,7 @@ impl AddTorrent {
             seed_only: false,
             priorities: None,
             sequential: None,
+            limits: RateLimits::default(),
         }
     }
 }

@@ -162,6 +162,8 @@ pub enum CloseReason {
     LimitReached,
     /// The address is banned.
     Banned,
+    /// The address is on the list of blocked ones.
+    Filtered,
     /// The torrent was stopped or removed, or the session is shutting down.
     Stopped,
     /// The torrent is private and has gone over to another tracker (BEP 27).
@@ -184,6 +186,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Useless => f.write_str("no interest on either side"),
             CloseReason::LimitReached => f.write_str("connection limit reached"),
             CloseReason::Banned => f.write_str("banned"),
+            CloseReason::Filtered => f.write_str("on the list of blocked addresses"),
             CloseReason::Stopped => f.write_str("stopped"),
             CloseReason::TrackerSwitched => f.write_str("the private torrent has another tracker now"),
         }

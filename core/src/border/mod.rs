@@ -10,7 +10,9 @@ mod config;
 mod event;
 mod fault;
 mod ids;
+mod ip_filter;
 mod notice;
+mod rates;
 mod storage;
 mod work;
 
@@ -18,11 +20,14 @@ pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, SeedGoal};
 pub use config::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, SessionConfig,
+    PickConfig, RateConfig, SessionConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
+pub use ip_filter::IpFilter;
+pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
+pub use rates::RateLimits;
 pub use storage::{FileRange, LayoutFile, Place, Span, StorageLayout};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

@@ -100,6 +100,16 @@ pub enum Notice {
         /// Why.
         reason: CloseReason,
     },
+    /// Somebody named peers that may not be dialled. Told once for each list of peers.
+    PeersRefused {
+        /// The torrent.
+        torrent: TorrentId,
+        /// How many are on the list of blocked addresses.
+        filtered: u32,
+        /// How many the policy leaves out ([`NetPolicy`](super::NetPolicy)): named from the internet and in a private network, or at
+        /// the port of another service.
+        refused: u32,
+    },
     /// An address is banned: it sent corrupt data.
     PeerBanned {
         /// The torrent.
@@ -208,6 +218,8 @@ pub enum CommandError {
     NoSuchFile(u32),
     /// A priority that is not in 0..=7.
     BadPriority(u8),
+    /// A rate limit of 0 bytes a second: nothing would ever go.
+    ZeroLimit,
 }
 
 impl fmt::Display for CommandError {
@@ -223,6 +235,7 @@ impl fmt::Display for CommandError {
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
             CommandError::NoSuchFile(file) => write!(f, "the torrent has no file number {file}"),
             CommandError::BadPriority(number) => write!(f, "{number} is not a priority; they go from 0 to 7"),
+            CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
         }
     }
 }

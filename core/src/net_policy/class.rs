@@ -66,10 +66,11 @@ fn of_v6(ip: Ipv6Addr) -> AddrClass {
         [0, 0, 0, 0, 0, 0xffff | 0, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => low_v4(high, low),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => low_v4(high, low),
-        [0xfc00..=0xfdff, ..] | [0x2001, 0xdb8, ..] => AddrClass::Private,
+        // Unique local, documentation (RFC 3849), NAT64 of one's own (RFC 8215).
+        [0xfc00..=0xfdff, ..] | [0x2001, 0xdb8, ..] | [0x64, 0xff9b, 1, ..] => AddrClass::Private,
         [0xfe80..=0xfebf, ..] => AddrClass::LinkLocal,
-        // Site-local (obsolete), multicast.
-        [0xfec0..=0xfeff, ..] | [0xff00..=0xffff, ..] => AddrClass::Unusable,
+        // Site-local (obsolete), multicast, discard-only (RFC 6666).
+        [0xfec0..=0xfeff, ..] | [0xff00..=0xffff, ..] | [0x100, 0, 0, 0, ..] => AddrClass::Unusable,
         _ => AddrClass::Global,
     }
 }

@@ -8,29 +8,39 @@
 //! Everything here is pure: no state, no time, no look-up.
 //!
 //! - [`AddrClass`]: what kind of place an address is.
+//! - [`Word`]: on whose word something is done. What the user named himself is his own affair; a torrent and a server in our own
+//!   network are believed less; whoever is on the open internet, or has a name that the open internet's name servers answer
+//!   for ([`is_public_name`]), is believed least.
 //! - [`NetPolicy`]: the switches (plain data, a section of [`Config`](crate::border::Config)), and the rules:
 //!   [`may_dial`](NetPolicy::may_dial) for peers, [`may_ask`](NetPolicy::may_ask) for trackers and web seeds,
 //!   [`host_name`](NetPolicy::host_name) for names.
-//! - [`IpFilter`]: lists of blocked addresses, as users know them from other clients.
+//! - [`IpFilter`]: lists of blocked addresses, as users know them from other clients. Nobody's word is stronger than such a list,
+//!   the user's own neither: it is his list.
+//! - [`NetRules`]: policy and list together, as the machines of a session ask them.
 //! - [`idna`]: internationalised names, written so that they cannot pass for others.
 //!
 //! ```
-//! use parcacik_core::net_policy::{NetPolicy, Refusal};
+//! use parcacik_core::net_policy::{NetPolicy, Refusal, Word};
 //!
 //! let policy = NetPolicy::default();
+//! let peer = "192.168.1.1:6881".parse().unwrap();
 //! // A tracker on the open internet names a peer in our own network:
-//! assert_eq!(policy.may_dial("192.168.1.1:6881".parse().unwrap(), true), Err(Refusal::FromGlobalToLocal));
+//! assert_eq!(policy.may_dial(peer, Word::Global), Err(Refusal::FromGlobalToLocal));
 //! // A tracker in our own network does:
-//! assert_eq!(policy.may_dial("192.168.1.1:6881".parse().unwrap(), false), Ok(()));
+//! assert_eq!(policy.may_dial(peer, Word::Local), Ok(()));
 //! ```
 
 mod class;
 mod filter;
 pub mod idna;
+mod names;
+mod rules;
 
 pub use crate::border::NetPolicy;
 pub use class::AddrClass;
 pub use filter::{FilterError, FilterLimits, FilterProblem, FilterReport, IpFilter, LineProblem};
+pub use names::is_public_name;
+pub use rules::NetRules;
 
 use alloc::string::String;
 use core::fmt;
@@ -56,6 +66,17 @@ impl Scheme {
             Scheme::Udp => "udp",
         }
     }
+}
+
+/// On whose word something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Word {
+    /// The user's, who has named it himself. It may lead anywhere that can be asked at all.
+    User,
+    /// That of a torrent, or of somebody in our own network.
+    Local,
+    /// That of somebody on the open internet.
+    Global,
 }
 
 /// What a request is for.
@@ -93,7 +114,7 @@ pub enum Refusal {
     Address,
     /// Somebody on the open internet names a place that strangers cannot reach.
     FromGlobalToLocal,
-    /// A service on this machine itself, and the path is not a tracker's.
+    /// A service on this machine or in our own network, and the path is not a tracker's.
     LocalPath,
     /// A web seed in a private network or on this machine, with a query.
     LocalQuery,
@@ -101,6 +122,8 @@ pub enum Refusal {
     Idna,
     /// Not a host name.
     HostName,
+    /// The list of blocked addresses has it.
+    Filtered,
 }
 
 impl fmt::Display for Refusal {
@@ -110,10 +133,11 @@ impl fmt::Display for Refusal {
             Refusal::Port => "the port is not allowed",
             Refusal::Address => "the address may not be asked",
             Refusal::FromGlobalToLocal => "it leads from the internet into a private network",
-            Refusal::LocalPath => "it leads to this machine, and not to a tracker's path",
+            Refusal::LocalPath => "it leads into a private network, and not to a tracker's path",
             Refusal::LocalQuery => "it leads to a private network, with a query",
             Refusal::Idna => "the host name is internationalised and could pass for another",
             Refusal::HostName => "it names no valid host",
+            Refusal::Filtered => "the address is on the list of blocked ones",
         })
     }
 }
@@ -130,54 +154,62 @@ const SERVICE_PORTS: &[u16] = &[
 ];
 
 impl NetPolicy {
-    /// Whether a peer may be dialled. `source_is_global`: whoever named it is on the open internet (not the user, not
-    /// somebody in our own network).
+    /// Whether a peer may be dialled.
     ///
     /// # Errors
     /// Why not.
-    pub fn may_dial(&self, to: SocketAddr, source_is_global: bool) -> Result<(), Refusal> {
-        let low = source_is_global && (to.port() < self.min_peer_port || self.is_service(to.port()));
-        if to.port() == 0 || low {
+    pub fn may_dial(&self, to: SocketAddr, word: Word) -> Result<(), Refusal> {
+        let other_service = to.port() < self.min_peer_port || self.is_service(to.port());
+        if to.port() == 0 || (word != Word::User && other_service) {
             return Err(Refusal::Port);
         }
         match AddrClass::of(to.ip()) {
             AddrClass::Unusable => Err(Refusal::Address),
             // Peers on this link are found by those that are on it too. Never by others: clouds keep secrets there.
-            AddrClass::LinkLocal if source_is_global => Err(Refusal::FromGlobalToLocal),
-            AddrClass::Private | AddrClass::Loopback if source_is_global && !self.allow_local_from_global => {
+            AddrClass::LinkLocal if word == Word::Global => Err(Refusal::FromGlobalToLocal),
+            AddrClass::Private | AddrClass::Loopback if word == Word::Global && !self.allow_local_from_global => {
                 Err(Refusal::FromGlobalToLocal)
             }
             _ => Ok(()),
         }
     }
 
-    /// Whether a tracker or a web seed may be asked. To be called for each hop and each address. `source_is_global`:
-    /// whoever named it is on the open internet; after a redirect that is the server that sent it.
+    /// Whether a tracker or a web seed may be asked. To be called for each hop and each address. `word`: whose the URL is; after a
+    /// redirect that is the server that sent it.
     ///
     /// # Errors
     /// Why not.
-    pub fn may_ask(&self, request: &Request<'_>, source_is_global: bool) -> Result<(), Refusal> {
+    pub fn may_ask(&self, request: &Request<'_>, word: Word) -> Result<(), Refusal> {
         self.may_use(request.scheme)?;
         if request.scheme == Scheme::Udp && request.purpose == Purpose::WebSeed {
             return Err(Refusal::Scheme);
         }
-        // A UDP tracker's first packet is 16 bytes that no other service takes for its own.
-        let port = request.to.port();
-        if port == 0 || (request.scheme != Scheme::Udp && self.is_service(port)) {
+        let (port, class) = (request.to.port(), AddrClass::of(request.to.ip()));
+        if port == 0 {
             return Err(Refusal::Port);
         }
-        let class = AddrClass::of(request.to.ip());
-        if source_is_global && class.is_local() && (class == AddrClass::LinkLocal || !self.allow_local_from_global) {
+        if class == AddrClass::Unusable {
+            return Err(Refusal::Address);
+        }
+        if word == Word::User {
+            return Ok(());
+        }
+        // A UDP tracker's first packet is 16 bytes that no other service takes for its own.
+        if request.scheme != Scheme::Udp && self.is_service(port) {
+            return Err(Refusal::Port);
+        }
+        let local = word == Word::Global && class.is_local();
+        if local && (class == AddrClass::LinkLocal || !self.allow_local_from_global) {
             return Err(Refusal::FromGlobalToLocal);
         }
-        if !class.may_be_asked() {
+        if class == AddrClass::LinkLocal {
             return Err(Refusal::Address);
         }
         match request.purpose {
             Purpose::Tracker => {
-                let http = class == AddrClass::Loopback && request.scheme != Scheme::Udp;
+                let http = class.is_local() && request.scheme != Scheme::Udp;
                 let tracker = ["/announce", "/scrape"].iter().any(|start| request.path.starts_with(start));
-                if http && self.loopback_needs_announce_path && !tracker {
+                if http && self.local_needs_announce_path && !tracker {
                     return Err(Refusal::LocalPath);
                 }
             }
@@ -204,9 +236,13 @@ impl NetPolicy {
     /// A host's name as it is to be looked up: ASCII, in lower case.
     ///
     /// # Errors
-    /// When it is no host name, or an internationalised one and those are switched off.
+    /// When it is no host name (one that systems would read as an address, `0x7f.1`, is none), or an internationalised one
+    /// and those are switched off.
     pub fn host_name(&self, name: &str) -> Result<String, Refusal> {
         let plain = idna::to_ascii(name).ok_or(Refusal::HostName)?;
+        if names::is_address_in_disguise(&plain) {
+            return Err(Refusal::HostName);
+        }
         if !self.allow_idna && idna::is_internationalised(&plain) {
             return Err(Refusal::Idna);
         }

@@ -40,7 +40,7 @@
 //! ```
 //! use bytes::BytesMut;
 //! use parcacik_core::bitfield::Bitfield;
-//! use parcacik_core::border::{Action, Actions, Config, InfoHash, PeerId, PeerKey, TcpId, TorrentId};
+//! use parcacik_core::border::{IpFilter, Action, Actions, Config, InfoHash, PeerId, PeerKey, TcpId, TorrentId};
 //! use parcacik_core::cx::{Cx, IdSource};
 //! use parcacik_core::metainfo::Geometry;
 //! use parcacik_core::peer::{PeerConn, PeerFacts, PeerSaid};
@@ -59,9 +59,9 @@
 //!     upload_only: false,
 //!     private: false,
 //! };
-//! let (config, seeds) = (Config::default(), Seeds::for_tests(1));
+//! let (config, filter, seeds) = (Config::default(), IpFilter::new(), Seeds::for_tests(1));
 //! let (mut out, mut ids) = (Actions::new(), IdSource::default());
-//! let mut cx = Cx { now: Time::ZERO, config: &config, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
+//! let mut cx = Cx { now: Time::ZERO, config: &config, filter: &filter, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
 //!
 //! // A stream is open: the connection greets, and wants to read.
 //! let remote = "192.0.2.1:6881".parse().unwrap();

@@ -21,6 +21,8 @@ pub(super) struct Outbox {
     tail: BytesMut,
     /// Bytes that were queued and have not left.
     queued: u64,
+    /// Bytes that are not content, queued since somebody last asked.
+    overhead: u64,
     last_sent_at: Time,
     /// When something last left, or the queue began to fill.
     progress_at: Time,
@@ -38,7 +40,15 @@ impl Outbox {
     pub fn new(now: Time, config: &PeerConfig) -> Outbox {
         // Content stops at the watermark, but what was asked from the disk below it may end above.
         let limit = 2 * u64::from(config.send_watermark_max) + u64::from(config.max_control_queue);
-        Outbox { parts: Vec::new(), tail: BytesMut::new(), queued: 0, last_sent_at: now, progress_at: now, limit }
+        Outbox {
+            parts: Vec::new(),
+            tail: BytesMut::new(),
+            queued: 0,
+            overhead: 0,
+            last_sent_at: now,
+            progress_at: now,
+            limit,
+        }
     }
 
     pub fn raw(&mut self, now: Time, bytes: &[u8]) {
@@ -57,6 +67,7 @@ impl Outbox {
         let before = self.tail.len();
         emit_piece_head(&mut self.tail, block.into());
         self.count(now, self.tail.len() - before + bytes.len());
+        self.overhead = self.overhead.saturating_sub(bytes.len() as u64);
         self.parts.push(Part::Plain(self.tail.split().freeze()));
         self.parts.push(Part::Content { block, bytes });
     }
@@ -101,6 +112,11 @@ impl Outbox {
         self.queued
     }
 
+    /// Bytes that are not content, queued since this was last asked.
+    pub fn take_overhead(&mut self) -> u64 {
+        core::mem::take(&mut self.overhead)
+    }
+
     /// When a keep-alive is due after `silence`.
     pub fn keep_alive_at(&self, silence: Duration) -> Time {
         self.last_sent_at + silence
@@ -125,5 +141,6 @@ impl Outbox {
             self.progress_at = now;
         }
         self.queued = self.queued.saturating_add(bytes as u64);
+        self.overhead = self.overhead.saturating_add(bytes as u64);
     }
 }

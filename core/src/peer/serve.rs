@@ -48,11 +48,15 @@ impl PeerConn {
     /// The next run of content to read for the peer, at most `max` bytes (one request alone may be longer); `None` when it
     /// wants nothing, or enough is on its way to it. Each run is to be answered by [`loaded`](PeerConn::loaded).
     pub fn next_read(&mut self, max: u32) -> Option<ReadRun> {
-        let under_way = self.outbox.queued().saturating_add(self.upload.bytes_reading());
-        if !self.is_ready() || under_way >= self.watermark {
+        if !self.is_ready() || self.content_under_way() >= self.watermark {
             return None;
         }
         self.upload.next_read(max)
+    }
+
+    /// Bytes on their way to the peer, or asked from the disk for it.
+    pub(super) fn content_under_way(&self) -> u64 {
+        self.outbox.queued().saturating_add(self.upload.bytes_reading())
     }
 
     /// A run has been read, or could not be. Sends what is still wanted of it, or rejects it.

@@ -222,6 +222,31 @@ impl PeerConn {
         self.credit.hold(hold);
     }
 
+    /// Leaves it to the parent to grant read credit, with a window of so many bytes; or, with `None`, grants by itself again.
+    /// The parent then asks [`read_wanted`](PeerConn::read_wanted) after each call, and gives it by [`grant`](PeerConn::grant).
+    pub fn meter_reading(&mut self, window: Option<u32>) {
+        self.credit.meter(window);
+    }
+
+    /// Grants read credit to a metered connection. To be followed by [`finish`](PeerConn::finish).
+    pub fn grant(&mut self, cx: &mut Cx<'_>, bytes: u32) {
+        if !self.is_closed() && bytes > 0 {
+            self.credit.granted(bytes);
+            let Link::Tcp(tcp) = self.link;
+            cx.act(Action::Grant { tcp, bytes });
+        }
+    }
+
+    /// What came on read credit that was given before reading was metered, since this was last asked, in bytes.
+    pub fn take_uncounted(&mut self) -> u64 {
+        self.credit.take_uncounted()
+    }
+
+    /// How many bytes were queued for the peer that are not content, since this was last asked.
+    pub fn take_overhead(&mut self) -> u64 {
+        self.outbox.take_overhead()
+    }
+
     /// Time has passed; does what is due at [`deadline`](PeerConn::deadline). To be followed by
     /// [`step`](PeerConn::step).
     pub fn tick(&mut self, cx: &mut Cx<'_>, _facts: &PeerFacts<'_>) {

@@ -40,6 +40,11 @@ impl Upload {
         (self.queued.len() + reading) as u32
     }
 
+    /// Whether a request waits to be read for.
+    pub fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
     /// Bytes that have been asked from the disk.
     pub fn bytes_reading(&self) -> u64 {
         self.bytes_reading

@@ -127,6 +127,22 @@ impl PeerConn {
         self.requests.rate()
     }
 
+    /// How much read credit a metered connection wants, in bytes; 0: none for now. See
+    /// [`meter_reading`](PeerConn::meter_reading).
+    pub fn read_wanted(&self) -> u32 {
+        if self.is_closed() { 0 } else { self.credit.wanted() }
+    }
+
+    /// How much of what a metered connection was granted has not been used, in bytes.
+    pub fn read_unused(&self) -> u32 {
+        self.credit.unused()
+    }
+
+    /// Whether [`next_read`](PeerConn::next_read) would name something to read.
+    pub fn wants_read(&self) -> bool {
+        self.is_ready() && self.upload.has_queued() && self.content_under_way() < self.watermark
+    }
+
     /// Content that was queued for the peer.
     pub fn upload_rate(&self) -> &Rate {
         &self.uploaded

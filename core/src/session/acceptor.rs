@@ -15,6 +15,7 @@ use crate::cx::Cx;
 use crate::time::Time;
 use crate::wire::Handshake48;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 
@@ -128,6 +129,16 @@ impl Acceptor {
             if until > cx.now {
                 break;
             }
+            self.forget(tcp);
+            cx.act(Action::Close { tcp, flush: false });
+        }
+    }
+
+    /// The list of blocked addresses is another one: closes whom it blocks.
+    pub fn drop_blocked(&mut self, cx: &mut Cx) {
+        let blocked = self.waiting.iter().filter(|(_, stranger)| cx.filter.blocks(stranger.remote.ip()));
+        let blocked: Vec<TcpId> = blocked.map(|(&tcp, _)| tcp).collect();
+        for tcp in blocked {
             self.forget(tcp);
             cx.act(Action::Close { tcp, flush: false });
         }

@@ -11,7 +11,7 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
-//! | `ready_dialers`, `readers`, `held` | (sets) what dials in turn, reads in turn, waits for the disk | torrent |
+//! | `ready_dialers`, `readers`, `turns`, `held` | (sets) what dials in turn, reads in turn, waits for a rate limit, waits for the disk | torrent |
 //!
 //! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
 //!
@@ -20,6 +20,7 @@
 //! torrent: see [`SessionConfig`](crate::border::SessionConfig).
 
 mod acceptor;
+mod rates;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,11 @@ pub use acceptor::{Acceptor, Routed};
 
 use crate::border::{
     Action, Actions, AddTorrent, Command, CommandError, CommandId, Config, ConfigError, DialId, Event, InfoHash,
-    JobResult, Notice, PeerId, PeerKey, TcpId, TorrentId,
+    IpFilter, JobResult, Notice, PeerId, PeerKey, RateLimits, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
+use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
 use crate::time::Time;
 use crate::timers::Timers;
@@ -39,17 +41,20 @@ use crate::torrent::{Shared, Torrent, TorrentView, check_priorities};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::ops::Bound;
 use core::time::Duration;
+use rates::Turns;
 use sockets::Sockets;
 
 /// A BitTorrent engine: a pure function of its config, its seeds and the list of `(time, event)`.
 #[derive(Clone, Debug)]
 pub struct Session {
     config: Config,
+    filter: Arc<IpFilter>,
     seeds: Seeds,
     now: Time,
     ids: IdSource,
@@ -72,6 +77,8 @@ pub struct Session {
     /// Torrents with peers that wait for room to read ahead.
     readers: BTreeSet<TorrentId>,
     last_reader: TorrentId,
+    /// Torrents with peers that wait for a turn under rate limits.
+    turns: Turns,
     /// Torrents that read from nobody because the disk is behind.
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
@@ -93,12 +100,15 @@ impl Session {
     /// A session without sockets or torrents.
     pub fn new(config: Config, seeds: Seeds) -> Result<Session, ConfigError> {
         config.check()?;
+        let mut shared = Shared::default();
+        shared.buckets.set(Time::ZERO, &config.rate, config.rate.limits);
         Ok(Session {
             config,
+            filter: Arc::default(),
             seeds,
             now: Time::ZERO,
             ids: IdSource::default(),
-            shared: Shared::default(),
+            shared,
             sockets: Sockets::default(),
             acceptor: Acceptor::default(),
             torrents: BTreeMap::new(),
@@ -113,6 +123,7 @@ impl Session {
             last_dialler: TorrentId(0),
             readers: BTreeSet::new(),
             last_reader: TorrentId(0),
+            turns: Turns::default(),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
@@ -176,6 +187,7 @@ impl Session {
         self.run_due(out);
         self.let_in(out);
         self.dial_round(out);
+        self.share_rates(out);
         self.stop_step(out);
     }
 
@@ -186,7 +198,8 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        [self.timers.first(), self.acceptor.deadline(), dial, self.stopping.filter(|s| !s.told).map(|s| s.until)]
+        let turns = [self.turns.down.due, self.turns.up.due].into_iter().flatten().min();
+        [self.timers.first(), self.acceptor.deadline(), dial, turns, self.stopping.filter(|s| !s.told).map(|s| s.until)]
             .into_iter()
             .flatten()
             .min()
@@ -217,6 +230,11 @@ impl Session {
         self.now
     }
 
+    /// The list of blocked addresses in use.
+    pub fn ip_filter(&self) -> &Arc<IpFilter> {
+        &self.filter
+    }
+
     /// Counters over all torrents.
     pub fn shared(&self) -> &Shared {
         &self.shared
@@ -228,7 +246,15 @@ impl Session {
 
     /// Calls one of the session's own machines.
     fn with_cx<R>(&mut self, out: &mut Actions, call: impl FnOnce(&mut SessionParts, &mut Cx) -> R) -> R {
-        let mut cx = Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: 0 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: 0,
+        };
         let mut parts = SessionParts { sockets: &mut self.sockets, acceptor: &mut self.acceptor };
         call(&mut parts, &mut cx)
     }
@@ -242,8 +268,15 @@ impl Session {
     ) -> Option<R> {
         let id = id?;
         let torrent = self.torrents.get_mut(&id)?;
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
         let was_stopped = torrent.is_stopped();
         let was_starting = torrent.is_starting();
         let result = call(torrent, &mut cx, &mut self.shared);
@@ -265,6 +298,7 @@ impl Session {
         } else {
             self.readers.remove(&id);
         }
+        self.turns.note(id, torrent, self.now);
         if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
@@ -298,6 +332,7 @@ impl Session {
         self.held.remove(&id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
+        self.turns.forget(id, &mut torrent);
         torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
             self.names.remove(&name);
@@ -306,7 +341,11 @@ impl Session {
     }
 
     fn accepted(&mut self, out: &mut Actions, tcp: TcpId, remote: SocketAddr) {
-        if self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
+        // Before a byte of it is read.
+        let rules = NetRules { policy: &self.config.net, filter: &self.filter };
+        let blocked = rules.may_come(remote.ip()).is_err();
+        self.shared.blocked_incoming += u64::from(blocked);
+        if blocked || self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
             out.list.push(Action::Close { tcp, flush: false });
             return;
         }
@@ -392,7 +431,8 @@ impl Session {
                 }
             }
             Command::AddPeers { torrent, peers } => {
-                let known = self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, true));
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, Word::User));
                 Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
             }
             Command::Remove { torrent } => {
@@ -413,8 +453,29 @@ impl Session {
                     self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_sequential(cx, shared, on));
                 Self::answer(out, id, set.ok_or(CommandError::NoSuchTorrent));
             }
+            Command::SetIpFilter { filter } => {
+                let result = self.set_ip_filter(out, filter);
+                Self::answer(out, id, result);
+            }
+            Command::SetLimits { torrent, download, upload } => {
+                let done = self.set_limits(out, torrent, RateLimits { download, upload });
+                Self::answer(out, id, done);
+            }
             Command::Shutdown => self.shutdown(out),
         }
+    }
+
+    fn set_ip_filter(&mut self, out: &mut Actions, filter: Arc<IpFilter>) -> Result<(), CommandError> {
+        if filter.len() > self.config.net.max_filter_ranges as usize {
+            return Err(CommandError::Limit);
+        }
+        self.filter = filter;
+        self.with_cx(out, |this, cx| this.acceptor.drop_blocked(cx));
+        let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+        for id in ids {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.drop_blocked(cx, shared));
+        }
+        Ok(())
     }
 
     /// Answers a command that has no answer of its own.
@@ -428,6 +489,9 @@ impl Session {
     fn add(&mut self, out: &mut Actions, command: CommandId, add: &AddTorrent) -> Result<(), CommandError> {
         if self.torrents.len() >= self.config.session.max_torrents as usize {
             return Err(CommandError::Limit);
+        }
+        if !add.limits.are_sound() {
+            return Err(CommandError::ZeroLimit);
         }
         let meta = Metainfo::parse(&add.metainfo, &MetainfoLimits::default())
             .map_err(|error| CommandError::BadMetainfo(error.to_string()))?;
@@ -449,8 +513,15 @@ impl Session {
             self.names.insert(name, id);
         }
         out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out, ids: &mut self.ids, owner: id.0 + 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out,
+            ids: &mut self.ids,
+            owner: id.0 + 1,
+        };
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;
@@ -476,7 +547,7 @@ impl Session {
             return;
         }
         for id in core::mem::take(&mut self.held) {
-            self.with_torrent(Some(id), out, |torrent, cx, _| torrent.release(cx));
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.release(cx, shared));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Routing, limits and late events: what the session itself decides.
 
+mod net;
+
 use super::*;
 use crate::bencode::encode_dict;
 use crate::border::{IoFault, JobId, JobResult, RootId, SeedGoal, SocketId, SocketKind, Target, Work};

@@ -2,6 +2,7 @@
 
 use crate::border::{JobId, PeerKey};
 use crate::metainfo::{Block, PieceIndex};
+use crate::net_policy::Word;
 use crate::peer::ReadRun;
 use alloc::collections::BTreeMap;
 
@@ -28,8 +29,8 @@ pub(super) enum Purpose {
     Digest(PieceIndex),
     /// Write a block that came from a peer.
     Write(Block),
-    /// Read a run of blocks for a peer.
-    Upload { peer: PeerKey, run: ReadRun },
+    /// Read a run of blocks for a peer; `paid`: out of the rate limits.
+    Upload { peer: PeerKey, run: ReadRun, paid: bool },
     /// Make writes durable.
     Sync,
     /// Store resume data.
@@ -37,7 +38,7 @@ pub(super) enum Purpose {
     /// Let go of the files.
     Release,
     /// Find the addresses of a peer given by name.
-    Resolve { port: u16, from_user: bool },
+    Resolve { port: u16, word: Word },
 }
 
 /// The jobs that are under way.

@@ -34,6 +34,7 @@ pub mod candidates;
 pub mod choker;
 mod disk;
 mod jobs;
+mod limits;
 mod peers;
 pub mod persist;
 pub mod picker;
@@ -54,6 +55,7 @@ use crate::border::{
 };
 use crate::cx::Cx;
 use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
@@ -70,6 +72,8 @@ use candidates::Candidates;
 use choker::Choker;
 use core::net::SocketAddr;
 use jobs::{Jobs, Purpose};
+pub use limits::Buckets;
+pub(crate) use limits::Way;
 use persist::Persist;
 use picker::Picker;
 use placement::Placement;
@@ -78,7 +82,7 @@ use selection::Selection;
 pub(crate) use selection::check as check_priorities;
 pub use shared::{Listening, Shared};
 use startup::Startup;
-pub use view::TorrentView;
+pub use view::{RefusedPeers, TorrentView};
 
 /// What is fixed about a torrent.
 #[derive(Clone, Debug)]
@@ -123,6 +127,8 @@ struct Peer {
     counted: bool,
     /// Whether its handshake was completed.
     ready: bool,
+    /// What it has used of rate limits.
+    shares: limits::Shares,
 }
 
 /// One torrent.
@@ -170,6 +176,9 @@ pub struct Torrent {
 
     jobs: Jobs,
     disk: disk::DiskState,
+    limits: limits::Limits,
+    /// Whether it is counted among the torrents that serve somebody.
+    serving: bool,
 
     /// When the hungry may find something merely because time has gone by.
     chance_at: Option<Time>,
@@ -189,6 +198,7 @@ pub struct Torrent {
     /// Verified bytes that were downloaded in this session.
     verified_here: u64,
     wasted: u64,
+    refused_peers: RefusedPeers,
     scratch: Vec<crate::metainfo::Block>,
     /// When the session is to call next, as registered there.
     pub(crate) timer: Option<Time>,
@@ -209,12 +219,13 @@ impl Torrent {
             tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
             tiers.extend(meta.trackers().iter().cloned());
         }
-        let (announcer, refused) = Announcer::with_policy(
+        let (mut announcer, refused) = Announcer::with_policy(
             tiers,
             &cx.config.net,
             cx.seeds.decisions(Stream::Announcer, number),
             cx.seeds.secrets(Stream::Announcer, number),
         );
+        announcer.trust(&add.extra_trackers, &cx.config.net);
         for (url, why) in refused {
             cx.out.notices.push(Notice::TrackerFailed { torrent: id, url, why: why.to_string(), retry: None });
         }
@@ -256,6 +267,8 @@ impl Torrent {
             last_reader: PeerKey(0),
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
+            limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            serving: false,
             chance_at: None,
             started_at: cx.now,
             finished_at: None,
@@ -269,6 +282,7 @@ impl Torrent {
             downloaded_before: 0,
             verified_here: 0,
             wasted: 0,
+            refused_peers: RefusedPeers::default(),
             scratch: Vec::new(),
             timer: None,
             dial_timer: None,
@@ -280,7 +294,7 @@ impl Torrent {
         torrent.start(cx, open, Purpose::Open);
         torrent.start(cx, Work::Load { torrent: id }, Purpose::Load);
         torrent.tell_state(cx);
-        torrent.add_peers(cx, &add.peers, true);
+        torrent.add_peers(cx, &add.peers, Word::User);
         torrent
     }
 
@@ -316,6 +330,7 @@ impl Torrent {
             if running { self.disk.retry_at } else { None },
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
+            self.limits.deadline(cx.now),
         ]
         .into_iter()
         .flatten()
@@ -373,11 +388,11 @@ impl Torrent {
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
             Purpose::Write(block) => self.written(cx, block, shared, result),
-            Purpose::Upload { peer, run } => self.loaded(cx, shared, peer, run, result),
+            Purpose::Upload { peer, run, paid } => self.loaded(cx, shared, peer, run, paid, result),
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
             Purpose::Release => self.ended(cx),
-            Purpose::Resolve { port, from_user } => self.resolved(cx, port, from_user, result),
+            Purpose::Resolve { port, word } => self.resolved(cx, port, word, result),
         }
     }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use core::ops::Bound;
 
 /// How much is read from the disk at once for one peer: sixteen blocks, where bigger reads gain nothing more.
-const READ_RUN: u32 = 256 * 1024;
+pub(super) const READ_RUN: u32 = 256 * 1024;
 /// A peer that sends a piece in so many seconds is given whole ones: shared pieces cost blame and gain nothing then.
 const WHOLE_PIECE_SECONDS: u64 = 5;
 
@@ -21,7 +21,15 @@ impl Torrent {
         shared.peers += 1;
         let mut conn = conn;
         conn.hold_reading(self.held);
-        let peer = Box::new(Peer { conn, timer: None, interesting: 0, counted: false, ready: false });
+        let mut peer = Box::new(Peer {
+            conn,
+            timer: None,
+            interesting: 0,
+            counted: false,
+            ready: false,
+            shares: Default::default(),
+        });
+        self.meter_new(cx, shared, &mut peer);
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -75,11 +83,12 @@ impl Torrent {
             self.ask(cx, shared, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
         }
-        self.put_back(cx, key, peer);
+        self.put_back(cx, shared, key, peer);
     }
 
     /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
-    pub(super) fn put_back(&mut self, cx: &mut Cx, key: PeerKey, mut peer: Box<Peer>) {
+    pub(super) fn put_back(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
+        self.note_traffic(cx, shared, key, &mut peer);
         peer.conn.finish(cx);
         let deadline = peer.conn.deadline();
         self.timers.set(key, &mut peer.timer, deadline);
@@ -149,7 +158,7 @@ impl Torrent {
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
-                    self.candidates.listen_port(&cx.config.candidates, peer.conn.remote(), port);
+                    self.learn_port(cx, peer.conn.remote(), port);
                 }
                 return self.nothing_to_exchange(peer);
             }
@@ -264,7 +273,7 @@ impl Torrent {
         // It has a place free now; it is asked for more when the call is over.
         self.hungry.insert(key);
         self.refill = true;
-        self.put_back(cx, key, peer);
+        self.put_back(cx, shared, key, peer);
     }
 
     /// Whether there may be something to ask a connection for; cheap.
@@ -338,6 +347,12 @@ impl Torrent {
 
     /// Starts reads for what a connection has asked of us.
     fn serve(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) {
+        if self.sending_is_limited(shared) {
+            if peer.conn.wants_read() {
+                self.wait_to_send(key, peer);
+            }
+            return;
+        }
         loop {
             if shared.read_ahead >= cx.config.session.max_read_ahead {
                 self.waiting_reads.insert(key);
@@ -345,14 +360,19 @@ impl Torrent {
             }
             let Some(run) = peer.conn.next_read(READ_RUN) else { return };
             if self.disk.doubts(run.piece) {
-                let facts = self.peer_facts(shared);
-                peer.conn.loaded(cx, &facts, run, Err(IoFault::ShortRead));
+                self.refuse_run(cx, shared, peer, run, IoFault::ShortRead);
                 continue;
             }
             shared.read_ahead += u64::from(run.length);
             let work = Work::Read { torrent: self.id, piece: run.piece.get(), begin: run.begin, length: run.length };
-            self.start(cx, work, Purpose::Upload { peer: key, run });
+            self.start(cx, work, Purpose::Upload { peer: key, run, paid: false });
         }
+    }
+
+    /// Rejects what a run was to answer.
+    pub(super) fn refuse_run(&self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, run: ReadRun, fault: IoFault) {
+        let facts = self.peer_facts(shared);
+        peer.conn.loaded(cx, &facts, run, Err(fault));
     }
 
     /// What was read for a peer has come.
@@ -362,6 +382,7 @@ impl Torrent {
         shared: &mut Shared,
         key: PeerKey,
         run: ReadRun,
+        paid: bool,
         result: Result<JobResult, IoFault>,
     ) {
         shared.read_ahead = shared.read_ahead.saturating_sub(u64::from(run.length));
@@ -373,17 +394,21 @@ impl Torrent {
         if let Err(fault) = data {
             self.read_failed(cx, shared, run.piece, fault);
         }
+        let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
             let facts = self.peer_facts(shared);
             // What was cancelled or choked meanwhile is not sent, and does not count.
             let before = peer.conn.upload_rate().total();
             peer.conn.loaded(cx, &facts, run, data);
-            let sent = peer.conn.upload_rate().total().saturating_sub(before);
+            sent = peer.conn.upload_rate().total().saturating_sub(before);
             if sent > 0 {
                 self.uploaded.add(cx.now, sent);
                 self.persist.touch(cx.now);
             }
             self.drive(cx, shared, key, peer);
+        }
+        if paid {
+            self.unsent(cx, shared, u64::from(run.length).saturating_sub(sent));
         }
     }
 
@@ -412,7 +437,7 @@ impl Torrent {
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
             if !peer.conn.is_ready() {
-                self.put_back(cx, key, peer);
+                self.put_back(cx, shared, key, peer);
                 continue;
             }
             if wanted && peer.conn.pieces().get(piece.get()) {
@@ -425,7 +450,7 @@ impl Torrent {
                     self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
                     self.drive(cx, shared, key, peer);
                 }
-                _ => self.put_back(cx, key, peer),
+                _ => self.put_back(cx, shared, key, peer),
             }
         }
     }
@@ -440,13 +465,14 @@ impl Torrent {
                 self.show_interest(cx, shared, &mut peer);
                 self.hungry.insert(key);
             }
-            self.put_back(cx, key, peer);
+            self.put_back(cx, shared, key, peer);
         }
         self.refill = true;
     }
 
     /// Takes a dead connection out of everything.
-    fn bury(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: Peer, reason: CloseReason) {
+    fn bury(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Peer, reason: CloseReason) {
+        self.refund(cx, shared, key, &mut peer);
         let conn = &peer.conn;
         let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
         self.picker.peer_gone(key, &outstanding);
@@ -456,6 +482,7 @@ impl Torrent {
             self.picker.peer_left(conn.pieces());
         }
         self.choker.peer_gone(key);
+        self.note_serving(shared);
         let mut timer = peer.timer;
         self.timers.clear(key, &mut timer);
         self.hungry.remove(&key);
@@ -480,7 +507,7 @@ impl Torrent {
     }
 
     /// The disk has caught up: reads from everybody again.
-    pub(crate) fn release(&mut self, cx: &mut Cx) {
+    pub(crate) fn release(&mut self, cx: &mut Cx, shared: &mut Shared) {
         if !self.held {
             return;
         }
@@ -489,7 +516,7 @@ impl Torrent {
         for key in keys {
             // Its clocks run again: the deadline is another now.
             if let Some(peer) = self.take(key) {
-                self.put_back(cx, key, peer);
+                self.put_back(cx, shared, key, peer);
             }
         }
     }

@@ -271,7 +271,7 @@ impl Torrent {
                 self.picker.returned(key, block);
                 self.order(cx, shared, &mut peer, PeerOrder::Cancel(block));
             }
-            self.put_back(cx, key, peer);
+            self.put_back(cx, shared, key, peer);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the torrents of one session share: budgets, limits and the sockets they may use.
 
+use super::Buckets;
 use crate::border::{PeerKey, SocketId, TcpId};
 use crate::tracker::{Way, Ways};
 use alloc::vec::Vec;
@@ -16,6 +17,12 @@ pub struct Shared {
     pub peers: u32,
     /// Dials under way.
     pub half_open: u32,
+    /// Streams that came in from blocked addresses, and were closed unread.
+    pub blocked_incoming: u64,
+    /// The session's rate limits.
+    pub buckets: Buckets,
+    /// Torrents that serve somebody.
+    pub serving: u32,
     /// The sockets that are open.
     pub sockets: Vec<Listening>,
     /// Streams that torrents have let go of since the session last looked.

@@ -1,12 +1,15 @@
 //! Finding, meeting and serving peers.
 
 use super::{Peer, Phase, Purpose, Shared, Torrent};
-use crate::border::{Action, CloseReason, DialId, IoFault, JobResult, PeerKey, Route, Target, TcpId, Work};
+use crate::border::{
+    Action, ChokeConfig, CloseReason, DialId, IoFault, JobResult, Notice, PeerKey, Route, Target, TcpId, Work,
+};
 use crate::cx::Cx;
+use crate::net_policy::{AddrClass, NetRules, Refusal, Word};
 use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
 use crate::torrent::candidates::Source;
-use crate::torrent::choker::ChokePeer;
+use crate::torrent::choker::{ChokePeer, slots_for};
 use crate::wire::Handshake48;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -15,34 +18,76 @@ use core::net::SocketAddr;
 const NAMES_PER_LIST: usize = 16;
 
 impl Torrent {
-    /// Learns of peers by name or address.
-    pub(crate) fn add_peers(&mut self, cx: &mut Cx, peers: &[Target], from_user: bool) {
-        let mut names = 0;
+    /// Learns of peers by name or address, on somebody's word.
+    pub(crate) fn add_peers(&mut self, cx: &mut Cx, peers: &[Target], word: Word) {
+        let (mut names, mut refused) = (0, Vec::new());
         for peer in peers {
             match peer {
-                Target::Addr(addr) => self.add_peer(cx, *addr, from_user),
+                Target::Addr(addr) => refused.extend(self.add_peer(cx, *addr, word).err()),
                 Target::Host { name, port } => {
                     names += 1;
                     if names <= NAMES_PER_LIST {
                         let work = Work::Resolve { host: name.clone() };
-                        self.start(cx, work, Purpose::Resolve { port: *port, from_user });
+                        self.start(cx, work, Purpose::Resolve { port: *port, word });
                     }
                 }
             }
         }
+        self.tell_refused(cx, &refused);
     }
 
-    fn add_peer(&mut self, cx: &mut Cx, addr: SocketAddr, from_user: bool) {
-        let source = if from_user { Source::User } else { Source::Tracker };
+    fn add_peer(&mut self, cx: &mut Cx, addr: SocketAddr, word: Word) -> Result<(), Refusal> {
+        NetRules::of(cx).may_dial(addr, word)?;
+        let source = if word == Word::User { Source::User } else { Source::Tracker };
         self.candidates.add(cx.now, &cx.config.candidates, addr, source);
+        Ok(())
     }
 
-    pub(super) fn resolved(&mut self, cx: &mut Cx, port: u16, from_user: bool, result: Result<JobResult, IoFault>) {
-        if let Ok(JobResult::Resolved(addresses)) = result
-            && let Some(&first) = addresses.first()
-        {
-            self.add_peer(cx, SocketAddr::new(first, port), from_user);
+    /// The addresses of a peer that was named by name are known. Decides now, not by the name: whoever owns it says where it leads.
+    pub(super) fn resolved(&mut self, cx: &mut Cx, port: u16, word: Word, result: Result<JobResult, IoFault>) {
+        let Ok(JobResult::Resolved(addresses)) = result else { return };
+        let first = addresses.iter().find_map(|&ip| match self.add_peer(cx, SocketAddr::new(ip, port), word) {
+            Ok(()) => Some(Ok(())),
+            Err(_) if addresses.last() != Some(&ip) => None,
+            Err(refusal) => Some(Err(refusal)),
+        });
+        if let Some(Err(refusal)) = first {
+            self.tell_refused(cx, &[refusal]);
         }
+    }
+
+    /// A peer that came in says where it listens. That it is at its address is proven, but not that the port is its own.
+    pub(super) fn learn_port(&mut self, cx: &Cx, from: SocketAddr, port: u16) {
+        let global = AddrClass::of(from.ip()) == AddrClass::Global;
+        let word = if global { Word::Global } else { Word::Local };
+        if NetRules::of(cx).may_dial(SocketAddr::new(from.ip(), port), word).is_ok() {
+            self.candidates.listen_port(&cx.config.candidates, from, port);
+        }
+    }
+
+    /// Tells of peers that are left out, once for each list of them.
+    fn tell_refused(&mut self, cx: &mut Cx, refused: &[Refusal]) {
+        if refused.is_empty() {
+            return;
+        }
+        let filtered = refused.iter().filter(|refusal| **refusal == Refusal::Filtered).count() as u32;
+        let refused = refused.len() as u32 - filtered;
+        self.refused_peers.filtered += u64::from(filtered);
+        self.refused_peers.policy += u64::from(refused);
+        cx.out.notices.push(Notice::PeersRefused { torrent: self.id, filtered, refused });
+    }
+
+    /// The list of blocked addresses is another one: closes and forgets whom it blocks. Who is being dialled is refused when the
+    /// dial has ended.
+    pub(crate) fn drop_blocked(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let is_blocked = |peer: &Peer| cx.filter.blocks(peer.conn.remote().ip());
+        let blocked = self.peers.iter().filter(|(_, slot)| slot.as_deref().is_some_and(is_blocked));
+        let blocked: Vec<PeerKey> = blocked.map(|(&key, _)| key).collect();
+        for key in blocked {
+            self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::Filtered));
+        }
+        self.candidates.forget_blocked(cx.filter);
+        self.settle(cx, shared);
     }
 
     /// When [`Torrent::dial`] may have somebody to dial; `None`: not before something else happens.
@@ -80,9 +125,11 @@ impl Torrent {
             Self::refuse(cx, tcp);
             return None;
         };
-        // Others may have come in while it was dialled.
-        if self.is_full(cx, shared) {
-            self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::LimitReached, false);
+        // Others may have come in while it was dialled, or it was blocked.
+        let blocked = cx.filter.blocks(addr.ip());
+        if blocked || self.is_full(cx, shared) {
+            let reason = if blocked { CloseReason::Filtered } else { CloseReason::LimitReached };
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, reason, false);
             Self::refuse(cx, tcp);
             return None;
         }
@@ -131,10 +178,32 @@ impl Torrent {
 
     /// A peer wants something of us, or does not any more. A free place is given away at once.
     pub(super) fn interest_changed(&mut self, cx: &mut Cx, shared: &mut Shared, peer: &mut Peer) {
-        let unchoke = self.choker.interest_changed(cx.now, &cx.config.choke, &choke_peer(cx, peer));
+        let config = self.choke_config(cx, shared);
+        let unchoke = self.choker.interest_changed(cx.now, &config, &choke_peer(cx, peer));
+        self.note_serving(shared);
         if unchoke && peer.conn.am_choking() {
             self.order(cx, shared, peer, PeerOrder::Unchoke);
         }
+    }
+
+    /// The configuration of the choker, with as many slots as the upload limit is good for.
+    fn choke_config(&self, cx: &Cx, shared: &Shared) -> ChokeConfig {
+        let config = cx.config.choke.clone();
+        match self.upload_limit(shared) {
+            None => config,
+            Some(limit) => ChokeConfig { slots: slots_for(limit).min(config.slots), ..config },
+        }
+    }
+
+    /// Whether it serves anybody has an influence on the share of the others.
+    pub(super) fn note_serving(&mut self, shared: &mut Shared) {
+        let serving = self.choker.served() > 0;
+        match (self.serving, serving) {
+            (false, true) => shared.serving += 1,
+            (true, false) => shared.serving = shared.serving.saturating_sub(1),
+            _ => {}
+        }
+        self.serving = serving;
     }
 
     /// Decides anew who is served.
@@ -147,7 +216,10 @@ impl Torrent {
             .filter(|peer| peer.conn.is_ready())
             .map(|peer| choke_peer(cx, peer))
             .collect();
-        for (key, unchoke) in self.choker.round(cx.now, &cx.config.choke, seeding, &peers) {
+        let config = self.choke_config(cx, shared);
+        let changes = self.choker.round(cx.now, &config, seeding, &peers);
+        self.note_serving(shared);
+        for (key, unchoke) in changes {
             self.order_to(cx, shared, key, if unchoke { PeerOrder::Unchoke } else { PeerOrder::Choke });
         }
     }

@@ -3,6 +3,7 @@
 use super::{Phase, Shared, Torrent};
 use crate::border::{CloseReason, IoFault, JobId, JobResult, Notice};
 use crate::cx::Cx;
+use crate::net_policy::Word;
 use crate::tracker::Ledger;
 use crate::tracker::announcer::{AnnounceFacts, TrackerSaid};
 use alloc::string::ToString;
@@ -96,7 +97,7 @@ impl Torrent {
     fn announce_said(&mut self, cx: &mut Cx, shared: &mut Shared) {
         while let Some(said) = self.announcer.said() {
             match said {
-                TrackerSaid::Answered { url, peers, interval, warning, external_ip, .. } => {
+                TrackerSaid::Answered { url, peers, interval, warning, external_ip, from_global, .. } => {
                     if let (Some(ip), Some(port)) = (external_ip, shared.listen_port()) {
                         self.candidates.set_external(SocketAddr::new(ip, port));
                     }
@@ -108,7 +109,8 @@ impl Torrent {
                         warning,
                     });
                     if matches!(self.phase, Phase::Running) {
-                        self.add_peers(cx, &peers, false);
+                        let word = if from_global { Word::Global } else { Word::Local };
+                        self.add_peers(cx, &peers, word);
                     }
                 }
                 // "The peer MUST disconnect from all current peers" (BEP 27).

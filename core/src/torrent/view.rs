@@ -47,8 +47,19 @@ pub struct TorrentView {
     pub seeds: u32,
     /// Addresses that are known.
     pub known_peers: u32,
+    /// Addresses that somebody named and that are not dialled.
+    pub refused_peers: RefusedPeers,
     /// How long it has run.
     pub age: Duration,
+}
+
+/// Addresses that were named as a peer's and may not be dialled, each as often as it was named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RefusedPeers {
+    /// Those on the list of blocked addresses.
+    pub filtered: u64,
+    /// Those that the policy leaves out: named from the internet and in a private network, or at the port of another service.
+    pub policy: u64,
 }
 
 impl Torrent {
@@ -75,6 +86,7 @@ impl Torrent {
             seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count()
                 as u32,
             known_peers: self.candidates.counts().known as u32,
+            refused_peers: self.refused_peers,
             age: now.since(self.started_at),
         }
     }

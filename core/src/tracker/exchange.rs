@@ -16,6 +16,7 @@
 
 use crate::border::{Action, HttpRequest, HttpResponse, IoFault, JobId, JobResult, SocketId, Work};
 use crate::cx::Cx;
+use crate::net_policy::{NetRules, Refusal, Word};
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::tracker::http::{ResponseLimits, announce_target, parse_response, parse_scrape_response, scrape_target};
@@ -43,6 +44,17 @@ pub(super) struct Env<'e> {
     pub abandoned: &'e mut Vec<JobId>,
 }
 
+/// How an exchange is to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// On whose word the URL stands.
+    pub word: Word,
+    /// Whether no other tracker waits for its turn.
+    pub patient: bool,
+    /// When it must be over at the latest.
+    pub limit: Time,
+}
+
 /// How an exchange ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -66,8 +78,10 @@ pub(super) struct Exchange {
     /// Of the present hop.
     url: TrackerUrl,
     redirects: u32,
-    /// Whether an earlier hop was on the open internet.
-    from_global: bool,
+    /// On whose word the present hop's URL stands.
+    word: Word,
+    /// Whether anybody on the open internet has been asked.
+    asked_global: bool,
     /// Addresses of the present hop's host that have not been tried, the next one last.
     untried: Vec<IpAddr>,
     /// The family that it keeps to (`true`: IPv6), once that is decided.
@@ -102,13 +116,14 @@ impl Exchange {
         url: TrackerUrl,
         question: Question,
         known: [Option<UdpConnection>; 2],
-        (patient, limit): (bool, Time),
+        Terms { word, patient, limit }: Terms,
     ) -> (Exchange, Option<Ended>) {
         let mut exchange = Exchange {
             question,
             url,
             redirects: 0,
-            from_global: false,
+            word,
+            asked_global: false,
             untried: Vec::new(),
             family: None,
             others: Vec::new(),
@@ -143,6 +158,11 @@ impl Exchange {
     /// The UDP connection ids for the next exchange, by family.
     pub(super) fn connections(&self) -> [Option<UdpConnection>; 2] {
         self.known
+    }
+
+    /// Whether anybody on the open internet has been asked: what is answered stands on its word then.
+    pub(super) fn asked_global(&self) -> bool {
+        self.asked_global
     }
 
     /// Whether the tracker may have seen the request.
@@ -237,6 +257,11 @@ impl Exchange {
                 self.last_fault = IoFault::TimedOut;
                 self.next_address(cx, env)
             }
+            // Blocked since it was asked: it is not asked again.
+            Step::Udp { exchange, .. } if cx.config.net.filter_trackers && cx.filter.blocks(exchange.to().ip()) => {
+                self.step = Step::Ended;
+                Ended::failed(TrackerError::NotAllowed(Refusal::Filtered))
+            }
             Step::Udp { sock, exchange } => {
                 let (sock, said) = (*sock, exchange.tick(cx.now, &cx.config.announce, env.secret));
                 self.udp_said(cx, env, sock, said)
@@ -264,12 +289,23 @@ impl Exchange {
     /// where it points, and may say something else each time.
     fn resolved(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, addrs: &[IpAddr]) -> Option<Ended> {
         let config = &cx.config.announce;
-        let allowed = |ip: &IpAddr| self.url.may_ask(*ip, &cx.config.net, self.from_global).is_ok();
+        let (rules, word) = (NetRules::of(cx), self.url.word(self.word));
+        let mut refused = None;
+        let mut allowed = |ip: &IpAddr| match self.url.may_ask(*ip, &rules, word) {
+            Ok(()) => true,
+            Err(refusal) => {
+                refused.get_or_insert(refusal);
+                false
+            }
+        };
         let reachable =
             |ip: &IpAddr| env.ways.to(*ip).is_some() && self.family.is_none_or(|family| family == ip.is_ipv6());
-        let addrs: Vec<IpAddr> = addrs.iter().map(IpAddr::to_canonical).filter(allowed).collect();
-        if addrs.is_empty() && self.from_global {
-            return Ended::failed(TrackerError::Redirect(RedirectError::ToPrivate));
+        let addrs: Vec<IpAddr> = addrs.iter().map(IpAddr::to_canonical).filter(&mut allowed).collect();
+        if let (true, Some(refusal)) = (addrs.is_empty(), refused) {
+            return Ended::failed(match refusal {
+                Refusal::FromGlobalToLocal if self.redirects > 0 => TrackerError::Redirect(RedirectError::ToPrivate),
+                _ => TrackerError::NotAllowed(refusal),
+            });
         }
         let mut addrs: Vec<IpAddr> = addrs.into_iter().filter(reachable).collect();
         if let (Question::Announce(_), None, Some(first)) = (&self.question, self.family, addrs.first()) {
@@ -292,6 +328,7 @@ impl Exchange {
     fn next_address(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<Ended> {
         let Some(ip) = self.untried.pop() else { return Ended::failed(TrackerError::Io(self.last_fault)) };
         let to = SocketAddr::new(ip, self.url.port());
+        self.asked_global |= AddrClass::of(ip) == AddrClass::Global;
         match self.url.scheme() {
             Scheme::Http | Scheme::Https => self.ask_http(cx, env, to),
             Scheme::Udp => self.ask_udp(cx, env, to),
@@ -382,7 +419,7 @@ impl Exchange {
 
     fn answered(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, at: IpAddr, response: &HttpResponse) -> Option<Ended> {
         if matches!(response.status, 301 | 302 | 303 | 307 | 308) {
-            self.from_global |= AddrClass::of(at) == AddrClass::Global;
+            self.word = if AddrClass::of(at) == AddrClass::Global { Word::Global } else { self.word };
             return match self.redirect(cx, response.location.as_deref()) {
                 Ok(url) => {
                     self.url = url;

@@ -59,6 +59,7 @@ pub use url::{TrackerUrl, UrlError};
 pub use crate::net_policy::AddrClass;
 
 use crate::border::{InfoHash, IoFault, PeerId, SocketId, Target};
+use crate::net_policy::Refusal;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -228,8 +229,10 @@ pub enum TrackerError {
     Io(IoFault),
     /// The answer cannot be read; the text says where it breaks.
     BadAnswer(String),
-    /// None of the host's addresses may be asked, or none is of the family in use.
+    /// None of the host's addresses is of the family in use.
     NoAddress,
+    /// None of the host's addresses may be asked; why the first may not.
+    NotAllowed(Refusal),
     /// A UDP tracker, and there is no UDP socket.
     NoUdpSocket,
     /// A redirect that is not followed.
@@ -265,7 +268,8 @@ impl fmt::Display for TrackerError {
             TrackerError::Resolve(fault) => write!(f, "looking up the host: {fault}"),
             TrackerError::Io(fault) => write!(f, "{fault}"),
             TrackerError::BadAnswer(problem) => write!(f, "the answer cannot be read: {problem}"),
-            TrackerError::NoAddress => f.write_str("the host has no address that may be asked"),
+            TrackerError::NoAddress => f.write_str("the host has no address of the family in use"),
+            TrackerError::NotAllowed(refusal) => write!(f, "not asked: {refusal}"),
             TrackerError::NoUdpSocket => f.write_str("there is no UDP socket"),
             TrackerError::Redirect(error) => write!(f, "redirect: {error}"),
             TrackerError::NoScrape => f.write_str("the tracker's URL does not lead to a scrape"),

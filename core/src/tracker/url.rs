@@ -6,7 +6,7 @@
 
 pub use crate::net_policy::Scheme;
 
-use crate::net_policy::{NetPolicy, Purpose, Refusal, Request};
+use crate::net_policy::{NetPolicy, NetRules, Purpose, Refusal, Request, Word, is_public_name};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
@@ -20,6 +20,9 @@ pub const MAX_URL: usize = 2048;
 
 /// What may not stand in a request line, and is encoded; everything else stays byte for byte.
 const NOT_IN_A_REQUEST: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>');
+
+/// Parameters of an announce that are ours to set (BEP 3, BEP 23). Not `key`, by which some trackers mean a passkey.
+const OURS: &[&str] = &["info_hash", "peer_id", "port", "ip", "uploaded", "downloaded", "left", "event"];
 
 /// Who a URL names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +72,8 @@ pub enum UrlError {
     Idna,
     /// The port is not in 1..=65535, or missing for UDP.
     Port,
+    /// Its query has a parameter that is ours to set: whoever made the URL could announce others in our name.
+    OurParameter,
     /// The torrent has too many trackers already.
     TooMany,
 }
@@ -83,6 +88,7 @@ impl fmt::Display for UrlError {
             UrlError::Host => "names no valid host",
             UrlError::Idna => "has an internationalised host name, which could pass for another",
             UrlError::Port => "has no valid port (UDP trackers need one)",
+            UrlError::OurParameter => "sets a parameter of announces that is not its to set (info_hash, port ...)",
             UrlError::TooMany => "comes after too many other trackers",
         })
     }
@@ -105,6 +111,17 @@ impl TrackerUrl {
     /// # Errors
     /// When it is not a URL of a tracker.
     pub fn parse_with(text: &str, policy: &NetPolicy) -> Result<TrackerUrl, UrlError> {
+        let url = TrackerUrl::parse_any(text, policy)?;
+        let query = url.query.as_deref().unwrap_or_default();
+        let name = |parameter: &'_ str| parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        if query.split('&').any(|parameter| OURS.contains(&name(parameter).as_str())) {
+            return Err(UrlError::OurParameter);
+        }
+        Ok(url)
+    }
+
+    /// Also a URL that has our parameters: where a tracker redirects to, they have been put in by it.
+    fn parse_any(text: &str, policy: &NetPolicy) -> Result<TrackerUrl, UrlError> {
         let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         if text.is_empty() {
             return Err(UrlError::Empty);
@@ -159,11 +176,20 @@ impl TrackerUrl {
         }
     }
 
-    /// Whether the tracker may be asked at one of its host's addresses. See [`NetPolicy::may_ask`].
+    /// On whose word its host's addresses are used, when the URL stands on somebody's word: with a public name, on that of the
+    /// open internet too, which says where the name leads.
+    pub fn word(&self, of: Word) -> Word {
+        match &self.host {
+            Host::Name(name) if of == Word::Local && is_public_name(name) => Word::Global,
+            _ => of,
+        }
+    }
+
+    /// Whether the tracker may be asked at one of its host's addresses. See [`NetRules::may_ask`].
     ///
     /// # Errors
     /// Why not.
-    pub fn may_ask(&self, ip: IpAddr, policy: &NetPolicy, source_is_global: bool) -> Result<(), Refusal> {
+    pub fn may_ask(&self, ip: IpAddr, rules: &NetRules<'_>, word: Word) -> Result<(), Refusal> {
         let request = Request {
             purpose: Purpose::Tracker,
             scheme: self.scheme,
@@ -171,7 +197,7 @@ impl TrackerUrl {
             path: &self.path,
             has_query: self.query.is_some(),
         };
-        policy.may_ask(&request, source_is_global)
+        rules.may_ask(&request, word)
     }
 
     /// The URL that a `Location` of this one's answer leads to (RFC 3986, 5.2).
@@ -187,12 +213,13 @@ impl TrackerUrl {
             return Err(UrlError::TooLong);
         }
         if let Some(network_path) = location.strip_prefix("//") {
-            return TrackerUrl::parse(&format!("{}://{network_path}", self.scheme.as_str()));
+            let text = format!("{}://{network_path}", self.scheme.as_str());
+            return TrackerUrl::parse_any(&text, &NetPolicy::default());
         }
         let names_scheme =
             location.split_once(':').is_some_and(|(scheme, _)| !scheme.is_empty() && !scheme.contains(['/', '?', '#']));
         if names_scheme {
-            return TrackerUrl::parse(location);
+            return TrackerUrl::parse_any(location, &NetPolicy::default());
         }
         let (path, query) = parse_tail(location);
         let path = if path.is_empty() {

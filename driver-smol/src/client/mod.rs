@@ -18,7 +18,9 @@ use crate::engine::{Control, EngineThread, Machine, Parts};
 use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
-use parcacik_core::border::{AddTorrent, Command, CommandError, Notice, RootId, SocketId, Target, TorrentId};
+use parcacik_core::border::{
+    AddTorrent, Command, CommandError, IpFilter, Notice, RateLimits, RootId, SocketId, Target, TorrentId,
+};
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -130,6 +132,7 @@ impl<M: Machine> Client<M> {
             seed_only: options.seed_only,
             priorities: options.priorities,
             sequential: options.sequential,
+            limits: options.limits,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -172,6 +175,25 @@ impl<M: Machine> Client<M> {
             Notice::Removed { .. } => Ok(()),
             other => Err(AddError::Refused(refusal(other))),
         }
+    }
+
+    /// Uses this list of blocked addresses in place of the one before. Whom it blocks is closed and forgotten; see
+    /// [`Command::SetIpFilter`]. The list is shared, not copied.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when it has more ranges than
+    /// [`NetPolicy::max_filter_ranges`](parcacik_core::border::NetPolicy::max_filter_ranges).
+    pub async fn set_ip_filter(&self, filter: Arc<IpFilter>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetIpFilter { filter }).await
+    }
+
+    /// Limits how fast bytes go, from now on: over all torrents, or (within that) of one.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent, or a limit is 0.
+    pub async fn set_limits(&self, torrent: Option<TorrentId>, limits: RateLimits) -> Result<(), CommandFailure> {
+        let RateLimits { download, upload } = limits;
+        self.carry_out(Command::SetLimits { torrent, download, upload }).await
     }
 
     /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and

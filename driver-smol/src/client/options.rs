@@ -4,7 +4,7 @@ use crate::engine::Recorder;
 use crate::http::HttpOptions;
 use crate::storage::StorageOptions;
 use bytes::Bytes;
-use parcacik_core::border::{Config, SeedGoal, Target};
+use parcacik_core::border::{Config, RateLimits, SeedGoal, Target};
 use parcacik_core::rng::Seeds;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -100,6 +100,8 @@ pub struct AddOptions {
     pub priorities: Option<Vec<u8>>,
     /// Whether pieces are asked for in order. `None`: as in the last run, and the rarest first in the first.
     pub sequential: Option<bool>,
+    /// How fast it may go, within what the client may.
+    pub limits: RateLimits,
 }
 
 impl AddOptions {
@@ -117,6 +119,7 @@ impl AddOptions {
             seed_only: false,
             priorities: None,
             sequential: None,
+            limits: RateLimits::default(),
         }
     }
 }

@@ -31,7 +31,15 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::AddPeers { torrent: TorrentId(9), .. } => {
                 out.notices.push(failed(*id, CommandError::NoSuchTorrent));
             }
-            Command::AddPeers { .. } => out.notices.push(Notice::CommandDone { command: *id }),
+            Command::SetIpFilter { filter } if filter.len() > 1 => {
+                out.notices.push(failed(*id, CommandError::Limit));
+            }
+            Command::SetLimits { torrent: None, download: Some(7), upload: None } => {
+                out.notices.push(failed(*id, CommandError::ZeroLimit));
+            }
+            Command::AddPeers { .. } | Command::SetLimits { .. } | Command::SetIpFilter { .. } => {
+                out.notices.push(Notice::CommandDone { command: *id })
+            }
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
             _ => {}
         },
@@ -115,8 +123,18 @@ fn a_command_without_an_answer_of_its_own_is_waited_for() {
     let client = start(&[], true).unwrap();
     block_on(async {
         client.add_peers(TorrentId(1), Vec::new()).await.unwrap();
+        let limits = RateLimits { download: Some(7), upload: None };
+        client.set_limits(Some(TorrentId(1)), limits).await.unwrap();
+        let refused = client.set_limits(None, limits).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::ZeroLimit))), "{refused:?}");
         let refused = client.add_peers(TorrentId(9), Vec::new()).await;
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
+        let mut filter = IpFilter::new();
+        filter.block(loopback().ip(), loopback().ip());
+        client.set_ip_filter(filter.clone().into()).await.unwrap();
+        filter.block("::1".parse().unwrap(), "::1".parse().unwrap());
+        let refused = client.set_ip_filter(filter.into()).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::Limit))), "{refused:?}");
     });
 }
 

@@ -4,8 +4,9 @@
 //! because the core starts it only when that has ended.
 
 use super::files::Files;
+use super::locks::{LockFiles, StateLock, StateLockError};
 use super::queue::{Queue, Taken};
-use super::state::{self, StateLock, StateLockError, StateName, lock_in};
+use super::state::{self, StateName};
 use super::{Answers, Farewell};
 use bytes::Bytes;
 use cap_std::fs::Dir;
@@ -50,21 +51,23 @@ pub(super) struct States {
 #[derive(Debug, Default)]
 struct Inner {
     dir: Option<Arc<Dir>>,
+    files: LockFiles,
     locks: BTreeMap<StateName, StateLock>,
 }
 
 impl States {
     /// Uses another folder from now on; the locks in the one before are given back.
     pub(super) fn set_dir(&self, dir: Dir) {
-        *self.lock() = Inner { dir: Some(Arc::new(dir)), locks: BTreeMap::new() };
+        *self.lock() = Inner { dir: Some(Arc::new(dir)), ..Inner::default() };
     }
 
     /// The folder, with this torrent locked in it; `None` when there is no folder.
     pub(super) fn locked(&self, key: &StateName) -> Result<Option<Arc<Dir>>, StateLockError> {
         let mut inner = self.lock();
-        let Some(dir) = inner.dir.clone() else { return Ok(None) };
-        if let Entry::Vacant(place) = inner.locks.entry(key.clone()) {
-            place.insert(lock_in(&dir, key)?);
+        let Inner { dir, files, locks } = &mut *inner;
+        let Some(dir) = dir.clone() else { return Ok(None) };
+        if let Entry::Vacant(place) = locks.entry(key.clone()) {
+            place.insert(files.lock(&dir, key)?);
         }
         Ok(Some(dir))
     }

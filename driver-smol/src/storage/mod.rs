@@ -27,6 +27,7 @@ mod control;
 mod files;
 mod handles;
 mod homes;
+mod locks;
 mod options;
 mod pieces;
 mod pool;

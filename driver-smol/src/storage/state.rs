@@ -7,7 +7,7 @@
 //! | `NAME.resume` | the newest resume data |
 //! | `NAME.resume.1` | the ones before |
 //! | `NAME.resume.tmp` | what is being written, or what a crash left; never read |
-//! | `NAME.lock` | empty; locked while a process has the torrent. Never removed: removing would let two hold "the" lock |
+//! | `locks.0` to `locks.f` | who has which torrent: see [`locks`](super::locks) |
 //!
 //! [`save`] writes the temporary file, syncs it, renames the newest to `.1`, renames the temporary file to the newest and
 //! syncs the folder. Between any two of these steps one whole generation at least has its name.
@@ -20,39 +20,11 @@ use parcacik_core::border::{InfoHash, IoFault};
 use rustix::fs::OFlags;
 use sha1::{Digest, Sha1};
 use std::fmt;
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::DirBuilder;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-
-/// Holds a torrent's resume data for this process. Given back when dropped, and by the system when the process ends in
-/// whatever way.
-#[derive(Debug)]
-pub(super) struct StateLock {
-    _file: File,
-}
-
-/// Why a torrent's resume data could not be locked.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum StateLockError {
-    /// Another process, or another [`Storage`](super::Storage), has this torrent.
-    #[error("another parcacik process has this torrent")]
-    Held,
-    /// The lock file could not be opened or locked.
-    #[error("the state folder cannot be used: {0}")]
-    Io(#[from] io::Error),
-}
-
-impl StateLockError {
-    /// The word that jobs end with: [`IoFault::Busy`] when it is held by somebody else.
-    pub(super) fn fault(&self) -> IoFault {
-        match self {
-            StateLockError::Held => IoFault::Busy,
-            StateLockError::Io(error) => io_fault(error),
-        }
-    }
-}
 
 /// The name of a torrent's files in the state folder: the info-hash in 40 hexadecimal digits, and 8 more that stand for the
 /// download folder. The same torrent in two folders is two downloads.
@@ -80,17 +52,6 @@ pub(super) fn open_state_dir(path: &Path) -> io::Result<Dir> {
     Dir::open_ambient_dir(path, ambient_authority())
 }
 
-pub(super) fn lock_in(dir: &Dir, key: &StateName) -> Result<StateLock, StateLockError> {
-    let mut options = private();
-    options.read(true).write(true).create(true);
-    let file = dir.open_with(format!("{key}.lock"), &options)?.into_std();
-    match file.try_lock() {
-        Ok(()) => Ok(StateLock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(StateLockError::Held),
-        Err(TryLockError::Error(error)) => Err(error.into()),
-    }
-}
-
 /// What [`save`] is about to do. Tests stop it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -106,7 +67,7 @@ pub(super) enum Step {
     SyncDir,
 }
 
-/// Stores resume data, whole or not at all. The caller holds the torrent's [`StateLock`].
+/// Stores resume data, whole or not at all. The caller holds the torrent's [`StateLock`](super::locks::StateLock).
 ///
 /// `before` is called before each step; its error ends the call there, as a crash would.
 pub(super) fn save(
@@ -175,7 +136,7 @@ fn read(dir: &Dir, name: &str, limit: u64) -> Result<Bytes, IoFault> {
 }
 
 /// Readable by the owner alone (it names what somebody downloads), and never through a link.
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
     options

@@ -91,6 +91,79 @@ fn what_is_no_announce_is_refused() {
     assert_eq!(host.peers(), 0);
 }
 
+/// The status of what is answered to bytes that are sent as they stand; `None`: nothing at all.
+fn status_of(host: &TrackerHost, request: &[u8]) -> Option<u16> {
+    let mut stream = connect(host.local_addr());
+    // It may be refused before all of it is read; then there may be no more than a reset.
+    let _ = stream.write_all(request);
+    let _ = stream.shutdown(std::net::Shutdown::Write);
+    let mut answer = Vec::new();
+    let mut part = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut part) {
+        answer.extend_from_slice(&part[..length]);
+    }
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
+#[test]
+fn odd_requests() {
+    let host = TrackerHost::start_with(options()).unwrap();
+    let target = announce(1_001);
+    let taken = [
+        format!("GET {target} HTTP/1.1\r\nHost: t\r\n\r\n"),
+        format!("GET {target} HTTP/1.1\nHost: t\n\n"),
+        format!("GET {target} HTTP/1.0\r\n\r\n"),
+        // BEP 3 asks for no Host, and old clients send none.
+        format!("GET {target} HTTP/1.1\r\n\r\n"),
+        format!("GET http://t{target} HTTP/1.1\r\nHost: t\r\n\r\n"),
+        format!("\r\nGET {target} HTTP/1.1\r\nHost: t\r\n\r\n"),
+    ];
+    for request in &taken {
+        assert_eq!(status_of(&host, request.as_bytes()), Some(200), "{request}");
+    }
+    assert_eq!(host.peers(), 1);
+    let refused: [(&[u8], u16); 6] = [
+        (b"GET /announce\r\n\r\n", 400),
+        (b"garbage that is no HTTP\r\n\r\n", 400),
+        (b"GET /announce?info_hash=\x01 HTTP/1.1\r\nHost: t\r\n\r\n", 400),
+        (b"GET /announce?info_hash=a b HTTP/1.1\r\nHost: t\r\n\r\n", 400),
+        (b"GET /announce?info_hash=<a> HTTP/1.1\r\nHost: t\r\n\r\n", 400),
+        (b"GET /announce?info_hash=\xff\xfe HTTP/1.1\r\nHost: t\r\n\r\n", 400),
+    ];
+    for (request, status) in refused {
+        assert_eq!(status_of(&host, request), Some(status), "{}", request.escape_ascii());
+    }
+    let lines = format!("GET /announce HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200));
+    assert_eq!(status_of(&host, lines.as_bytes()), Some(431));
+    let long = format!("GET /announce HTTP/1.1\r\nX: {}\r\n\r\n", "y".repeat(70_000));
+    assert!(matches!(status_of(&host, long.as_bytes()), Some(431) | None), "a head without an end is not read");
+    // None of it was an announce.
+    assert_eq!(host.peers(), 1);
+}
+
+#[test]
+fn many_requests_on_one_connection_are_answered_in_order() {
+    let host = TrackerHost::start_with(options()).unwrap();
+    let mut stream = connect(host.local_addr());
+    let request = format!("GET {} HTTP/1.1\r\nHost: t\r\n\r\n", announce(1_001));
+    stream.write_all(request.repeat(100).as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).unwrap();
+    assert_eq!(answers.windows(15).filter(|at| at == b"HTTP/1.1 200 OK").count(), 100);
+}
+
+#[test]
+fn a_connection_that_waits_idle_is_closed() {
+    let options = TrackerOptions { head_limit: Duration::from_millis(50), ..options() };
+    let host = TrackerHost::start_with(options).unwrap();
+    let mut stream = connect(host.local_addr());
+    write!(stream, "GET {} HTTP/1.1\r\nHost: t\r\n\r\n", announce(1_001)).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert!(contains(&answer, b"HTTP/1.1 200 OK"));
+}
+
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
     let options = TrackerOptions { head_limit: Duration::from_millis(50), ..options() };

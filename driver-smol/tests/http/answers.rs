@@ -55,7 +55,8 @@ fn every_way_to_delimit_a_body() {
 
 #[test]
 fn broken_bodies() {
-    let cases: [(&str, IoFault); 8] = [
+    let cases: [(&str, IoFault); 9] = [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\nd1:ae\n0\n\n", IoFault::Protocol),
         ("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort", IoFault::Reset),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nd1:", IoFault::Reset),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nd1:ae\r\n", IoFault::Reset),
@@ -97,8 +98,11 @@ fn odd_heads_that_are_taken() {
 
 #[test]
 fn no_http() {
-    let heads: [&str; 7] = [
+    let heads: [&str; 10] = [
         "http/1.1 200 OK\r\n",
+        "HTTP/1.1  200 OK\r\n",
+        "HTTP/1.1 099 OK\r\n",
+        "HTTP/1.1 200 OK\rServer: x\r\n",
         "ICY 200 OK\r\n",
         "HTTP/1.2 200 OK\r\n",
         "HTTP/2 200 OK\r\n",

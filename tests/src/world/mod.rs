@@ -1,15 +1,18 @@
 //! The world: sessions, the network between them, and what their drivers would do.
 //!
 //! What it is made of: `words.rs` has what tests say and read, `queue.rs` what is going to happen, `drive.rs` what a driver
-//! does for its session, `net.rs` the streams, `strangers.rs` whoever is in the world without being a session. Here are the nodes, what a test can do to them, and the clock.
+//! does for its session, `net.rs` the streams, `traffic.rs` what went through them, `strangers.rs` whoever is in the world
+//! without being a session. Here are the nodes, what a test can do to them, and the clock.
 
 mod drive;
 mod net;
 mod queue;
 mod strangers;
+mod traffic;
 mod words;
 
 pub use strangers::{Desk, LinkId, Seen, Stranger, StrangerId};
+pub use traffic::{Traffic, jain};
 pub use words::{Counts, Limits, LogEntry, NodeId, Split, Stuck};
 
 use crate::content::Content;
@@ -83,6 +86,7 @@ pub struct World {
     tracker: TrackerServer,
     tracker_up: bool,
     keep_logs: bool,
+    traffic: Traffic,
     strangers: Vec<strangers::Guest>,
     terms: Arc<BTreeMap<[u8; 20], Terms>>,
     audit: bool,
@@ -117,6 +121,7 @@ impl World {
             tracker: TrackerServer::new(Default::default(), &seeds),
             tracker_up: true,
             keep_logs: false,
+            traffic: Traffic::default(),
             strangers: Vec::new(),
             terms: Arc::default(),
             audit: true,

@@ -57,6 +57,7 @@ impl World {
         let count = bytes.len() as u64;
         match other {
             End::Node(other, far) => {
+                self.traffic.sent(node, other, count);
                 self.schedule(left, Happening::Left { node, tcp, bytes: count });
                 self.schedule(left + self.limits.latency, Happening::Arrive { node: other, tcp: far, bytes });
             }
@@ -101,6 +102,9 @@ impl World {
                 }
             }
             stream.credit -= chunk.len() as u64;
+            if let End::Node(from, _) = stream.other {
+                self.traffic.read(from, node, chunk.len() as u64);
+            }
             let event = at.counts.events + 1;
             if let Some(audit) = &mut stream.audit {
                 audit.heard(event, &chunk);

@@ -5,7 +5,8 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChokeConfig {
     /// The most peers of one torrent that are served at once, the optimistic one counted. BEP 3 says four, from when
-    /// uplinks were narrow; eight is what today's clients do, and still leaves each a useful share.
+    /// uplinks were narrow; eight is what today's clients do, and still leaves each a useful share. Under an upload limit
+    /// they are fewer: [`slots_for`](crate::torrent::choker::slots_for).
     pub slots: u32,
     /// How often who is served may change. BEP 3: "only changing who's choked once every ten seconds".
     pub round: Duration,

@@ -7,6 +7,7 @@ mod net;
 mod peer;
 mod persist;
 mod pick;
+mod rate;
 mod session;
 
 pub use announce::AnnounceConfig;
@@ -16,6 +17,7 @@ pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
+pub use rate::RateConfig;
 pub use session::SessionConfig;
 
 use core::fmt;
@@ -39,6 +41,8 @@ pub struct Config {
     pub persist: PersistConfig,
     /// Which addresses, ports and schemes may be used.
     pub net: NetPolicy,
+    /// How fast bytes may go.
+    pub rate: RateConfig,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -68,7 +72,8 @@ impl Config {
         self.candidates.check()?;
         self.announce.check()?;
         self.persist.check()?;
-        self.net.check()
+        self.net.check()?;
+        self.rate.check()
     }
 }
 

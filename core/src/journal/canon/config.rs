@@ -3,11 +3,11 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig,
-    SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig, RateConfig,
+    RateLimits, SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate });
 
 canon_struct!(SessionConfig {
     client,
@@ -120,7 +120,7 @@ canon_struct!(PersistConfig {
 
 canon_struct!(NetPolicy {
     allow_local_from_global,
-    loopback_needs_announce_path,
+    local_needs_announce_path,
     allow_service_ports,
     min_peer_port,
     allow_idna,
@@ -128,4 +128,9 @@ canon_struct!(NetPolicy {
     allow_https,
     allow_udp,
     filter_trackers,
+    max_filter_ranges,
 });
+
+canon_struct!(RateConfig { limits, burst, turn });
+
+canon_struct!(RateLimits { download, upload });

@@ -12,6 +12,7 @@
 //! | `struct` | its fields in a fixed order |
 //! | list, text | how many (items, bytes of UTF-8), and then they |
 //! | array of bytes | as it is |
+//! | list of blocked addresses | for each family how many ranges; IPv4: numbers, the gap less one between each and the one before, and its length less one; IPv6: first and last of each |
 //! | address | 4 or 6, the address, the port in network order; for IPv6 flow and scope too |
 //! | [`Duration`] | seconds, nanoseconds |
 //! | buffer | length, how many holes, for each hole the bytes since the last one's end and its length, and then the bytes outside of holes |
@@ -26,6 +27,7 @@
 
 mod actions;
 mod config;
+mod filter;
 mod notices;
 mod words;
 

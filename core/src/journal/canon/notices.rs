@@ -24,6 +24,7 @@ canon_enum!(out Notice {
     17 = Saved { torrent, pieces },
     18 = Stopped,
     19 = CommandDone { command },
+    20 = PeersRefused { torrent, filtered, refused },
 });
 
 canon_enum!(out TorrentState {
@@ -44,6 +45,7 @@ canon_enum!(out CommandError {
     5 = BadUrl(why),
     6 = Stopping,
     7 = Limit,
-    8 = NoSuchFile(file),
-    9 = BadPriority(number),
+    8 = ZeroLimit,
+    9 = NoSuchFile(file),
+    10 = BadPriority(number),
 });

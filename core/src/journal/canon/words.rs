@@ -49,8 +49,10 @@ canon_enum!(Command {
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent },
     4 = Shutdown,
-    5 = SetPriorities { torrent, files },
-    6 = SetSequential { torrent, on },
+    5 = SetLimits { torrent, download, upload },
+    6 = SetIpFilter { filter },
+    7 = SetPriorities { torrent, files },
+    8 = SetSequential { torrent, on },
 });
 
 canon_struct!(AddTorrent {
@@ -65,6 +67,7 @@ canon_struct!(AddTorrent {
     seed_only,
     priorities,
     sequential,
+    limits,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
@@ -141,4 +144,5 @@ canon_enum!(out CloseReason {
     12 = Banned,
     13 = Stopped,
     14 = TrackerSwitched,
+    15 = Filtered,
 });

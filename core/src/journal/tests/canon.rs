@@ -57,6 +57,39 @@ fn known_holes_have_known_bytes() {
 }
 
 #[test]
+fn lists_of_blocked_addresses_have_one_encoding() {
+    let of = |ranges: &[(&str, &str)]| {
+        let mut filter = crate::border::IpFilter::new();
+        ranges.iter().for_each(|(first, last)| {
+            assert!(filter.block(first.parse().unwrap(), last.parse().unwrap()));
+        });
+        let command = crate::border::Command::SetIpFilter { filter: filter.into() };
+        Event::Command { id: crate::border::CommandId(1), command }
+    };
+    // 0.0.0.1 to 0.0.0.3; one address later 0.0.0.5 alone; the last of all.
+    let list = of(&[("0.0.0.1", "0.0.0.3"), ("0.0.0.5", "0.0.0.5"), ("255.255.255.255", "255.255.255.255")]);
+    let bytes = encoded(&list, &[]);
+    assert_eq!(bytes[..3], [14, 1, 6]);
+    assert_eq!(bytes[3..], [3, 1, 2, 0, 0, 0xf8, 0xff, 0xff, 0xff, 0x0f, 0, 0]);
+    assert_eq!(decode_event(&bytes), Ok(list));
+    let six = of(&[("::1", "::2"), ("ffff::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")]);
+    let bytes = encoded(&six, &[]);
+    assert_eq!((bytes[3], bytes[4], bytes.len()), (0, 2, 5 + 4 * 16));
+    assert_eq!(decode_event(&bytes), Ok(six));
+    // Ranges that touch, overlap, are inverted or run over the end, and counts that promise more than there is.
+    let v6 = |first: u8, last: u8| [&[0; 15][..], &[first], &[0; 15], &[last]].concat();
+    let touching = [&[14, 1, 6, 0, 2][..], &v6(1, 2), &v6(3, 4)].concat();
+    let inverted = [&[14, 1, 6, 0, 1][..], &v6(2, 1)].concat();
+    let over = vec![14, 1, 6, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 0];
+    let behind_the_last = vec![14, 1, 6, 2, 0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0, 0, 0];
+    for bad in [touching, inverted, over, behind_the_last] {
+        assert!(matches!(decode_event(&bad), Err(DecodeError { problem: Problem::Number, .. })), "{bad:?}");
+    }
+    let promise = [14, 1, 6, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    assert!(matches!(decode_event(&promise), Err(DecodeError { problem: Problem::TooShort, .. })));
+}
+
+#[test]
 fn numbers_take_as_few_bytes_as_they_need() {
     for (number, bytes) in [
         (0, &[0][..]),
@@ -75,7 +108,7 @@ fn numbers_take_as_few_bytes_as_they_need() {
 #[test]
 fn every_kind_of_event_comes_back() {
     let events = one_of_each();
-    assert_eq!(events.len(), 15 - 2 + 7 + 7 + 1, "every kind, command and result, and a failed job");
+    assert_eq!(events.len(), 15 - 2 + 9 + 7 + 1, "every kind, command and result, and a failed job");
     for event in events {
         assert_eq!(decode_event(&encoded(&event, &[])), Ok(event));
     }
@@ -137,7 +170,7 @@ fn a_configuration_comes_back_and_each_section_counts() {
     let mut config = Config::default();
     config.session.client = "çok güzel".into();
     config.peer.depth_max = 77;
-    config.net.loopback_needs_announce_path = false;
+    config.net.local_needs_announce_path = false;
     let mut out = Vec::new();
     encode_config(&config, &mut out);
     assert_eq!(decode_config(&out), Ok(config));

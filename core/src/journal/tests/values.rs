@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, JobId, JobResult, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, IpFilter, JobId, JobResult,
+    RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -80,8 +80,8 @@ fn add() -> impl Strategy<Value = AddTorrent> {
     ];
     let switches = any::<(bool, bool, bool, bool)>();
     let selection = (option::of(vec(any::<u8>(), 0..4)), option::of(any::<bool>()));
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, selection).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, switches, (priorities, sequential))| {
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, (switches, limits()), selection).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, (switches, limits), (priorities, sequential))| {
             let (use_trackers, overwrite, recheck, seed_only) = switches;
             AddTorrent {
                 metainfo,
@@ -95,9 +95,25 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 seed_only,
                 priorities,
                 sequential,
+                limits,
             }
         },
     )
+}
+
+fn filter() -> impl Strategy<Value = IpFilter> {
+    vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
+        let mut filter = IpFilter::new();
+        // Pairs of two families, or the wrong way round, are none: single addresses then, the last one of all among them.
+        for (first, last) in pairs {
+            _ = filter.block(first, last) || filter.block(last, last);
+        }
+        filter
+    })
+}
+
+fn limits() -> impl Strategy<Value = RateLimits> {
+    (option::of(any::<u64>()), option::of(any::<u64>())).prop_map(|(download, upload)| RateLimits { download, upload })
 }
 
 fn command() -> impl Strategy<Value = Command> {
@@ -109,10 +125,14 @@ fn command() -> impl Strategy<Value = Command> {
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
         any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
+        (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
+            Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
+        }),
         Just(Command::Shutdown),
         (any::<u32>(), vec(any::<(u32, u8)>(), 0..4))
             .prop_map(|(torrent, files)| Command::SetPriorities { torrent: TorrentId(torrent), files }),
         any::<(u32, bool)>().prop_map(|(torrent, on)| Command::SetSequential { torrent: TorrentId(torrent), on }),
+        filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 

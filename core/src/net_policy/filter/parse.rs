@@ -22,7 +22,7 @@ pub(super) fn parse(list: &[u8], limits: &FilterLimits) -> Result<(IpFilter, Fil
                 report.allowed += 1;
                 continue;
             }
-            Ok(Line::Blocked(first, last)) => filter.put(first, last),
+            Ok(Line::Blocked(first, last)) => filter.put(first, last).map_err(LineProblem::from),
             Err(problem) => Err(problem),
         };
         match put {

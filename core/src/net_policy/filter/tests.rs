@@ -1,4 +1,5 @@
 use super::*;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::string::{String, ToString};

@@ -6,7 +6,7 @@ mod rules;
 mod rules_upload;
 
 use super::*;
-use crate::border::{Action, Actions, Config, PeerFault, PeerKey};
+use crate::border::{Action, Actions, Config, IpFilter, PeerFault, PeerKey};
 use crate::cx::{Cx, IdSource};
 use crate::metainfo::BLOCK_LENGTH;
 use crate::rng::Seeds;
@@ -80,7 +80,7 @@ fn lend<R>(
     ids: &mut IdSource,
     call: impl FnOnce(&mut Cx<'_>, &PeerFacts<'_>) -> R,
 ) -> R {
-    let mut cx = Cx { now, config: &world.config, seeds: &world.seeds, out, ids, owner: 1 };
+    let mut cx = Cx { now, config: &world.config, filter: &IpFilter::new(), seeds: &world.seeds, out, ids, owner: 1 };
     let facts = PeerFacts {
         torrent: TorrentId(0),
         info_hash: HASH,

@@ -31,7 +31,7 @@ mod priority;
 
 pub use priority::canonical_priority;
 
-use crate::border::{CandidateConfig, CloseReason};
+use crate::border::{CandidateConfig, CloseReason, IpFilter};
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -103,6 +103,8 @@ struct Entry {
     inbound: u32,
     /// Named by the user.
     sticky: bool,
+    /// To be forgotten when its dial or connection has ended.
+    blocked: bool,
     /// Failures in a row.
     failures: u32,
     /// A connection to it was ready once.
@@ -301,7 +303,7 @@ impl Candidates {
         });
         if reason == CloseReason::ToSelf {
             self.is_self(key);
-        } else if self.is_banned(key.ip()) || self.ours.contains(&key) {
+        } else if self.is_banned(key.ip()) || self.ours.contains(&key) || self.is_blocked(key) {
             self.remove_idle(key);
         }
     }
@@ -361,6 +363,16 @@ impl Candidates {
         }
     }
 
+    /// Forgets whom a list of blocked addresses has. Those with a dial or connection are forgotten when that ends. Looks at all
+    /// addresses.
+    pub fn forget_blocked(&mut self, filter: &IpFilter) {
+        let blocked: Vec<SocketAddr> = self.entries.keys().filter(|addr| filter.blocks(addr.ip())).copied().collect();
+        for addr in blocked {
+            self.change(addr, |entry| entry.blocked = true);
+            self.remove_idle(addr);
+        }
+    }
+
     /// Whether this address is banned.
     pub fn is_banned(&self, ip: IpAddr) -> bool {
         self.banned.contains_key(&ip.to_canonical())
@@ -374,6 +386,10 @@ impl Candidates {
             self.ours.pop_first();
         }
         self.ours.insert(addr);
+    }
+
+    fn is_blocked(&self, addr: SocketAddr) -> bool {
+        self.entries.get(&addr).is_some_and(|entry| entry.blocked)
     }
 
     fn priority(&mut self, addr: SocketAddr) -> u32 {
@@ -391,6 +407,7 @@ impl Candidates {
             dialled: None,
             inbound: 0,
             sticky,
+            blocked: false,
             failures: 0,
             proven: false,
             seed: false,
@@ -493,10 +510,10 @@ fn settle(
     reason: CloseReason,
     was_ready: bool,
 ) {
-    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, LimitReached, Stopped, Useless};
+    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Stopped, Useless};
     let rest = match reason {
         // Our own decision says nothing against the address.
-        Banned | BothSeeds | Duplicate | LimitReached | Stopped | Useless => {
+        Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | Useless => {
             if entry.sticky {
                 config.reconnect_after.min(config.user_retry_max)
             } else {

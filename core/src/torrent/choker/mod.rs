@@ -398,6 +398,18 @@ impl Choker {
     }
 }
 
+/// How many peers are served under an upload limit of so many bytes a second, at most: two below 9 KiB/s, three below 15, four
+/// below 42, and from there on the square root of 0.6 × KiB/s. That is what the first client did ("uploads" in its manual), and
+/// leaves each slot a few KiB/s at small limits, more at great ones: who is served in drops can trade nothing.
+pub fn slots_for(upload_limit: u64) -> u32 {
+    match upload_limit / 1024 {
+        0..9 => 2,
+        9..15 => 3,
+        15..42 => 4,
+        kib => u32::try_from((kib.min(1 << 40) * 6 / 10).isqrt()).unwrap_or(u32::MAX),
+    }
+}
+
 /// The network that an address is counted under: what one customer of a provider can easily have.
 fn network(addr: IpAddr) -> IpAddr {
     match addr.to_canonical() {

@@ -113,6 +113,15 @@ impl Swarm {
 }
 
 #[test]
+fn slots_follow_the_upload_limit() {
+    let slots = [1, 9 << 10, 15 << 10, 42 << 10, 100 << 10, 1 << 20, u64::MAX].map(slots_for);
+    assert_eq!(slots, [2, 3, 4, 5, 7, 24, 812_223]);
+    for kib in 1..2_000 {
+        assert!(slots_for(kib << 10) <= slots_for((kib + 1) << 10), "{kib}");
+    }
+}
+
+#[test]
 fn a_free_slot_is_given_at_once() {
     let mut swarm = Swarm::new(true);
     assert_eq!(swarm.choker.deadline(), None);

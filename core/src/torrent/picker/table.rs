@@ -72,9 +72,10 @@ impl Table {
         }
         Table {
             order: Vec::new(),
-            starts: vec![0; RANKS + 1],
-            place: vec![0; pieces as usize],
-            copies: vec![0; pieces as usize],
+            // Made when they are first needed: a torrent that is whole and has no peers needs none of them.
+            starts: Vec::new(),
+            place: Vec::new(),
+            copies: Vec::new(),
             flags,
             closed,
             seeds: 0,
@@ -99,12 +100,10 @@ impl Table {
 
     /// `Have` for a piece that does not exist, so that nothing is ever done about it.
     pub fn state(&self, piece: u32) -> State {
-        match (self.flags.get(piece as usize), self.place.get(piece as usize)) {
-            (Some(flags), Some(&place)) => match flags & STATE {
-                IDLE => State::Idle,
-                OPEN => State::Open(place),
-                _ => State::Have,
-            },
+        match self.flags.get(piece as usize).map(|flags| flags & STATE) {
+            Some(IDLE) => State::Idle,
+            // Its place was written when it was opened.
+            Some(OPEN) => self.place.get(piece as usize).map_or(State::Have, |&slot| State::Open(slot)),
             _ => State::Have,
         }
     }
@@ -124,8 +123,9 @@ impl Table {
                 State::Open(_) => OPEN,
                 State::Have => HAVE,
             };
-        if let (State::Open(slot), Some(place)) = (state, self.place.get_mut(piece as usize)) {
-            *place = slot;
+        if let State::Open(slot) = state {
+            self.make_room();
+            self.place[piece as usize] = slot;
         }
         self.enter(piece);
     }
@@ -177,6 +177,7 @@ impl Table {
 
     /// Counts one more (`by` = 1) or one less (-1) copy of a piece.
     pub fn count(&mut self, piece: u32, by: i32) {
+        self.make_room();
         let Some(copies) = self.copies.get_mut(piece as usize) else { return };
         let before = *copies;
         *copies = copies.saturating_add(by);
@@ -257,6 +258,7 @@ impl Table {
 
     /// Counting sort: two passes over the closed pieces.
     fn sort(&mut self) {
+        self.make_room();
         self.unsorted = false;
         self.floor = self.closed.iter().map(|piece| self.copies[piece as usize]).min().unwrap_or(0);
         let mut counts = vec![0u32; RANKS + 1];
@@ -279,15 +281,22 @@ impl Table {
         }
     }
 
+    /// Makes the arrays that have an entry for each piece.
+    fn make_room(&mut self) {
+        if self.copies.is_empty() {
+            self.copies = vec![0; self.flags.len()];
+            self.place = vec![0; self.flags.len()];
+        }
+    }
+
     /// Puts a piece into the order, when it belongs there.
     fn enter(&mut self, piece: u32) {
         if self.state(piece) != State::Idle || self.priority(piece) == 0 || !self.closed.insert(piece) {
             return;
         }
-        if self.copies[piece as usize] < self.floor {
+        // What was sorted once has its arrays.
+        if self.unsorted || self.copies[piece as usize] < self.floor {
             self.unsorted = true;
-        }
-        if self.unsorted {
             return;
         }
         let rank = usize::from(self.rank(piece));

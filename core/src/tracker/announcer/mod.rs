@@ -137,6 +137,8 @@ struct Tracker {
     url: TrackerUrl,
     text: String,
     tier: usize,
+    /// Whether the user named it himself.
+    trusted: bool,
     /// Whether it has answered a `started`, and has not been told `stopped`.
     started: bool,
     /// Not to be asked any more in this session.
@@ -216,6 +218,14 @@ impl Announcer {
             abandoned: Vec::new(),
         };
         (announcer, refused)
+    }
+
+    /// The user has named these URLs himself: where they lead is his affair. To be called before the start.
+    pub fn trust(&mut self, urls: &[String], policy: &NetPolicy) {
+        for tracker in &mut self.trackers {
+            tracker.trusted |=
+                urls.iter().any(|url| TrackerUrl::parse_with(url, policy).is_ok_and(|url| url == tracker.url));
+        }
     }
 
     /// The torrent starts: the first announce is due. Does nothing while it runs.
@@ -436,6 +446,7 @@ impl Tracker {
             text: url.to_string(),
             url,
             tier,
+            trusted: false,
             started: false,
             gone: false,
             fails: 0,

@@ -2,9 +2,9 @@
 
 use super::{AnnounceFacts, Announcer, Ask, Group, Grouping, Phase, TrackerSaid};
 use crate::cx::Cx;
-use crate::net_policy::Scheme;
+use crate::net_policy::{Scheme, Word};
 use crate::time::Time;
-use crate::tracker::exchange::{Ended, Env, Exchange};
+use crate::tracker::exchange::{Ended, Env, Exchange, Terms};
 use crate::tracker::{AnnounceEvent, AnnounceRequest, AnnounceResponse, Answer, Question, TrackerError};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -214,8 +214,10 @@ impl Announcer {
         };
         let limit = if self.phase == Phase::Stopping { self.stop_limit } else { Time::NEVER };
         let (url, known) = (tracker.url.clone(), tracker.connections);
+        let word = if tracker.trusted { Word::User } else { Word::Local };
+        let terms = Terms { word, patient: !others, limit };
         let mut env = Env { ways: facts.ways(), secret: &mut self.secret, abandoned: &mut self.abandoned };
-        let (lane, ended) = Exchange::begin(cx, &mut env, url, Question::Announce(request), known, (!others, limit));
+        let (lane, ended) = Exchange::begin(cx, &mut env, url, Question::Announce(request), known, terms);
         self.asked += 1;
         let id = self.asked;
         self.asks.push(Ask { id, tracker: at, group, event, lanes: Vec::from([lane]), answered: false });
@@ -269,6 +271,7 @@ impl Announcer {
                 *known = new;
             }
         }
+        let global = lane.asked_global();
         let answered = matches!(ended, Ended::Answer(_));
         let last = ask.lanes.is_empty();
         if answered && !late {
@@ -280,8 +283,10 @@ impl Announcer {
             self.asks.remove(place);
         }
         match ended {
-            Ended::Answer(Answer::Announced(response)) if late => self.say_answer(cx, tracker, response),
-            Ended::Answer(Answer::Announced(response)) => self.succeeded(cx, facts, (tracker, group, event), response),
+            Ended::Answer(Answer::Announced(response)) if late => self.say_answer(cx, (tracker, global), response),
+            Ended::Answer(Answer::Announced(response)) => {
+                self.succeeded(cx, facts, (tracker, group, event), (response, global));
+            }
             // No announce is answered by counts.
             Ended::Answer(Answer::Scraped(_)) => {}
             // "One family failing does not make the tracker failed if the other works."
@@ -300,7 +305,7 @@ impl Announcer {
         cx: &mut Cx<'_>,
         facts: &AnnounceFacts,
         (at, group, event): (usize, Option<usize>, Option<AnnounceEvent>),
-        response: AnnounceResponse,
+        (response, global): (AnnounceResponse, bool),
     ) {
         let (interval, min_interval) = intervals(cx, &response);
         let Some(tracker) = self.trackers.get_mut(at) else { return };
@@ -322,11 +327,11 @@ impl Announcer {
                 self.say(switched);
             }
         }
-        self.say_answer(cx, at, response);
+        self.say_answer(cx, (at, global), response);
         self.promote(at);
     }
 
-    fn say_answer(&mut self, cx: &Cx<'_>, at: usize, response: AnnounceResponse) {
+    fn say_answer(&mut self, cx: &Cx<'_>, (at, from_global): (usize, bool), response: AnnounceResponse) {
         let (interval, _) = intervals(cx, &response);
         let Some(tracker) = self.trackers.get_mut(at) else { return };
         tracker.complete = response.complete.or(tracker.complete);
@@ -343,6 +348,7 @@ impl Announcer {
             external_ip: response.external_ip,
             complete: response.complete,
             incomplete: response.incomplete,
+            from_global,
         };
         self.say(said);
     }

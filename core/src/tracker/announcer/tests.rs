@@ -1,8 +1,10 @@
 use super::*;
 use crate::border::{
-    Action, Actions, AnnounceConfig, Config, HttpRequest, HttpResponse, InfoHash, NetPolicy, PeerId, SocketId, Work,
+    Action, Actions, AnnounceConfig, Config, HttpRequest, HttpResponse, InfoHash, IpFilter, NetPolicy, PeerId,
+    SocketId, Work,
 };
 use crate::cx::IdSource;
+use crate::net_policy::Refusal;
 use crate::rng::{Seeds, Stream};
 use crate::tracker::http::{encode_failure, parse_announce};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
@@ -17,11 +19,13 @@ use std::vec;
 
 mod families;
 mod groups;
+mod policy;
 
 /// An announcer with everything outside it.
 struct World {
     announcer: Announcer,
     config: Config,
+    filter: IpFilter,
     seeds: Seeds,
     ids: IdSource,
     now: Time,
@@ -56,6 +60,7 @@ impl World {
                 announce: AnnounceConfig { max_asks: 1, ..AnnounceConfig::default() },
                 ..Config::default()
             },
+            filter: IpFilter::new(),
             seeds,
             ids: IdSource::default(),
             now: Time::from_secs(1000),
@@ -81,8 +86,15 @@ impl World {
 
     fn call(&mut self, call: Call<'_>) {
         let mut out = Actions::new();
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out: &mut out, ids: &mut self.ids, owner: 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out: &mut out,
+            ids: &mut self.ids,
+            owner: 1,
+        };
         call(&mut self.announcer, &mut cx, &self.facts);
         for action in out.list {
             match action {
@@ -562,7 +574,7 @@ fn redirects_that_are_not_followed() {
 fn on_loopback_only_announce_paths_are_asked() {
     let mut world = World::new(&[&["http://127.0.0.1:1/admin?delete=all"]]);
     world.start();
-    assert_eq!(world.last_error(), &TrackerError::NoAddress);
+    assert_eq!(world.last_error(), &TrackerError::NotAllowed(Refusal::LocalPath));
 }
 
 #[test]

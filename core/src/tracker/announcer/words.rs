@@ -71,6 +71,8 @@ pub enum TrackerSaid {
         complete: Option<u32>,
         /// How many other peers it knows.
         incomplete: Option<u32>,
+        /// Whether it is on the open internet, or was reached by way of it: whom it names is named on that word.
+        from_global: bool,
     },
     /// A tracker failed.
     Failed {

@@ -12,13 +12,13 @@
 //! in the end: [`outcome`](Scrape::outcome). Its limits are those of announces
 //! ([`AnnounceConfig`](crate::border::AnnounceConfig)).
 
-use super::exchange::{Ended, Env, Exchange};
+use super::exchange::{Ended, Env, Exchange, Terms};
 use super::udp::{MAX_SCRAPE, UdpConnection};
 use super::url::MAX_URL;
 use super::{Answer, Question, ScrapeCounts, TrackerError, TrackerUrl, Ways};
 use crate::border::{InfoHash, IoFault, JobId, JobResult};
 use crate::cx::Cx;
-use crate::net_policy::Scheme;
+use crate::net_policy::{Scheme, Word};
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
@@ -168,7 +168,7 @@ impl Scrape {
             let mut env = Env { ways, secret: &mut self.secret, abandoned: &mut self.abandoned };
             let question = Question::Scrape(self.batch.clone());
             // Nobody waits for a scrape as for peers: 15 s an address are enough.
-            let terms = (false, Time::NEVER);
+            let terms = Terms { word: Word::Local, patient: false, limit: Time::NEVER };
             let (exchange, ended) = Exchange::begin(cx, &mut env, self.url.clone(), question, self.known, terms);
             self.exchange = Some(exchange);
             self.ended(ended);

@@ -1,6 +1,7 @@
 use super::*;
-use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, SocketId, Work};
+use crate::border::{Action, Actions, Config, HttpRequest, HttpResponse, IpFilter, SocketId, Work};
 use crate::cx::IdSource;
+use crate::net_policy::Refusal;
 use crate::rng::{Seeds, Stream};
 use crate::tracker::Way;
 use crate::tracker::http::{encode_failure, encode_scrape, parse_scrape};
@@ -15,6 +16,7 @@ use std::vec;
 struct World {
     scrape: Option<Scrape>,
     config: Config,
+    filter: IpFilter,
     seeds: Seeds,
     ids: IdSource,
     now: Time,
@@ -43,6 +45,7 @@ impl World {
         let mut world = World {
             scrape: None,
             config: Config::default(),
+            filter: IpFilter::new(),
             seeds: Seeds::for_tests(1),
             ids: IdSource::default(),
             now: Time::from_secs(1000),
@@ -59,8 +62,15 @@ impl World {
 
     fn call(&mut self, call: impl FnOnce(&mut Option<Scrape>, &mut Cx<'_>)) {
         let mut out = Actions::new();
-        let mut cx =
-            Cx { now: self.now, config: &self.config, seeds: &self.seeds, out: &mut out, ids: &mut self.ids, owner: 1 };
+        let mut cx = Cx {
+            now: self.now,
+            config: &self.config,
+            filter: &self.filter,
+            seeds: &self.seeds,
+            out: &mut out,
+            ids: &mut self.ids,
+            owner: 1,
+        };
         call(&mut self.scrape, &mut cx);
         for action in out.list {
             match action {
@@ -205,7 +215,7 @@ fn failures() {
     assert_eq!(failed(&world), TrackerError::Io(IoFault::TimedOut));
     assert_eq!(world.now.since(Time::from_secs(1000)), Duration::from_secs(15));
     // The rules of addresses hold here too.
-    assert_eq!(failed(&World::new("http://169.254.169.254/announce", 1)), TrackerError::NoAddress);
+    assert_eq!(failed(&World::new("http://169.254.169.254/announce", 1)), TrackerError::NotAllowed(Refusal::Address));
 }
 
 #[test]

@@ -97,13 +97,41 @@ fn scrape_urls() {
 
 #[test]
 fn on_loopback_only_what_looks_like_a_tracker() {
-    let may = |text: &str, ip: &str| url(text).may_ask(ip.parse().unwrap(), &NetPolicy::default(), false);
+    let (policy, filter) = (NetPolicy::default(), crate::net_policy::IpFilter::new());
+    let rules = NetRules { policy: &policy, filter: &filter };
+    let may = |text: &str, ip: &str| url(text).may_ask(ip.parse().unwrap(), &rules, Word::Local);
     assert_eq!(may("http://127.0.0.1:6969/announce", "127.0.0.1"), Ok(()));
     assert_eq!(may("http://127.0.0.1:6969/admin?do=it", "127.0.0.1"), Err(Refusal::LocalPath));
     assert_eq!(may("http://t.example/x", "1.2.3.4"), Ok(()));
     assert_eq!(may("udp://t.example:1", "127.0.0.1"), Ok(()));
     assert_eq!(may("http://t.example/announce", "169.254.169.254"), Err(Refusal::Address));
     assert_eq!(may("http://t.example:25/announce", "1.2.3.4"), Err(Refusal::Port));
+}
+
+/// A URL that sets our parameters could announce somebody else in our name. Where a tracker redirects to, they are its copy of
+/// ours.
+#[test]
+fn parameters_of_announces_are_ours_to_set() {
+    for query in ["info_hash=x", "a=b&port=25", "IP=1.2.3.4", "event", "x&peer_id=&y"] {
+        assert_eq!(
+            TrackerUrl::parse(&format!("http://t.example/announce?{query}")),
+            Err(UrlError::OurParameter),
+            "{query}"
+        );
+    }
+    for query in ["passkey=x", "key=1", "support=1", "info=1", ""] {
+        url(&format!("http://t.example/announce?{query}"));
+    }
+    assert!(url("http://t.example/a").join("http://u.example/announce?info_hash=x&port=1").is_ok());
+    assert!(url("http://t.example/a").join("/announce?info_hash=x&port=1").is_ok());
+}
+
+#[test]
+fn a_public_name_stands_on_the_word_of_the_internet() {
+    assert_eq!(url("http://tracker.org/announce").word(Word::Local), Word::Global);
+    assert_eq!(url("http://tracker.org/announce").word(Word::User), Word::User);
+    assert_eq!(url("http://tracker.lan/announce").word(Word::Local), Word::Local);
+    assert_eq!(url("http://192.168.1.1/announce").word(Word::Local), Word::Local);
 }
 
 proptest! {

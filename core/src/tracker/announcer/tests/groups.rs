@@ -202,7 +202,7 @@ fn schemes_that_are_switched_off_are_not_asked() {
     world.config.net.allow_http = false;
     world.start();
     assert!(world.http.is_empty());
-    assert_eq!(world.last_error(), &TrackerError::NoAddress);
+    assert_eq!(world.last_error(), &TrackerError::NotAllowed(Refusal::Scheme));
     assert_eq!(world.datagrams.len(), 1);
 }
 

@@ -1,0 +1,5 @@
+//! What goes how fast and to whom: rate limits, choking, super seeding, and who is blamed for bad data.
+
+mod traffic {
+    mod limits;
+}
