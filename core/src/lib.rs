@@ -206,6 +206,9 @@
 //! | end game | asking several peers for the last blocks |
 //! | announce, tier | telling a tracker that we are there, and learning of others; trackers that are tried together before the next |
 //! | resume data | what is claimed to be on the disk, stored for the next start ([`resume`](torrent::resume)) |
+//! | priority | how much a file is wanted, 0 (not at all) to 7; a piece is wanted as much as the most wanted of its files |
+//! | part file | where bytes of unwanted files go that came with a piece of a wanted one ([`StorageLayout`](border::StorageLayout)) |
+//! | partial seed | who has all that is wanted, and not everything (BEP 21) |
 //! | pad file | zeros between files, so that the next begins a piece; never written (BEP 47) |
 //! | [`SocketId`](border::SocketId) | a listening or UDP socket; the application names it |
 //! | [`TcpId`](border::TcpId) | a stream; the driver names it |
@@ -248,7 +251,7 @@
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
 //! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
 //! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
-//! encryption, no web seeds, no proxies or port mapping, no super-seeding, and no choice of files within a torrent.
+//! encryption, no web seeds, no proxies or port mapping, and no super-seeding.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
