@@ -8,6 +8,7 @@
 mod args;
 mod commands;
 mod exit;
+mod globs;
 mod hashing;
 mod ip_filter;
 mod network;
@@ -16,6 +17,7 @@ mod output;
 mod progress;
 mod record;
 mod signals;
+mod sources;
 mod torrent_file;
 mod transfer;
 mod values;
@@ -49,8 +51,11 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Create(args) => commands::create::run(args, output),
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Inspect(args) => commands::inspect::run(args, output),
+        Command::Magnet(args) => commands::magnet::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),
         Command::Replay(args) => commands::replay::run(args, output),
         Command::Demo(args) => commands::demo::run(args, output),
+        Command::Completions(args) => commands::completions::run(args, output),
+        Command::Man(args) => commands::man::run(args, output),
     }
 }

@@ -81,8 +81,8 @@ impl Output {
         self.say(format_args!("warning: {line}"));
     }
 
-    /// Why the job was not done, with its causes.
-    pub fn error(&self, error: &anyhow::Error) {
+    /// Why the job was not done, with its causes; gives what was told.
+    pub fn error(&self, error: &anyhow::Error) -> String {
         let mut text = String::new();
         for cause in error.chain().map(ToString::to_string) {
             // Some errors tell their cause in their own text.
@@ -91,7 +91,8 @@ impl Output {
                 text.push_str(&cause);
             }
         }
-        self.fault(text);
+        self.fault(&text);
+        text
     }
 
     /// Why a part of the job was not done.

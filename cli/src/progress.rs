@@ -43,6 +43,7 @@ pub struct Counter<'a> {
 impl<'a> Counter<'a> {
     /// A job of `total` bytes, called `what` in front of the figures.
     pub fn start(output: &'a Output, what: &'static str, total: u64) -> Counter<'a> {
+        output.detail(format_args!("{what} {}", size(total)));
         let bar = (output.terminal() && !output.quiet()).then(|| {
             let style = style("{prefix} [{wide_bar}] {percent:>3}% {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta} left");
             output.bars().add(ProgressBar::new(total)).with_style(style).with_prefix(what)

@@ -1,6 +1,8 @@
 //! Running torrents until they are done: what `download` and `seed` share.
 
+mod hook;
 mod job;
+mod lines;
 
 use crate::args::NetworkArgs;
 use crate::exit::Outcome;
@@ -9,15 +11,17 @@ use crate::network;
 use crate::output::Output;
 use crate::progress::{Board, State};
 use crate::signals::Interrupt;
-use crate::torrent_file::TorrentFile;
+use crate::sources::Sources;
 use crate::values::span;
 use async_io::Timer;
 use futures_lite::{FutureExt as _, StreamExt as _};
+use hook::{Finished, Hook};
 use job::{End, Job};
+use lines::Line;
 use parcacik_core::border::{CloseReason, IoFault, Notice, SeedGoal, TorrentId, TorrentState};
 use parcacik_driver_smol::{AddOptions, Client, ClientError, NoticeReceiver};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,20 +34,24 @@ const JSON_EVERY: Duration = Duration::from_secs(1);
 /// What is to be done.
 #[derive(Debug)]
 pub struct Plan {
-    /// The torrents, each of version 1 and none twice.
-    pub torrents: Vec<TorrentFile>,
+    /// The torrents, each of version 1 and none twice; and what the user named besides.
+    pub sources: Sources,
     /// The folder that holds the data, or will.
     pub dir: PathBuf,
     /// When to stop.
     pub goal: SeedGoal,
     /// Whether nothing may be downloaded.
     pub seed_only: bool,
+    /// Whether to super-seed.
+    pub super_seed: bool,
     /// Whether foreign files may be replaced.
     pub overwrite: bool,
     /// Whether every piece is to be checked.
     pub recheck: bool,
     /// Whether programs read along.
     pub json: bool,
+    /// The program to run for each torrent that is finished, and its arguments; empty: none.
+    pub on_complete: Vec<OsString>,
 }
 
 /// Runs torrents until all have ended, or somebody stops them.
@@ -51,6 +59,11 @@ pub struct Plan {
 /// # Errors
 /// When nothing can be run at all. What happens to a single torrent is told, and makes the outcome [`Outcome::Failed`].
 pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Outcome> {
+    tell_refused(&plan, output)?;
+    if plan.sources.torrents.is_empty() {
+        sum_up(&plan, &[], output);
+        return Ok(Outcome::Failed);
+    }
     let state_dir = network::state_dir(args)?;
     let filter = ip_filter::load(&args.ip_filter, output)?;
     let (client, recording) = network::start(args, &state_dir)?;
@@ -66,21 +79,27 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
         // Before there is a torrent that could have a peer.
         futures_lite::future::block_on(client.set_ip_filter(filter))?;
     }
+    let until = Until { interrupt, deadline: args.stop_after.map(|after| Instant::now() + after) };
     let mut run = Run {
         notices: client.notices(),
-        jobs: plan.torrents.iter().map(|torrent| Job::new(torrent, &plan.dir)).collect(),
+        jobs: plan.sources.torrents.iter().map(|torrent| Job::new(torrent, &plan.dir)).collect(),
         by_id: BTreeMap::new(),
-        board: Board::new(output, if plan.json { 0 } else { plan.torrents.len() }),
+        failed_trackers: BTreeSet::new(),
+        board: Board::new(output, if plan.json { 0 } else { plan.sources.torrents.len() }),
         json_turn: (0, Instant::now()),
+        hook: if plan.on_complete.is_empty() { None } else { Some(Hook::start(plan.on_complete.clone())?) },
         plan: &plan,
         client: &client,
         output,
     };
+    // Names stand in front of the bars from the start.
+    let rows: Vec<_> = run.jobs.iter().map(|job| job.row.clone()).collect();
+    run.board.show(&rows);
     // The client's own thread runs the reactor; this one only waits, and is woken.
-    let ended = futures_lite::future::block_on(run.until_ended(args, interrupt));
+    let ended = futures_lite::future::block_on(run.until_ended(args, &until));
     run.board.clear();
     let outcome = run.outcome(&ended);
-    let Run { jobs, .. } = run;
+    let Run { jobs, hook, .. } = run;
     if outcome == Outcome::Interrupted {
         output.say("stopping; Ctrl-C again ends at once");
     }
@@ -92,57 +111,95 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
             Err(error) => output.warn(format_args!("{error:#}")),
         }
     }
+    let outcome = match hook {
+        Some(hook) => finish(hook, outcome, &until, output),
+        None => outcome,
+    };
     ended?;
     match stopped {
         Ok(()) => {}
         Err(error @ ClientError::TimedOut) => output.warn(error),
         Err(error) => return Err(error.into()),
     }
-    for job in jobs.iter().filter(|job| job.end.is_none() && !plan.seed_only && job.whole.is_none()) {
-        output.say(format_args!("{}: not complete; the same command goes on where it was", job.name()));
+    let incomplete = jobs.iter().filter(|job| job.end.is_none() && !plan.seed_only && job.whole.is_none());
+    match incomplete.collect::<Vec<_>>().as_slice() {
+        [] => {}
+        [job] => output.say(format_args!("{}: not complete; the same command goes on where it was", job.name())),
+        many => {
+            output.say(format_args!("{} torrents are not complete; the same command goes on where it was", many.len()))
+        }
     }
+    sum_up(&plan, &jobs, output);
     Ok(outcome)
 }
 
-/// What is printed for programs.
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "lowercase")]
-enum Line<'a> {
-    Listening {
-        addrs: &'a [String],
-    },
-    Progress {
-        name: &'a str,
-        info_hash: &'a str,
-        state: &'static str,
-        bytes: u64,
-        total: u64,
-        pieces: u32,
-        piece_count: u32,
-        download_rate: u64,
-        upload_rate: u64,
-        uploaded: u64,
-        peers: u32,
-        seconds_left: Option<u64>,
-    },
-    Finished {
-        name: &'a str,
-        path: &'a Path,
-        info_hash: &'a str,
-        bytes: u64,
-        seconds: f64,
-    },
-    Failed {
-        name: &'a str,
-        info_hash: &'a str,
-        error: &'a str,
-    },
+/// Programs learn of sources that were not even begun.
+fn tell_refused(plan: &Plan, output: &Output) -> anyhow::Result<()> {
+    for refused in plan.sources.refused.iter().filter(|_| plan.json) {
+        let (source, error) = (&refused.source, &refused.why);
+        output.json(&Line::Failed { source, name: None, info_hash: None, error })?;
+    }
+    Ok(())
+}
+
+/// Waits for programs that were started for finished torrents; what that makes of the outcome.
+fn finish(hook: Hook, outcome: Outcome, until: &Until<'_>, output: &Output) -> Outcome {
+    if hook.waiting() > 0 && outcome != Outcome::Interrupted {
+        output.detail("waiting for the program of --on-complete; Ctrl-C leaves it alone");
+    }
+    let (faults, stopped) = futures_lite::future::block_on(hook.finish(until.stopped()));
+    for fault in faults {
+        output.warn(format_args!("--on-complete: {fault}"));
+    }
+    match stopped {
+        Some(stopped) if outcome == Outcome::Done => stopped,
+        _ => outcome,
+    }
+}
+
+/// Until when it may go on: until the user stops it, or the time is over that he has given it.
+struct Until<'a> {
+    interrupt: &'a Interrupt,
+    deadline: Option<Instant>,
+}
+
+impl Until<'_> {
+    /// Waits for it.
+    async fn stopped(&self) -> Outcome {
+        let interrupted = async {
+            self.interrupt.wait().await;
+            Outcome::Interrupted
+        };
+        let out_of_time = async {
+            self.deadline.map_or_else(Timer::never, Timer::at).await;
+            Outcome::OutOfTime
+        };
+        interrupted.or(out_of_time).await
+    }
+}
+
+/// Of several sources, those that failed are named again at the end: what was told of them may have gone by hours ago.
+fn sum_up(plan: &Plan, jobs: &[Job], output: &Output) {
+    // Why a source was refused names it already.
+    let refused = plan.sources.refused.iter().map(|refused| refused.why.clone());
+    let failed = jobs.iter().filter_map(|job| job.failure.as_ref().map(|why| format!("{}: {why}", job.name())));
+    let failed: Vec<_> = refused.chain(failed).collect();
+    let all = jobs.len() + plan.sources.refused.len();
+    if all < 2 || failed.is_empty() {
+        return;
+    }
+    output.say(format_args!("{} of {all} failed:", failed.len()));
+    for line in failed {
+        output.say(format_args!("  {line}"));
+    }
 }
 
 /// What there is to react to.
 enum Wake {
     Notice(Notice),
     Refresh,
+    /// A program has ended, and what went wrong.
+    Hook(Option<String>),
     Stop(Outcome),
     Ended(ClientError),
 }
@@ -153,17 +210,19 @@ struct Run<'a> {
     notices: NoticeReceiver,
     jobs: Vec<Job>,
     by_id: BTreeMap<TorrentId, usize>,
+    hook: Option<Hook>,
     output: &'a Output,
     board: Board<'a>,
+    /// Trackers whose failure has been told. Bounded by those of all torrents.
+    failed_trackers: BTreeSet<String>,
     /// Whose turn it is to be told of to programs, and when the last one was.
     json_turn: (usize, Instant),
 }
 
 impl Run<'_> {
     /// Runs until all torrents have ended (`None`), or somebody stops them.
-    async fn until_ended(&mut self, args: &NetworkArgs, interrupt: &Interrupt) -> anyhow::Result<Option<Outcome>> {
+    async fn until_ended(&mut self, args: &NetworkArgs, until: &Until<'_>) -> anyhow::Result<Option<Outcome>> {
         let mut refresh = Timer::interval(REFRESH);
-        let mut limit = args.stop_after.map_or_else(Timer::never, Timer::after);
         self.add(args).await?;
         while self.jobs.iter().any(|job| job.end.is_none()) {
             let notices = &mut self.notices;
@@ -172,19 +231,19 @@ impl Run<'_> {
                 refresh.next().await;
                 Wake::Refresh
             };
-            let out_of_time = async {
-                if limit.next().await.is_none() {
-                    pending::<()>().await;
+            let stopped = async { Wake::Stop(until.stopped().await) };
+            let hook = &mut self.hook;
+            let program = async {
+                match hook {
+                    Some(hook) => Wake::Hook(hook.ended().await),
+                    None => pending().await,
                 }
-                Wake::Stop(Outcome::OutOfTime)
             };
-            let interrupted = async {
-                interrupt.wait().await;
-                Wake::Stop(Outcome::Interrupted)
-            };
-            match interrupted.or(out_of_time).or(tick).or(notice).await {
+            match stopped.or(program).or(tick).or(notice).await {
                 Wake::Notice(notice) => self.notice(notice).await?,
                 Wake::Refresh => self.refresh().await?,
+                Wake::Hook(None) => {}
+                Wake::Hook(Some(fault)) => self.output.warn(format_args!("--on-complete: {fault}")),
                 Wake::Stop(outcome) => return Ok(Some(outcome)),
                 Wake::Ended(error) => return Err(error.into()),
             }
@@ -193,7 +252,7 @@ impl Run<'_> {
     }
 
     async fn add(&mut self, args: &NetworkArgs) -> anyhow::Result<()> {
-        for (index, torrent) in self.plan.torrents.iter().enumerate() {
+        for (index, torrent) in self.plan.sources.torrents.iter().enumerate() {
             let options = AddOptions {
                 peers: args.peers.clone(),
                 extra_trackers: args.trackers.clone(),
@@ -202,6 +261,7 @@ impl Run<'_> {
                 overwrite: self.plan.overwrite,
                 recheck: self.plan.recheck,
                 seed_only: self.plan.seed_only,
+                super_seed: self.plan.super_seed,
                 ..AddOptions::new(torrent.bytes.clone(), &self.plan.dir)
             };
             match self.client.add(options).await {
@@ -260,8 +320,8 @@ impl Run<'_> {
             Notice::TrackerFailed { url, why, retry, .. } => {
                 let again = retry.map_or("not tried again".into(), |after| format!("next try in {}", span(after)));
                 let line = format!("{name}: tracker {url}: {why}; {again}");
-                // The first time everybody is told; a tracker that stays dead is not news.
-                if job.failed_trackers.insert(url) { self.output.warn(line) } else { self.output.detail(line) }
+                // The first time everybody is told; that it stays dead is no news, nor that it is dead for other torrents too.
+                if self.failed_trackers.insert(url) { self.output.warn(line) } else { self.output.detail(line) }
             }
             Notice::TrackerAnswered { url, peers, interval, warning, .. } => {
                 self.output.detail(format_args!("{name}: tracker {url}: {peers} peers, next in {}", span(interval)));
@@ -346,6 +406,14 @@ impl Run<'_> {
         } else {
             self.output.result(job.summary(took))?;
         }
+        // What was there already has been somebody's before.
+        if let Some(hook) = self.hook.as_mut().filter(|_| job.has_downloaded) {
+            hook.finished(Finished {
+                path: job.path.clone(),
+                name: job.name.clone(),
+                info_hash: job.info_hash.clone(),
+            });
+        }
         Ok(())
     }
 
@@ -355,8 +423,10 @@ impl Run<'_> {
         job.row.state = State::Failed;
         self.output.fault(format_args!("{}: {why}", job.name()));
         if self.plan.json {
-            self.output.json(&Line::Failed { name: &job.name, info_hash: &job.info_hash, error: &why })?;
+            let (source, name, info_hash) = (&job.source, Some(job.name.as_str()), Some(job.info_hash.as_str()));
+            self.output.json(&Line::Failed { source, name, info_hash, error: &why })?;
         }
+        job.failure = Some(why);
         Ok(())
     }
 
@@ -417,7 +487,11 @@ impl Run<'_> {
     fn outcome(&self, ended: &anyhow::Result<Option<Outcome>>) -> Outcome {
         match ended {
             Ok(Some(stopped)) => *stopped,
-            Ok(None) if self.jobs.iter().all(|job| job.end == Some(End::Done)) => Outcome::Done,
+            Ok(None)
+                if self.plan.sources.refused.is_empty() && self.jobs.iter().all(|job| job.end == Some(End::Done)) =>
+            {
+                Outcome::Done
+            }
             _ => Outcome::Failed,
         }
     }

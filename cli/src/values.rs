@@ -1,7 +1,7 @@
 //! Values on the command line, and figures for people.
 
 use parcacik_core::border::Target;
-use parcacik_core::tracker::url::TrackerUrl;
+use parcacik_core::tracker::url::{Scheme, TrackerUrl, UrlError};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -143,6 +143,16 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
 pub fn tracker(text: &str) -> Result<String, String> {
     match TrackerUrl::parse(text) {
         Ok(_) => Ok(text.trim().to_owned()),
+        Err(why) => Err(format!("the URL {why}")),
+    }
+}
+
+/// The URL of a web seed (BEP 19).
+pub fn web_seed(text: &str) -> Result<String, String> {
+    match TrackerUrl::parse(text) {
+        Ok(url) if url.scheme() == Scheme::Udp => Err("a web seed is reached by http or https".into()),
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(UrlError::Scheme) => Err("the URL does not begin with http:// or https://".into()),
         Err(why) => Err(format!("the URL {why}")),
     }
 }

@@ -223,7 +223,8 @@
 //! | floor | module | is |
 //! |---|---|---|
 //! | 5 | [`session`] | all torrents, sockets and limits; [`journal`] records and replays it |
-//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`blame`](torrent::blame), [`persist`](torrent::persist), [`resume`](torrent::resume) |
+//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
+//! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
@@ -243,6 +244,7 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`fetch`]: a torrent file from the web, with redirects that lead nowhere they should not.
 //! - [`net_policy`]: whom one may dial or ask on a stranger's word.
 //! - [`path`]: names that stay inside the download folder.
 //!
@@ -251,7 +253,7 @@
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
 //! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
 //! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
-//! encryption, no web seeds, no proxies or port mapping, and no super-seeding.
+//! encryption, no web seeds, and no proxies or port mapping.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -265,6 +267,7 @@ pub mod bitfield;
 pub mod border;
 pub mod crc32c;
 pub mod cx;
+pub mod fetch;
 pub mod journal;
 pub mod metainfo;
 pub mod net_policy;

@@ -100,15 +100,22 @@ impl fmt::Debug for SafePath {
 
 /// One element made safe, or `None` when nothing is left of it.
 pub fn sanitize_element(bytes: &[u8]) -> Option<String> {
-    let mut clean = String::new();
-    for character in String::from_utf8_lossy(bytes).chars() {
-        match character {
-            '/' | '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*' => clean.push('_'),
-            invisible if is_invisible(invisible) => {}
-            visible => clean.push(visible),
+    let text = String::from_utf8_lossy(bytes);
+    let mut name = if text.bytes().all(is_plain) {
+        // Nearly every name there is.
+        trim(&text).to_owned()
+    } else {
+        let mut clean = String::with_capacity(text.len());
+        for character in text.chars() {
+            match character {
+                '/' | '\\' | ':' | '<' | '>' | '"' | '|' | '?' | '*' => clean.push('_'),
+                invisible if is_invisible(invisible) => {}
+                visible => clean.push(visible),
+            }
         }
-    }
-    let mut name = trim(&clean).to_owned();
+        clean.truncate(trim(&clean).len());
+        clean
+    };
     if name.len() > MAX_ELEMENT {
         let (stem, extension) = split_extension(&name);
         // One byte less than is allowed leaves room for the `_` below.
@@ -119,6 +126,11 @@ pub fn sanitize_element(bytes: &[u8]) -> Option<String> {
         name.insert(0, '_');
     }
     (!name.is_empty()).then_some(name)
+}
+
+/// Whether a byte is a character that stays as it is.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'/' | b'\\' | b':' | b'<' | b'>' | b'"' | b'|' | b'?' | b'*')
 }
 
 fn placeholder() -> String {

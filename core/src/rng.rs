@@ -65,6 +65,8 @@ pub enum Stream {
     TrackerServer = 8,
     /// A torrent's persistence protocol.
     Persist = 9,
+    /// A torrent's super seeding.
+    SuperSeed = 10,
 }
 
 /// One machine's generator.

@@ -6,7 +6,7 @@ use parcacik_core::border::{
     FileState, InfoHash, IoFault, JobResult, PieceHash, Place, Span, StorageLayout, TorrentId, Verdict, Work,
 };
 use sha1::{Digest, Sha1};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Files, resume data, and the faults that a test asks for.
@@ -23,12 +23,36 @@ pub struct MemoryDisk {
     pub room: Option<u64>,
     /// Kinds of work (as in `counts`) that fail, and how.
     pub faults: BTreeMap<&'static str, IoFault>,
+    /// How what is read for peers is spoilt; what is verified is not. `damaged` says whether it has been yet.
+    pub lie: Option<Lie>,
+    /// The (piece, block) that were read for peers so far, and the pieces of which the first was the first block.
+    told: BTreeSet<(u32, u32)>,
+    begun_in_order: BTreeMap<u32, bool>,
     /// Writes since the last sync: the path, where, and what was there before.
     unsynced: Vec<(String, usize, Vec<u8>)>,
     /// Whether bytes have changed that nobody wrote: what is read from it may be wrong.
     pub damaged: bool,
     /// Work that was done, by kind.
     pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// How a peer spoils what it sends: the corrupting peers of the fault catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Every block, all of it.
+    EveryBlock,
+    /// One block of so many, whichever by its place.
+    OneBlockOf(u32),
+    /// One bit in each block.
+    OneBit,
+    /// The right piece at another offset: the neighbouring block.
+    WrongOffset,
+    /// The data of another torrent.
+    OtherTorrent,
+    /// Only pieces that others send a part of, as far as it can know: such as it was not asked for from the beginning on.
+    SharedPieces,
+    /// Only the first time that it is asked for a block: it is honest when it is tested.
+    FirstTime,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -114,7 +138,8 @@ impl MemoryDisk {
                 self.check(*torrent)
             }
             Work::Read { torrent, piece, begin, length } => {
-                self.read(*torrent, *piece, *begin, *length).map(|bytes| JobResult::Read(bytes.into()))
+                let read = self.read(*torrent, *piece, *begin, *length);
+                read.map(|bytes| JobResult::Read(self.spoil(*torrent, *piece, *begin, bytes).into()))
             }
             Work::Write { torrent, piece, begin, bytes } => self.write(*torrent, *piece, *begin, bytes),
             Work::Verify { torrent, piece, length, expect, blocks } => {
@@ -205,6 +230,37 @@ impl MemoryDisk {
             bytes.extend_from_slice(found.bytes.get(from..to).ok_or(IoFault::ShortRead)?);
         }
         if bytes.len() == length as usize { Ok(bytes) } else { Err(IoFault::ShortRead) }
+    }
+
+    /// Tells the lie, block by block.
+    fn spoil(&mut self, torrent: TorrentId, piece: u32, begin: u32, mut bytes: Vec<u8>) -> Vec<u8> {
+        const BLOCK: u32 = 16 * 1024;
+        let Some(lie) = self.lie else { return bytes };
+        for (number, part) in (begin / BLOCK..).zip(bytes.chunks_mut(BLOCK as usize)) {
+            let in_order = *self.begun_in_order.entry(piece).or_insert(number == 0);
+            let first = self.told.insert((piece, number));
+            let now = match lie {
+                Lie::EveryBlock | Lie::OneBit | Lie::WrongOffset | Lie::OtherTorrent => true,
+                Lie::OneBlockOf(count) => (piece.wrapping_mul(31) + number).is_multiple_of(count),
+                Lie::SharedPieces => !in_order,
+                Lie::FirstTime => first,
+            };
+            if !now {
+                continue;
+            }
+            self.damaged = true;
+            match lie {
+                Lie::OneBit => part[0] ^= 1,
+                Lie::WrongOffset => {
+                    let other = if number == 0 { BLOCK } else { (number - 1) * BLOCK };
+                    let found = self.read(torrent, piece, other, part.len() as u32).unwrap_or_default();
+                    part.iter_mut().zip(found).for_each(|(byte, wrong)| *byte = wrong);
+                }
+                Lie::OtherTorrent => part.iter_mut().zip(0u32..).for_each(|(byte, at)| *byte = (at * 7 + piece) as u8),
+                _ => part.iter_mut().for_each(|byte| *byte = !*byte),
+            }
+        }
+        bytes
     }
 
     fn write(&mut self, torrent: TorrentId, piece: u32, begin: u32, bytes: &Bytes) -> Result<JobResult, IoFault> {

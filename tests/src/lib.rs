@@ -25,7 +25,7 @@ pub mod second;
 mod world;
 
 pub use content::Content;
-pub use disk::MemoryDisk;
+pub use disk::{Lie, MemoryDisk};
 pub use world::{
     Counts, Desk, Limits, LinkId, LogEntry, NodeId, Seen, Split, Stranger, StrangerId, Stuck, Traffic, World, jain,
 };

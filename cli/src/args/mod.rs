@@ -7,8 +7,8 @@ mod tools;
 mod transfer;
 
 use clap::{ArgAction, Parser, Subcommand};
-pub use files::{CreateArgs, InspectArgs, VerifyArgs};
-pub use tools::{DemoArgs, ReplayArgs, TrackerArgs};
+pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
+pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
 pub use transfer::{DownloadArgs, GoalArgs, NetworkArgs, SeedArgs};
 
 const EXIT_CODES: &str = "\
@@ -44,7 +44,10 @@ pub enum Command {
     Create(CreateArgs),
     Verify(VerifyArgs),
     Inspect(InspectArgs),
+    Magnet(MagnetArgs),
     Tracker(TrackerArgs),
     Replay(ReplayArgs),
     Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }

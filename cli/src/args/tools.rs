@@ -1,7 +1,8 @@
-//! The arguments of `tracker`, `replay` and `demo`.
+//! The arguments of `tracker`, `replay`, `demo`, `completions` and `man`.
 
 use crate::values;
 use clap::Args;
+use clap_complete::Shell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -48,4 +49,29 @@ pub struct DemoArgs {
     /// Record the three sessions in this folder, for `replay`: seed.rec, first.rec and second.rec
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
+}
+
+/// Print what a shell needs to complete this program's arguments
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parcacik completions bash > ~/.local/share/bash-completion/completions/parcacik
+  parcacik completions zsh > ~/.zfunc/_parcacik
+  parcacik completions fish > ~/.config/fish/completions/parcacik.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// Print the manual page, or write one for each command
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parcacik man > parcacik.1
+  parcacik man --dir ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// Write parcacik.1 and parcacik-COMMAND.1 into this folder; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }

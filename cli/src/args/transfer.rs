@@ -1,27 +1,36 @@
 //! The arguments of what transfers: `download` and `seed`.
 
 use crate::values;
-use clap::Args;
+use clap::{ArgAction, Args};
 use parcacik_core::border::Target;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Download torrents
 ///
-/// Fetches everything in the .torrent files given, checks it, and ends; or seeds on (--seed, --seed-ratio, --seed-time). Started again after an interruption it goes on where it
-/// was, and checks only what it must. What is there already is checked and used, also when another program made it.
+/// Fetches everything in the torrents given, checks it, and ends; or seeds on (--seed, --seed-ratio, --seed-time). Started again after an interruption it goes on where it
+/// was, and checks only what it must. What is there already is checked and used, also when another program made it. --peer and --tracker are for all torrents. One that fails does not stop
+/// the others; the exit code is 1 then.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   parcacik download debian.iso.torrent
+  parcacik download https://example.org/debian.iso.torrent -o ~/Downloads
   parcacik download *.torrent -o ~/Downloads --seed-ratio 1.5
-  parcacik download film.torrent --listen 0.0.0.0:6881 --peer 192.0.2.1:6881 --no-tracker
+  parcacik download film.torrent --peer 192.0.2.1:6881 --no-tracker
+  parcacik download film.torrent --on-complete cp -r {path} /mnt/films
+  parcacik download film.torrent --on-complete touch {path}.done ';' --seed
+
+The program of --on-complete runs without a shell, once for each torrent that was not there before. In its arguments {path}, {name} and {info_hash} are replaced; they are also in its environment as
+PARCACIK_PATH, PARCACIK_NAME and PARCACIK_INFO_HASH. A name is a stranger's word: in a script, quote \"$PARCACIK_PATH\".
 
 JSON (--json), an object a line: {\"event\":\"progress\",\"name\",\"info_hash\",\"state\",\"bytes\",\"total\",\"pieces\",\"piece_count\",\"download_rate\",\"upload_rate\",\"uploaded\",\"peers\",\"seconds_left\"} at most once a
-second; {\"event\":\"finished\",\"name\",\"path\",\"info_hash\",\"bytes\",\"seconds\"} for each torrent that is whole; {\"event\":\"failed\",\"name\",\"info_hash\",\"error\"} for each that is not.")]
+second; {\"event\":\"finished\",\"name\",\"path\",\"info_hash\",\"bytes\",\"seconds\"} for each torrent that is whole; {\"event\":\"failed\",\"source\",\"name\",\"info_hash\",\"error\"} for each that is not (name and info_hash are null when the
+source could not be read).")]
 pub struct DownloadArgs {
-    /// The .torrent files
+    /// .torrent files, or http and https URLs of them; the same torrent twice is downloaded once
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// The folder to download into; made if it does not exist
@@ -37,6 +46,16 @@ pub struct DownloadArgs {
     /// Check every piece that is there, whatever the resume data say
     #[arg(long)]
     pub recheck: bool,
+    /// A program to run for each torrent when it is whole, with its arguments up to the end of the line or a `;`. Its failure is a warning
+    #[arg(
+        long,
+        value_names = ["PROGRAM", "ARG"],
+        num_args = 1..,
+        action = ArgAction::Set,
+        allow_hyphen_values = true,
+        value_terminator = ";"
+    )]
+    pub on_complete: Vec<OsString>,
     /// Print an object a line to stdout
     #[arg(long)]
     pub json: bool,
@@ -59,18 +78,25 @@ pub struct GoalArgs {
 
 /// Seed data that are there
 ///
-/// Checks the data, and serves what is right until it is stopped. Nothing is written to the data.
+/// Checks the data, and serves what is right until it is stopped. Nothing is written to the data. All torrents have their data in the same folder.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  parcacik seed debian.iso.torrent --data ~/Downloads --listen 0.0.0.0:6881")]
+Examples:
+  parcacik seed debian.iso.torrent --data ~/Downloads --listen 0.0.0.0:6881
+  parcacik seed *.torrent --data ~/Downloads
+
+JSON (--json), an object a line: {\"event\":\"listening\",\"addrs\":[..]} first; then as download has it.")]
 pub struct SeedArgs {
-    /// The .torrent file
-    #[arg(value_name = "TORRENT")]
-    pub torrent: PathBuf,
+    /// .torrent files, or http and https URLs of them
+    #[arg(required = true, value_name = "SOURCE")]
+    pub sources: Vec<PathBuf>,
     /// The folder that contains the torrent's name
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
+    /// Super-seed: give each piece away once and let the others pass it on, until another seed is there. For the first seed of a
+    /// new torrent
+    #[arg(long)]
+    pub super_seed: bool,
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Print an object a line to stdout

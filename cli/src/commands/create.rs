@@ -2,6 +2,7 @@
 
 use crate::args::CreateArgs;
 use crate::exit::Outcome;
+use crate::globs::Pattern;
 use crate::hashing::{self, ReadFault};
 use crate::output::Output;
 use crate::progress::Counter;
@@ -28,22 +29,35 @@ pub fn run(args: &CreateArgs, output: &Output) -> anyhow::Result<Outcome> {
     }
     let root = args.path.canonicalize().with_context(|| format!("cannot open {}", args.path.display()))?;
     // The user's own word for it, where it is one: `.` and `..` are not, and a link is called what it is called here.
-    let name = args.path.file_name().or(root.file_name());
-    let name = name.ok_or_else(|| anyhow!("{} has no name", args.path.display()))?;
-    let found = find(&root, &args.output, output)?;
+    let name = match (&args.name, args.path.file_name().or(root.file_name())) {
+        (Some(name), _) => name.clone(),
+        (None, Some(name)) => unicode(name, &root)?,
+        (None, None) => bail!("{} has no name; give it one with --name", args.path.display()),
+    };
+    if args.private && args.trackers.is_empty() {
+        output.warn("a private torrent without a tracker: nobody will find a peer by it; add --tracker");
+    }
+    let (found, unused) = find(&root, args, output)?;
+    if found.is_empty() && !args.excludes.is_empty() {
+        bail!("nothing of {} is left: --exclude means all of it", args.path.display());
+    }
     if found.is_empty() {
         bail!("{} holds no files", args.path.display());
     }
+    for pattern in unused {
+        output.warn(format_args!("--exclude {pattern} means no file or folder of {}", args.path.display()));
+    }
     let options = BuildOptions {
-        name: unicode(name, &root)?,
+        name,
         piece_length: args.piece_length,
         trackers: args.trackers.iter().map(|url| vec![url.clone()]).collect(),
+        web_seeds: args.web_seeds.clone(),
         private: args.private,
+        source: args.source.clone(),
         comment: args.comment.clone(),
         created_by: Some(concat!("Parcacik ", env!("CARGO_PKG_VERSION")).to_owned()),
         // A clock that stands before 1970 gives no date.
         creation_date: SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|t| i64::try_from(t.as_secs()).ok()),
-        ..BuildOptions::default()
     };
     let sources = found.iter().map(|file| file.source.clone()).collect();
     let mut builder = Builder::new(sources, options)?;
@@ -84,18 +98,20 @@ impl Stamp {
     }
 }
 
-/// The files under `root`, in the order of their names.
-fn find(root: &Path, skip: &Path, output: &Output) -> anyhow::Result<Vec<Found>> {
+/// The files under `root`, in the order of their names; and the patterns that left nothing out.
+fn find<'a>(root: &Path, args: &'a CreateArgs, output: &Output) -> anyhow::Result<(Vec<Found>, Vec<&'a Pattern>)> {
     let meta = fs::metadata(root).with_context(|| format!("cannot look at {}", root.display()))?;
     if meta.is_file() {
-        return Ok(vec![found(root, Vec::new(), &meta)]);
+        return Ok((vec![found(root, Vec::new(), &meta)], args.excludes.iter().collect()));
     }
     if !meta.is_dir() {
         bail!("{} is neither a file nor a folder", root.display());
     }
     // The output file may lie in the folder: one that exists (--force) is told by its number, whatever its name.
-    let skip = fs::metadata(skip).ok().map(|meta| (meta.dev(), meta.ino()));
+    let skip = fs::metadata(&args.output).ok().map(|meta| (meta.dev(), meta.ino()));
     let mut files = Vec::new();
+    let mut unused: Vec<&Pattern> = args.excludes.iter().collect();
+    let mut left_out = 0u64;
     // Folders that are still to be read, with their paths inside the torrent.
     let mut folders = vec![(root.to_owned(), Vec::new())];
     while let Some((folder, path)) = folders.pop() {
@@ -103,6 +119,16 @@ fn find(root: &Path, skip: &Path, output: &Output) -> anyhow::Result<Vec<Found>>
         for entry in fs::read_dir(&folder).with_context(cannot)? {
             let entry = entry.with_context(cannot)?;
             let at = entry.path();
+            // What is left out may have any name at all.
+            let mut inside: Vec<String> = path.clone();
+            inside.push(entry.file_name().to_string_lossy().into_owned());
+            let excluded = args.excludes.iter().any(|pattern| pattern.matches(&inside));
+            unused.retain(|pattern| !pattern.matches(&inside));
+            if excluded {
+                left_out += 1;
+                output.detail(format_args!("{} is left out", at.display()));
+                continue;
+            }
             let meta = fs::symlink_metadata(&at).with_context(|| format!("cannot look at {}", at.display()))?;
             if meta.is_symlink() {
                 output.warn(format_args!("{} is a symbolic link, left out", at.display()));
@@ -115,8 +141,7 @@ fn find(root: &Path, skip: &Path, output: &Output) -> anyhow::Result<Vec<Found>>
             if skip == Some((meta.dev(), meta.ino())) {
                 continue;
             }
-            let mut inside: Vec<String> = path.clone();
-            inside.push(unicode(&entry.file_name(), &at)?);
+            unicode(&entry.file_name(), &at)?;
             if meta.is_dir() {
                 folders.push((at, inside));
             } else {
@@ -124,8 +149,11 @@ fn find(root: &Path, skip: &Path, output: &Output) -> anyhow::Result<Vec<Found>>
             }
         }
     }
+    if left_out > 0 {
+        output.say(format_args!("left out by --exclude: {left_out} files and folders; -v names them"));
+    }
     files.sort_unstable_by(|a, b| a.source.path.cmp(&b.source.path));
-    Ok(files)
+    Ok((files, unused))
 }
 
 fn found(at: &Path, path: Vec<String>, meta: &Metadata) -> Found {

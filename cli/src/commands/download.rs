@@ -1,49 +1,51 @@
 //! `download`: fetch torrents, and seed on if that is wanted.
 
-use crate::args::{DownloadArgs, GoalArgs};
+use crate::args::{Cli, DownloadArgs, GoalArgs};
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::signals::Interrupt;
-use crate::torrent_file::{self, TorrentFile};
+use crate::sources;
 use crate::transfer::{self, Plan};
-use anyhow::bail;
+use clap::CommandFactory as _;
 use parcacik_core::border::SeedGoal;
-use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Runs the command.
 ///
 /// # Errors
-/// When a source or the network cannot be used at all; nothing is begun then. What fails later is told for each torrent.
+/// When the network cannot be used at all; nothing is begun then. What fails for a single source is told, and the others go on.
 pub fn run(args: &DownloadArgs, output: &Output) -> anyhow::Result<Outcome> {
-    let torrents = read(args)?;
+    let interrupt = Interrupt::listen()?;
+    warn_of_swallowed(args, output);
+    let Some(sources) = sources::read_all(&args.sources, "downloaded", &interrupt, output)? else {
+        return Ok(Outcome::Interrupted);
+    };
     let plan = Plan {
-        torrents,
+        sources,
         dir: args.output.clone(),
         goal: goal(&args.goal),
         seed_only: false,
+        super_seed: false,
         overwrite: args.overwrite,
         recheck: args.recheck,
         json: args.json,
+        on_complete: args.on_complete.clone(),
     };
-    transfer::run(plan, &args.network, &Interrupt::listen()?, output)
+    transfer::run(plan, &args.network, &interrupt, output)
 }
 
-/// All sources, before anything is begun.
-fn read(args: &DownloadArgs) -> anyhow::Result<Vec<TorrentFile>> {
-    let mut torrents = Vec::new();
-    let mut seen: BTreeMap<_, &Path> = BTreeMap::new();
-    for source in &args.sources {
-        let torrent = torrent_file::read(source)?;
-        if !torrent.metainfo.is_v1() {
-            bail!("{} is of version 2 only, which cannot be downloaded yet", source.display());
-        }
-        if let Some(first) = seen.insert(torrent.metainfo.hashes().best(), source) {
-            bail!("{} and {} are the same torrent; name it once", first.display(), source.display());
-        }
-        torrents.push(torrent);
+/// All that follows `--on-complete` is the program's; an option of ours among it was hardly meant so.
+fn warn_of_swallowed(args: &DownloadArgs, output: &Output) {
+    let cli = Cli::command();
+    let ours = |text: &str| {
+        let long = text.strip_prefix("--").map(|long| long.split('=').next().unwrap_or(long));
+        let download = cli.find_subcommand("download");
+        download.is_some_and(|command| command.get_arguments().any(|arg| arg.get_long() == long && long.is_some()))
+    };
+    for arg in args.on_complete.iter().filter_map(|arg| arg.to_str()).filter(|arg| ours(arg)) {
+        output.warn(format_args!(
+            "{arg} is passed to the program of --on-complete; write ';' in front of it if it is not meant for that"
+        ));
     }
-    Ok(torrents)
 }
 
 fn goal(args: &GoalArgs) -> SeedGoal {

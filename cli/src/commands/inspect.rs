@@ -17,7 +17,7 @@ const SHOWN_FILES: usize = 100;
 /// # Errors
 /// When the file cannot be read or is refused.
 pub fn run(args: &InspectArgs, output: &Output) -> anyhow::Result<Outcome> {
-    let torrent = torrent_file::read(&args.file)?;
+    let torrent = torrent_file::read(&args.torrent, output)?;
     if args.json {
         output.json(&Inspected::of(&torrent.metainfo))?;
     } else {

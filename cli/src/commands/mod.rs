@@ -1,9 +1,12 @@
 //! The commands, one in each file.
 
+pub mod completions;
 pub mod create;
 pub mod demo;
 pub mod download;
 pub mod inspect;
+pub mod magnet;
+pub mod man;
 pub mod replay;
 pub mod seed;
 pub mod tracker;

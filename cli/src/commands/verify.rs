@@ -27,7 +27,7 @@ const SHOWN: usize = 50;
 /// # Errors
 /// When the torrent or the folder cannot be used. Data that are wrong are a result.
 pub fn run(args: &VerifyArgs, output: &Output) -> anyhow::Result<Outcome> {
-    let torrent = torrent_file::read(&args.torrent)?.metainfo;
+    let torrent = torrent_file::read(&args.torrent, output)?.metainfo;
     if !torrent.is_v1() {
         bail!("{} is of version 2 only, which cannot be checked yet", args.torrent.display());
     }

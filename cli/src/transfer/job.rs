@@ -6,7 +6,6 @@ use crate::torrent_file::TorrentFile;
 use crate::values::{clean, rate, size, span};
 use parcacik_core::border::{IoFault, StorageLayout, TorrentId, TorrentState};
 use parcacik_driver_smol::TorrentStats;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,8 @@ pub(super) enum End {
 
 #[derive(Debug)]
 pub(super) struct Job {
+    /// As the user named it.
+    pub source: String,
     pub name: String,
     pub info_hash: String,
     /// Where the data lie: a file, or the folder of many.
@@ -36,10 +37,10 @@ pub(super) struct Job {
     /// When everything was there, counted from the start.
     pub whole: Option<Duration>,
     pub end: Option<End>,
+    /// Why it has failed, when it has.
+    pub failure: Option<String>,
     /// A fault of the storage that has not been told yet.
     pub fault: Option<IoFault>,
-    /// Trackers whose failure has been told. Bounded by the torrent's trackers.
-    pub failed_trackers: BTreeSet<String>,
     pub row: Row,
     layout: StorageLayout,
     dir: PathBuf,
@@ -47,8 +48,8 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub fn new(torrent: &TorrentFile, dir: &Path) -> Job {
-        let torrent = &torrent.metainfo;
+    pub fn new(file: &TorrentFile, dir: &Path) -> Job {
+        let torrent = &file.metainfo;
         // A path that cannot be made absolute (the current folder is gone) is told as it was given.
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
         let row = Row {
@@ -58,6 +59,7 @@ impl Job {
             ..Row::default()
         };
         Job {
+            source: file.source.clone(),
             name: torrent.name().to_owned(),
             info_hash: torrent.hashes().best().to_hex(),
             path: dir.join(torrent.name()),
@@ -68,8 +70,8 @@ impl Job {
             looked: false,
             whole: None,
             end: None,
+            failure: None,
             fault: None,
-            failed_trackers: BTreeSet::new(),
             row,
             layout: torrent.layout().clone(),
             dir,

@@ -2,6 +2,8 @@
 
 use crate::Here;
 use serde_json::json;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 #[test]
 fn what_was_made_can_be_shown_and_checked() {
@@ -193,4 +195,122 @@ fn words_of_strangers_do_not_reach_the_terminal_as_they_are() {
     let shown = here.done(&["inspect", "evil.torrent"]);
     assert!(!shown.out.contains('\x1b') && shown.out.contains("evil"), "{shown:?}");
     assert_eq!(here.done(&["inspect", "evil.torrent", "--json"]).json()["comment"], "\x1b[2Jevil");
+}
+
+#[test]
+fn everything_that_create_is_told_is_read_back() {
+    let here = Here::new();
+    here.file("thing/a", 70_000);
+    let args = ["create", "thing", "-o", "t.torrent", "--name", "other", "--source", "SITE", "--private"];
+    let more = [
+        "--tracker",
+        "http://t.example/announce",
+        "--web-seed",
+        "https://a.example/x/",
+        "--web-seed",
+        "http://b.example/",
+    ];
+    let made = here.done(&[&args[..], &more, &["--json"]].concat());
+    assert!(made.err.is_empty(), "{made:?}");
+    let made = made.json();
+    let shown = here.done(&["inspect", "t.torrent", "--json"]).json();
+    assert_eq!((&shown["name"], &made["name"]), (&json!("other"), &json!("other")));
+    assert_eq!((&shown["source"], &shown["private"]), (&json!("SITE"), &json!(true)));
+    assert_eq!(shown["web_seeds"], json!(["https://a.example/x/", "http://b.example/"]));
+    assert_eq!(shown["files"][0]["path"], "other/a");
+    assert_eq!(shown["warnings"], json!([]));
+    let text = here.done(&["inspect", "t.torrent"]).out;
+    assert!(text.contains("https://a.example/x/") && text.contains("SITE"), "{text}");
+    // `source` makes another torrent of the same files; web seeds and trackers do not.
+    let hash = |more: &[&str]| {
+        let args = ["create", "thing", "-o", "x.torrent", "--force", "--json"];
+        here.done(&[&args[..], more].concat()).json()["info_hash"].clone()
+    };
+    let plain = hash(&[]);
+    assert_ne!(hash(&["--source", "SITE"]), plain);
+    assert_ne!(hash(&["--name", "other"]), plain);
+    assert_eq!(hash(&["--web-seed", "https://a.example/", "--tracker", "http://t.example/", "--comment", "c"]), plain);
+}
+
+#[test]
+fn create_leaves_out_what_is_excluded() {
+    let here = Here::new();
+    for path in
+        ["a.txt", "a.tmp", "deep/b.tmp", "deep/c.txt", "drafts/d.txt", "deep/drafts/e.txt", "top/x/f.txt", ".git/g"]
+    {
+        here.file(&format!("thing/{path}"), 10);
+    }
+    // A name that is no UTF-8 hinders nobody when it is left out.
+    std::fs::write(here.path().join("thing").join(OsStr::from_bytes(b"\xff.tmp")), b"x").unwrap();
+    let paths = |excludes: &[&str]| {
+        let mut args = vec!["create", "thing", "-o", "t.torrent", "--force"];
+        excludes.iter().for_each(|exclude| args.extend(["--exclude", exclude]));
+        let made = here.done(&args);
+        let shown = here.done(&["inspect", "t.torrent", "--json"]).json();
+        let paths = shown["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap().to_owned());
+        (paths.collect::<Vec<_>>(), made.err)
+    };
+    let (left, said) = paths(&["*.tmp", "drafts/", "top/*/f.*", ".git"]);
+    assert_eq!(left, ["thing/a.txt", "thing/deep/c.txt"]);
+    assert!(said.contains("left out by --exclude: 7 files and folders"), "{said}");
+    let (left, said) = paths(&["*.tmp", "/drafts", "nothing*"]);
+    assert!(left.contains(&"thing/deep/drafts/e.txt".to_owned()) && !left.contains(&"thing/drafts/d.txt".to_owned()));
+    assert!(said.contains("--exclude nothing* means no file or folder"), "{said}");
+
+    let ended = here.run(&["create", "thing", "-o", "none.torrent", "--exclude", "*"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("nothing of thing is left"), "{ended:?}");
+    assert!(!here.path().join("none.torrent").exists());
+}
+
+#[test]
+fn a_private_torrent_without_a_tracker_is_warned_of() {
+    let here = Here::new();
+    here.file("a", 10);
+    let ended = here.done(&["create", "a", "-o", "t.torrent", "--private"]);
+    assert!(ended.err.contains("without a tracker"), "{ended:?}");
+}
+
+#[test]
+fn a_magnet_link_holds_what_the_torrent_says() {
+    let here = Here::new();
+    here.write("a b&c.txt", b"hello");
+    here.done(&[
+        "create",
+        "a b&c.txt",
+        "-o",
+        "t.torrent",
+        "--tracker",
+        "http://one.example/announce?key=1&x",
+        "--tracker",
+        "udp://two.example:6969",
+        "--web-seed",
+        "https://files.example/a",
+    ]);
+    let hash = here.done(&["inspect", "t.torrent", "--json"]).json()["info_hash_v1"].as_str().unwrap().to_owned();
+    let link = here.done(&["magnet", "t.torrent"]);
+    assert_eq!(
+        link.out.trim_end(),
+        format!(
+            "magnet:?xt=urn:btih:{hash}&dn=a%20b%26c.txt&xl=5&tr=http%3A%2F%2Fone.example%2Fannounce%3Fkey%3D1%26x\
+             &tr=udp%3A%2F%2Ftwo.example%3A6969&ws=https%3A%2F%2Ffiles.example%2Fa"
+        )
+    );
+    assert!(link.err.is_empty(), "{link:?}");
+    let short = here.done(&["magnet", "t.torrent", "--no-tracker", "--json"]).json();
+    assert_eq!(
+        short,
+        json!({"magnet": format!("magnet:?xt=urn:btih:{hash}&dn=a%20b%26c.txt&xl=5&ws=https%3A%2F%2Ffiles.example%2Fa"),
+               "name": "a b&c.txt", "info_hash_v1": hash, "info_hash_v2": null})
+    );
+}
+
+#[test]
+fn a_magnet_link_of_version_2_has_its_hash() {
+    let here = Here::new();
+    here.write("v2.torrent", &crate::usage::v2_torrent());
+    let shown = here.done(&["inspect", "v2.torrent", "--json"]).json();
+    let link = here.done(&["magnet", "v2.torrent"]).out;
+    let hash = shown["info_hash_v2"].as_str().unwrap();
+    assert_eq!(link.trim_end(), format!("magnet:?xt=urn:btmh:1220{hash}&dn=a.txt&xl=5"));
 }

@@ -1,15 +1,21 @@
 //! The built program, driven as a user or a script drives it. All traffic stays on loopback.
 
+mod examples;
 mod files;
+mod hook;
 mod rates;
+mod shells;
+mod sources;
+mod stopping;
 mod transfers;
 mod usage;
+mod web;
 
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -49,11 +55,17 @@ impl Here {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_parcacik"));
-        command.args(args).current_dir(self.path());
+        command.args(args);
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Has a program run here, with its streams for us.
+    fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.path());
         // Nothing of the machine that the test runs on may be seen or left there.
         command.env("PARCACIK_STATE_DIR", self.path().join("state")).env("HOME", self.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
     }
 
     /// Runs the program to its end.
@@ -67,6 +79,17 @@ impl Here {
         assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
         ended
     }
+}
+
+/// The names of all commands, as `--help` lists them.
+fn commands(here: &Here) -> Vec<String> {
+    let help = here.done(&["--help"]).out;
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // Two spaces, the name, and what it does; what goes on in a further line is indented further.
+    let names = list.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).filter(|name| !name.is_empty());
+    let names: Vec<String> = names.filter(|name| *name != "help").map(Into::into).collect();
+    assert!(names.len() > 5, "{help}");
+    names
 }
 
 #[derive(Debug)]
@@ -108,28 +131,19 @@ struct Running {
 impl Running {
     fn start(mut command: Command) -> Running {
         let mut child = command.spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
-        let (out_lines, out) = mpsc::channel();
-        let (err_text, err) = mpsc::channel();
-        // Both are read to the end, so that the program never waits for us.
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while stdout.read_line(&mut line).is_ok_and(|length| length > 0) {
-                let _ = out_lines.send(std::mem::take(&mut line));
-            }
-        });
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            let _ = err_text.send(text);
-        });
-        Running { child, out, err }
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Running { out: lines(stdout), err: lines(stderr), child }
     }
 
     /// The next line of stdout.
     fn line(&self) -> String {
         self.out.recv_timeout(LIMIT).expect("the program says nothing").trim_end().to_owned()
+    }
+
+    /// The next line of stderr.
+    fn error_line(&self) -> String {
+        self.err.recv_timeout(LIMIT).expect("the program says nothing").trim_end().to_owned()
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
@@ -139,13 +153,39 @@ impl Running {
     /// Waits for its end: both streams are closed by it.
     fn end(mut self) -> Ended {
         let until = Instant::now() + LIMIT;
-        let err = self.err.recv_timeout(LIMIT).expect("the program does not end");
-        let mut out = String::new();
-        while let Ok(line) = self.out.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            out.push_str(&line);
-        }
+        let rest = |lines: &mpsc::Receiver<String>| {
+            let mut text = String::new();
+            loop {
+                match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(line) => text.push_str(&line),
+                    Err(RecvTimeoutError::Disconnected) => return text,
+                    Err(RecvTimeoutError::Timeout) => panic!("the program does not end; so far: {text}"),
+                }
+            }
+        };
+        let (err, out) = (rest(&self.err), rest(&self.out));
         Ended { code: self.child.wait().unwrap().code(), out, err }
     }
+}
+
+/// The lines of a stream, which is read to its end, so that the program never waits for us.
+fn lines(mut stream: impl BufRead + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8(std::mem::take(&mut line)).expect("what is printed is UTF-8");
+            let _ = sender.send(text);
+        }
+    });
+    lines
+}
+
+/// What `wait` gives, which must come in time.
+fn within<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, done) = mpsc::channel();
+    std::thread::spawn(move || sender.send(wait()));
+    done.recv_timeout(LIMIT).expect("it takes too long")
 }
 
 impl Drop for Running {

@@ -27,3 +27,15 @@ fn rate_limits_hold() {
         assert!((5.0 * 0.95..15.0).contains(&seconds), "{seeding:?} {downloading:?}: {seconds} s");
     }
 }
+
+#[test]
+fn a_super_seed_seeds() {
+    let here = Here::new();
+    here.file("there/thing", 2 << 20);
+    here.done(&["create", "there/thing", "-o", "t.torrent"]);
+    let (seed, addr) = start_seed(&here, &["--super-seed"]);
+    here.done(&download(&addr, &["--no-tracker"]));
+    assert!(here.read("here/thing") == here.read("there/thing"));
+    seed.signal(Signal::TERM);
+    assert_eq!(seed.end().code, Some(130));
+}

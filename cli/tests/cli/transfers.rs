@@ -2,7 +2,7 @@
 
 use crate::{Here, LIMIT, Running};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::sync::mpsc;
@@ -16,11 +16,18 @@ fn seed(here: &Here) -> (Running, String) {
 }
 
 pub fn start_seed(here: &Here, more: &[&str]) -> (Running, String) {
-    let mut args = vec!["seed", "t.torrent", "--data", "there", "--listen", "127.0.0.1:0"];
-    args.extend(more);
-    let seed = Running::start(here.command(&args));
+    start_seed_of(here, &["t.torrent"], more)
+}
+
+/// A seed of what lies in `there`, and where it listens.
+pub fn start_seed_of(here: &Here, sources: &[&str], more: &[&str]) -> (Running, String) {
+    let seed = [&["seed"], sources, &["--data", "there", "--listen", "127.0.0.1:0"], more].concat();
+    let seed = Running::start(here.command(&seed));
     let line = seed.line();
-    let addr = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+    let addr = match line.strip_prefix("listening on ") {
+        Some(addr) => addr.to_owned(),
+        None => serde_json::from_str::<Value>(&line).unwrap()["addrs"][0].as_str().unwrap().to_owned(),
+    };
     (seed, addr)
 }
 

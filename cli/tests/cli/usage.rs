@@ -35,14 +35,10 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn every_command_has_help_with_an_example() {
+fn the_help_names_exit_codes_and_the_version() {
     let here = Here::new();
     assert!(here.done(&["--help"]).out.contains("Exit codes"));
     assert!(here.done(&["--version"]).out.starts_with("parcacik "));
-    for command in ["download", "seed", "create", "verify", "inspect", "tracker", "replay", "demo"] {
-        let help = here.done(&[command, "--help"]).out;
-        assert!(help.contains("Example") && help.contains(&format!("parcacik {command}")), "{command}: {help}");
-    }
 }
 
 #[test]
@@ -76,11 +72,10 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
         (&["download", "nothing.torrent"][..], "nothing.torrent"),
         (
             &["download", "magnet:?xt=urn:btih:0000000000000000000000000000000000000000"],
-            "magnet links are not supported",
+            "magnet links cannot be downloaded yet",
         ),
-        (&["download", "https://example.com/a.torrent"], "download the .torrent file first"),
+        (&["download", "magnet:?dn=nothing"], "no info-hash"),
         (&["download", "."], "folder"),
-        (&["download", "a.torrent", "./a.torrent"], "the same torrent"),
         (&["seed", "a.torrent", "--data", "nowhere"], "nowhere"),
         (&["verify", "a.torrent", "--data", "nowhere"], "nowhere"),
         // An address for documentation (RFC 5737): never one of this machine's.
@@ -93,14 +88,18 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
     }
 }
 
-#[test]
-fn a_torrent_of_version_2_only_is_shown_and_not_transferred() {
-    let here = Here::new();
-    // One file of 5 bytes; "meta version" 2 and a file tree (BEP 52), no "pieces".
+/// One file of 5 bytes; "meta version" 2 and a file tree (BEP 52), no "pieces".
+pub fn v2_torrent() -> Vec<u8> {
     let mut bytes = b"d4:infod9:file treed5:a.txtd0:d6:lengthi5e11:pieces root32:".to_vec();
     bytes.extend([7; 32]);
     bytes.extend(b"eee12:meta versioni2e4:name5:a.txt12:piece lengthi16384eee");
-    here.write("v2.torrent", &bytes);
+    bytes
+}
+
+#[test]
+fn a_torrent_of_version_2_only_is_shown_and_not_transferred() {
+    let here = Here::new();
+    here.write("v2.torrent", &v2_torrent());
     let shown = here.done(&["inspect", "v2.torrent", "--json"]).json();
     assert!(shown["info_hash_v1"].is_null(), "{shown}");
     assert_eq!(shown["info_hash_v2"].as_str().map(str::len), Some(64));

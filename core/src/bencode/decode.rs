@@ -204,15 +204,9 @@ struct Reader<'a> {
 struct Open<'a> {
     /// Its place on the tape.
     token: usize,
-    inside: Inside<'a>,
-}
-
-enum Inside<'a> {
-    List,
-    /// Between entries; with the last key.
-    Dict(Option<&'a [u8]>),
-    /// Behind this key.
-    Entry(&'a [u8]),
+    is_dict: bool,
+    /// The last key of a dictionary.
+    key: Option<&'a [u8]>,
 }
 
 impl<'a> Reader<'a> {
@@ -221,43 +215,40 @@ impl<'a> Reader<'a> {
         // Nothing is reserved by what the text declares: stack and tape grow with what was read.
         let mut stack: Vec<Open<'a>> = Vec::new();
         loop {
-            let byte = self.peek()?;
+            let mut byte = self.peek()?;
             if let Some(open) = stack.last_mut() {
-                match open.inside {
-                    Inside::List | Inside::Dict(_) if byte == b'e' => {
-                        self.at += 1;
-                        let link = self.tape.len() as u32;
-                        if let Some(token) = self.tape.get_mut(open.token) {
-                            token.end = self.at as u32;
-                            token.link = link;
-                        }
-                        stack.pop();
-                        match stack.last_mut() {
-                            Some(parent) => parent.inside.value_done(),
-                            None => return Ok(()),
-                        }
-                        continue;
+                if byte == b'e' {
+                    self.at += 1;
+                    let link = self.tape.len() as u32;
+                    if let Some(token) = self.tape.get_mut(open.token) {
+                        token.end = self.at as u32;
+                        token.link = link;
                     }
-                    Inside::Entry(_) if byte == b'e' => return Err(self.fault(Fault::KeyWithoutValue)),
-                    Inside::Dict(before) => {
-                        if !byte.is_ascii_digit() {
-                            return Err(self.fault(Fault::KeyNotString));
-                        }
-                        let start = self.at;
-                        let key = self.string()?;
-                        if let Some(before) = before {
-                            self.check_order(before, key, start)?;
-                        }
-                        open.inside = Inside::Entry(key);
-                        continue;
+                    stack.pop();
+                    if stack.is_empty() {
+                        return Ok(());
                     }
-                    Inside::List | Inside::Entry(_) => {}
+                    continue;
+                }
+                if open.is_dict {
+                    if !byte.is_ascii_digit() {
+                        return Err(self.fault(Fault::KeyNotString));
+                    }
+                    let start = self.at;
+                    let key = self.string()?;
+                    if let Some(before) = open.key.replace(key)
+                        && before.first() >= key.first()
+                    {
+                        self.check_order(before, key, start)?;
+                    }
+                    byte = self.peek()?;
+                    if byte == b'e' {
+                        return Err(self.fault(Fault::KeyWithoutValue));
+                    }
                 }
             }
             match byte {
-                b'0'..=b'9' => {
-                    self.string()?;
-                }
+                b'0'..=b'9' => _ = self.string()?,
                 b'i' => self.integer()?,
                 b'l' | b'd' => {
                     if stack.len() >= depth {
@@ -266,14 +257,13 @@ impl<'a> Reader<'a> {
                     let token = self.tape.len();
                     self.push(self.at, self.at, 0)?;
                     self.at += 1;
-                    stack.push(Open { token, inside: if byte == b'l' { Inside::List } else { Inside::Dict(None) } });
+                    stack.push(Open { token, is_dict: byte == b'd', key: None });
                     continue;
                 }
                 other => return Err(self.fault(Fault::NotAValue(other))),
             }
-            match stack.last_mut() {
-                Some(parent) => parent.inside.value_done(),
-                None => return Ok(()),
+            if stack.is_empty() {
+                return Ok(());
             }
         }
     }
@@ -293,16 +283,42 @@ impl<'a> Reader<'a> {
 
     fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = self.at;
+        // Most have a length of one or two digits.
+        let short = match self.input.get(start..) {
+            Some(&[digit @ b'0'..=b'9', b':', ..]) => Some((usize::from(digit - b'0'), start + 2)),
+            Some(&[tens @ b'1'..=b'9', digit @ b'0'..=b'9', b':', ..]) => {
+                Some((usize::from(tens - b'0') * 10 + usize::from(digit - b'0'), start + 3))
+            }
+            _ => None,
+        };
+        let (length, content) = match short {
+            Some(short) => short,
+            None => self.length()?,
+        };
+        // Cannot overflow: both parts are at most the input's length, or below 100.
+        let end = content.saturating_add(length);
+        let Some(string) = self.input.get(content..end) else {
+            return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
+        };
+        self.push(start, end, content)?;
+        self.at = end;
+        Ok(string)
+    }
+
+    /// The length in front of a string, and where its content begins.
+    fn length(&mut self) -> Result<(usize, usize), DecodeError> {
+        let start = self.at;
         let mut length = 0usize;
         let mut at = start;
         loop {
             match self.input.get(at) {
                 Some(digit @ b'0'..=b'9') => {
-                    length = length
-                        .checked_mul(10)
-                        .and_then(|tens| tens.checked_add(usize::from(digit - b'0')))
-                        .filter(|&length| length <= self.input.len())
-                        .ok_or(DecodeError { offset: start, fault: Fault::StringPastEnd })?;
+                    // The length so far is at most that of the input, which is below 2^32: in 64 bits nothing overflows.
+                    let longer = length as u64 * 10 + u64::from(digit - b'0');
+                    if longer > self.input.len() as u64 {
+                        return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
+                    }
+                    length = longer as usize;
                     at += 1;
                 }
                 Some(b':') => break,
@@ -313,36 +329,33 @@ impl<'a> Reader<'a> {
         if at - start > 1 && self.input.get(start) == Some(&b'0') {
             self.leading_zero(start)?;
         }
-        let content = at + 1;
-        // Neither sum can overflow: both parts are at most the input's length, which is below 2^32.
-        let end = content + length;
-        let Some(string) = self.input.get(content..end) else {
-            return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
-        };
-        self.push(start, end, content)?;
-        self.at = end;
-        Ok(string)
+        Ok((length, at + 1))
     }
 
     fn integer(&mut self) -> Result<(), DecodeError> {
         let start = self.at;
-        let body = self.input.get(start + 1..).unwrap_or(&[]);
-        let sign = usize::from(body.first() == Some(&b'-'));
-        let digits = body.iter().skip(sign).take_while(|byte| byte.is_ascii_digit()).count();
-        let end = start + 1 + sign + digits;
+        let negative = self.input.get(start + 1) == Some(&b'-');
+        let first = start + 1 + usize::from(negative);
+        let mut end = first;
+        // Counted downwards, because there is one more negative number than positive ones. `None`: outside 64 bits.
+        let mut value = Some(0i64);
+        while let Some(&digit @ b'0'..=b'9') = self.input.get(end) {
+            value = value.and_then(|value| value.checked_mul(10)?.checked_sub(i64::from(digit - b'0')));
+            end += 1;
+        }
         match self.input.get(end) {
-            Some(b'e') if digits > 0 => {}
+            Some(b'e') if end > first => {}
             Some(_) => return Err(DecodeError { offset: end, fault: Fault::BadInteger }),
             None => return Err(DecodeError { offset: end, fault: Fault::UnexpectedEnd }),
         }
-        if body.get(sign) == Some(&b'0') && (digits > 1 || sign == 1) {
+        if self.input.get(first) == Some(&b'0') && (negative || end - first > 1) {
             self.leading_zero(start)?;
         }
-        if parse_integer(body.get(..sign + digits).unwrap_or(&[])).is_none() {
+        if value.is_none_or(|value| !negative && value == i64::MIN) {
             return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
         }
-        let link = self.tape.len() as u32 + 1;
-        self.push(start, end + 1, link as usize)?;
+        let link = self.tape.len() + 1;
+        self.push(start, end + 1, link)?;
         self.at = end + 1;
         Ok(())
     }
@@ -366,19 +379,11 @@ impl<'a> Reader<'a> {
     }
 
     fn peek(&self) -> Result<u8, DecodeError> {
-        self.input.get(self.at).copied().ok_or(self.fault(Fault::UnexpectedEnd))
+        self.input.get(self.at).copied().ok_or_else(|| self.fault(Fault::UnexpectedEnd))
     }
 
     fn fault(&self, fault: Fault) -> DecodeError {
         DecodeError { offset: self.at, fault }
-    }
-}
-
-impl Inside<'_> {
-    fn value_done(&mut self) {
-        if let Inside::Entry(key) = *self {
-            *self = Inside::Dict(Some(key));
-        }
     }
 }
 

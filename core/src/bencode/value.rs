@@ -24,29 +24,28 @@ pub enum Kind {
 pub struct Value<'a, 'd> {
     document: &'d Document<'a>,
     place: usize,
+    /// What the tape has at that place.
+    token: Token,
 }
 
 impl<'a, 'd> Value<'a, 'd> {
     pub(super) fn new(document: &'d Document<'a>, place: usize) -> Value<'a, 'd> {
-        Value { document, place }
-    }
-
-    fn token(&self) -> Token {
         // A cursor is only made for a place that the tape has; were it not, an empty value stands in.
-        self.document.tape.get(self.place).copied().unwrap_or(Token { start: 0, end: 0, link: u32::MAX })
+        let token = document.tape.get(place).copied().unwrap_or(Token { start: 0, end: 0, link: u32::MAX });
+        Value { document, place, token }
     }
 
     /// The place on the tape behind this value and all that is in it.
     fn next(&self) -> usize {
         match self.kind() {
             Kind::Bytes => self.place + 1,
-            _ => self.token().link as usize,
+            _ => self.token.link as usize,
         }
     }
 
     /// What kind of value it is.
     pub fn kind(&self) -> Kind {
-        match self.document.input.get(self.token().start as usize) {
+        match self.document.input.get(self.token.start as usize) {
             Some(b'i') => Kind::Int,
             Some(b'l') => Kind::List,
             Some(b'd') => Kind::Dict,
@@ -56,8 +55,7 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// Where it lies in the input.
     pub fn span(&self) -> Range<usize> {
-        let token = self.token();
-        token.start as usize..token.end as usize
+        self.token.start as usize..self.token.end as usize
     }
 
     /// Its bytes in the input, just as they stand there.
@@ -75,9 +73,8 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The content, if it is a string.
     pub fn bytes(&self) -> Option<&'a [u8]> {
-        let token = self.token();
         match self.kind() {
-            Kind::Bytes => self.document.input.get(token.link as usize..token.end as usize),
+            Kind::Bytes => self.document.input.get(self.token.link as usize..self.token.end as usize),
             _ => None,
         }
     }
@@ -89,7 +86,8 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The list, if it is one.
     pub fn list(&self) -> Option<List<'a, 'd>> {
-        (self.kind() == Kind::List).then(|| List { document: self.document, place: self.place + 1, end: self.next() })
+        let list = List { document: self.document, place: self.place + 1, end: self.token.link as usize };
+        (self.kind() == Kind::List).then_some(list)
     }
 
     /// The dictionary, if it is one.
@@ -191,13 +189,26 @@ impl core::error::Error for FieldError {}
 impl<'a, 'd> Dict<'a, 'd> {
     /// The value of a key; of the first one where there are several.
     pub fn get(&self, key: &str) -> Option<Value<'a, 'd>> {
-        self.iter().find(|(found, _)| *found == key.as_bytes()).map(|(_, value)| value)
+        let Value { document, place, token } = self.value;
+        let (mut place, end) = (place + 1, token.link as usize);
+        while place < end {
+            // Keys are strings: that was checked when the tape was laid.
+            let found = document.tape.get(place)?;
+            let value = Value::new(document, place + 1);
+            if (found.end - found.link) as usize == key.len()
+                && document.input.get(found.link as usize..found.end as usize) == Some(key.as_bytes())
+            {
+                return Some(value);
+            }
+            place = value.next();
+        }
+        None
     }
 
     /// The entries, in the order they stand in.
     pub fn iter(&self) -> DictIter<'a, 'd> {
         let value = self.value;
-        DictIter { items: List { document: value.document, place: value.place + 1, end: value.next() } }
+        DictIter { items: List { document: value.document, place: value.place + 1, end: value.token.link as usize } }
     }
 
     /// The dictionary as a value: its span and raw bytes.

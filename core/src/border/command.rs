@@ -78,6 +78,14 @@ pub enum Command {
         /// The limit from us to peers, in bytes a second; `None`: no limit.
         upload: Option<u64>,
     },
+    /// Begin or end super seeding (BEP 16) of a torrent. It is in force while the torrent is whole and sees no other seed, for
+    /// connections that begin from now on; when it ends, everybody is told of every piece.
+    SetSuperSeed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Whether to.
+        on: bool,
+    },
     /// Stop everything in order: tell trackers, save resume data, close; answered by
     /// [`Notice::Stopped`](super::Notice::Stopped) within
     /// [`SessionConfig::shutdown_limit`](super::SessionConfig::shutdown_limit).
@@ -112,6 +120,9 @@ pub struct AddTorrent {
     pub sequential: Option<bool>,
     /// How fast it may go, within what the session may.
     pub limits: RateLimits,
+    /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen: for the first seed of a new torrent, to get it
+    /// out with as little upload as possible.
+    pub super_seed: bool,
 }
 
 impl AddTorrent {
@@ -130,6 +141,7 @@ impl AddTorrent {
             priorities: None,
             sequential: None,
             limits: RateLimits::default(),
+            super_seed: false,
         }
     }
 }

@@ -168,6 +168,8 @@ pub enum CloseReason {
     Stopped,
     /// The torrent is private and has gone over to another tracker (BEP 27).
     TrackerSwitched,
+    /// The peer wanted something, could have asked for it, and did not for too long.
+    NoRequests,
 }
 
 impl fmt::Display for CloseReason {
@@ -188,6 +190,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Banned => f.write_str("banned"),
             CloseReason::Filtered => f.write_str("on the list of blocked addresses"),
             CloseReason::Stopped => f.write_str("stopped"),
+            CloseReason::NoRequests => f.write_str("asked for nothing though it could"),
             CloseReason::TrackerSwitched => f.write_str("the private torrent has another tracker now"),
         }
     }

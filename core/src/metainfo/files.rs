@@ -66,7 +66,12 @@ pub(super) fn resolve_collisions(
     let mut colliding: Vec<usize> = Vec::new();
     for (at, (path, file)) in keys.iter().enumerate() {
         let repeated = at.checked_sub(1).and_then(|before| keys.get(before)).is_some_and(|(before, _)| before == path);
-        if repeated || is_folder(&keys, path) {
+        let has_inside = match keys.get(at + 1) {
+            None => false,
+            Some((next, _)) if next == path => is_folder(&keys, path),
+            Some((next, _)) => next.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with(SEPARATOR)),
+        };
+        if repeated || has_inside {
             colliding.push(*file);
         }
     }
@@ -102,12 +107,18 @@ fn is_folder(keys: &[(String, usize)], path: &str) -> bool {
 const SEPARATOR: char = '\0';
 
 fn key(path: &SafePath) -> String {
-    let mut key = String::new();
+    let mut key = String::with_capacity(path.elements().iter().map(|element| element.len() + 1).sum());
     for (at, element) in path.elements().iter().enumerate() {
         if at > 0 {
             key.push(SEPARATOR);
         }
-        key.extend(element.chars().flat_map(char::to_lowercase));
+        if element.is_ascii() {
+            let start = key.len();
+            key.push_str(element);
+            key[start..].make_ascii_lowercase();
+        } else {
+            key.extend(element.chars().flat_map(char::to_lowercase));
+        }
     }
     key
 }

@@ -86,6 +86,8 @@ pub enum Purpose {
     Tracker,
     /// Content (BEP 17, BEP 19).
     WebSeed,
+    /// What the user named, such as a `.torrent` file, after a redirect ([`fetch`](crate::fetch)).
+    Document,
 }
 
 /// A request as it is about to be sent: one hop, to one address.
@@ -181,7 +183,7 @@ impl NetPolicy {
     /// Why not.
     pub fn may_ask(&self, request: &Request<'_>, word: Word) -> Result<(), Refusal> {
         self.may_use(request.scheme)?;
-        if request.scheme == Scheme::Udp && request.purpose == Purpose::WebSeed {
+        if request.scheme == Scheme::Udp && request.purpose != Purpose::Tracker {
             return Err(Refusal::Scheme);
         }
         let (port, class) = (request.to.port(), AddrClass::of(request.to.ip()));
@@ -215,7 +217,7 @@ impl NetPolicy {
             }
             // A torrent chooses path and query of a web seed's URL. Services in a home network take orders by query.
             Purpose::WebSeed if class.is_local() && request.has_query => return Err(Refusal::LocalQuery),
-            Purpose::WebSeed => {}
+            Purpose::WebSeed | Purpose::Document => {}
         }
         Ok(())
     }

@@ -46,6 +46,7 @@
 //! use parcacik_core::peer::{PeerConn, PeerFacts, PeerSaid};
 //! use parcacik_core::wire::{Handshake, Message, Reserved};
 //! use parcacik_core::{rng::Seeds, time::Time};
+//! use std::collections::BTreeSet;
 //!
 //! let geometry = Geometry::new(40_000, 16_384).unwrap();
 //! let facts = PeerFacts {
@@ -54,6 +55,7 @@
 //!     peer_id: PeerId(*b"-XX0001-chosenbyrng!"),
 //!     geometry: &geometry,
 //!     have: &Bitfield::none(geometry.pieces()),
+//!     lost: &BTreeSet::new(),
 //!     listen_port: None,
 //!     metadata_size: None,
 //!     upload_only: false,
@@ -101,6 +103,7 @@ use crate::bitfield::Bitfield;
 use crate::border::{CloseReason, InfoHash, PeerId, TcpId, TorrentId};
 use crate::metainfo::{Block, Geometry, PieceIndex};
 use crate::wire::Extension;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -125,6 +128,9 @@ pub struct PeerFacts<'a> {
     pub geometry: &'a Geometry,
     /// The pieces that we have and serve.
     pub have: &'a Bitfield,
+    /// Pieces that peers were told of and that we have no more (a disk lost them): a request for one is refused, and not held
+    /// against the peer.
+    pub lost: &'a BTreeSet<PieceIndex>,
     /// The port on which we listen, told to peers that we dial.
     pub listen_port: Option<u16>,
     /// The length of the info dictionary, when we serve it (BEP 9). With `None`, the extension is not offered.

@@ -30,6 +30,7 @@ impl PeerConn {
             PeerOrder::Unchoke => {
                 if self.am_choking {
                     self.am_choking = false;
+                    self.asked_at = now;
                     self.patience.choked_requests = 0;
                     self.outbox.message(now, &Message::Unchoke);
                 }
@@ -79,8 +80,8 @@ impl PeerConn {
         self.is_ready() && served && self.pieces.get(piece.get()) && self.requests.len() < most
     }
 
-    /// How many blocks more it should be asked for now; 0 while it chokes us, and in a deep queue until there is room for
-    /// a whole batch.
+    /// How many blocks more it should be asked for now; 0 while it chokes us, for a while after it rejected what it was asked
+    /// for, and in a deep queue until there is room for a whole batch.
     pub fn room(&self, _now: Time) -> u32 {
         if !self.is_ready() || self.choking_us { 0 } else { self.requests.room(self.peer_reqq, self.refill_batch) }
     }

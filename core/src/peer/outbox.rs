@@ -122,6 +122,11 @@ impl Outbox {
         self.last_sent_at + silence
     }
 
+    /// When something last left, or the queue began to fill.
+    pub fn progress_at(&self) -> Time {
+        self.progress_at
+    }
+
     /// Whether more waits than a peer that reads lets come together.
     pub fn is_overfull(&self) -> bool {
         self.queued > self.limit

@@ -7,7 +7,8 @@
 //!
 //! Depth: enough requests are kept under way to cover the round trip and a margin at the rate that the peer has shown. Until
 //! its rate stops growing it is in a slow start: each block that arrives adds one, which doubles the depth each round trip.
-//! A snubbing peer is asked for one block at a time.
+//! A snubbing peer is asked for one block at a time. One that does not choke us and rejects all that it is asked for is, after some
+//! patience, asked again after a wait, which is doubled each time; a block that comes ends that.
 
 use crate::border::PeerConfig;
 use crate::metainfo::{BLOCK_LENGTH, Block};
@@ -30,6 +31,7 @@ pub(super) struct Requests {
     target: u32,
     slow_start: bool,
     snubbed: bool,
+    refusals: Refusals,
     round: Round,
     /// The shortest time that a block took to come.
     round_trip: Option<Duration>,
@@ -43,6 +45,17 @@ pub(super) struct Requests {
 struct Request {
     block: Block,
     sent_at: Time,
+}
+
+/// Rejects of a peer that does not choke us, with no block in between.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refusals {
+    /// How many, before the first wait.
+    count: u32,
+    /// How often we have waited because of them.
+    waits: u32,
+    /// It is not asked for anything before.
+    until: Option<Time>,
 }
 
 /// One measurement of the slow start.
@@ -83,6 +96,7 @@ impl Requests {
             target: config.depth_min,
             slow_start: true,
             snubbed: false,
+            refusals: Refusals::default(),
             round: Round { since: now, bytes: 0, before: 0 },
             round_trip: None,
             received: Rate::default(),
@@ -122,6 +136,9 @@ impl Requests {
 
     /// How many requests more belong under way. A deep queue is refilled `batch` at a time.
     pub fn room(&self, reqq: u32, batch: u32) -> u32 {
+        if self.refusals.until.is_some() {
+            return 0;
+        }
         let depth = self.depth(reqq);
         let room = depth.saturating_sub(self.len());
         let is_deep = depth >= batch.saturating_mul(2);
@@ -154,11 +171,21 @@ impl Requests {
     }
 
     /// The peer rejected a request. The answers come in the order of the requests, so one that was given up goes first.
-    pub fn rejected(&mut self, now: Time, block: Block) -> Rejection {
+    pub fn rejected(&mut self, now: Time, block: Block, serves_us: bool, config: &PeerConfig) -> Rejection {
         if self.forgive(block) {
             Rejection::GivenUp
         } else if self.take(block).is_some() {
             self.progress_at = now;
+            if serves_us && self.refusals.until.is_none() {
+                // What was asked for before is rejected as well, most likely: that is one refusal.
+                self.refusals.count = self.refusals.count.saturating_add(1);
+                if self.refusals.count <= config.reject_grace {
+                    return Rejection::Rejected;
+                }
+                let doubled = config.reject_wait.saturating_mul(1 << self.refusals.waits.min(20));
+                self.refusals.waits = self.refusals.waits.saturating_add(1);
+                self.refusals.until = Some(now + doubled.min(config.reject_wait_max));
+            }
             Rejection::Rejected
         } else {
             Rejection::Unrequested
@@ -199,6 +226,18 @@ impl Requests {
         }
     }
 
+    /// When a peer that rejected what it was asked for may be asked again.
+    pub fn asks_again_at(&self) -> Time {
+        self.refusals.until.unwrap_or(Time::NEVER)
+    }
+
+    /// Lets it be asked again, if that time has come.
+    pub fn ask_again(&mut self, now: Time) {
+        if self.refusals.until.is_some_and(|until| until <= now) {
+            self.refusals.until = None;
+        }
+    }
+
     /// When [`overdue`](Requests::overdue) is to be asked next.
     pub fn deadline(&self, timeout: Duration) -> Time {
         self.outstanding.front().map_or(Time::NEVER, |oldest| oldest.sent_at + timeout)
@@ -228,6 +267,7 @@ impl Requests {
     fn counted(&mut self, now: Time, block: Block, config: &PeerConfig) {
         let bytes = u64::from(block.length());
         self.snubbed = false;
+        self.refusals = Refusals::default();
         self.progress_at = now;
         self.last_block_at = Some(now);
         self.received.add(now, bytes);

@@ -17,8 +17,16 @@ impl PeerConn {
         let block = facts
             .geometry
             .block(range.piece, range.begin, range.length)
-            .filter(|block| block.length() <= config.max_request_length && facts.have.get(block.piece().get()));
+            .filter(|block| block.length() <= config.max_request_length);
         let Some(block) = block else { return self.bad_request(cx, range) };
+        if !facts.have.get(block.piece().get()) {
+            if !facts.lost.contains(&block.piece()) {
+                return self.bad_request(cx, range);
+            }
+            // It could not know.
+            self.refuse(cx.now, range);
+            return self.useless(cx);
+        }
         if self.upload.len() >= config.reqq {
             return self.bad_request(cx, range);
         }
@@ -32,6 +40,7 @@ impl PeerConn {
             }
             return;
         }
+        self.asked_at = cx.now;
         self.upload.push(block);
     }
 
@@ -71,6 +80,7 @@ impl PeerConn {
             match &data {
                 // Shorter than asked for is as good as a fault.
                 Ok(bytes) if bytes.len() >= end => {
+                    self.asked_at = cx.now;
                     self.uploaded.add(cx.now, u64::from(block.length()));
                     self.outbox.piece(cx.now, block, bytes.slice(start..end));
                 }

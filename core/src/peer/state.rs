@@ -70,6 +70,8 @@ pub struct PeerConn {
     /// What we serve the peer even while we choke it, and how many bytes of each piece are left to give.
     pub(super) our_fast: Vec<(PieceIndex, u32)>,
     pub(super) patience: Patience,
+    /// When the peer last asked for something, was given something, or was last told that it may ask.
+    pub(super) asked_at: Time,
 }
 
 /// Where the connection is in its life.
@@ -94,6 +96,7 @@ pub(super) struct Timers {
     idle: Duration,
     request: Duration,
     send: Duration,
+    no_request: Duration,
 }
 
 /// How often the peer has done what makes no sense.
@@ -158,6 +161,7 @@ impl PeerConn {
                 idle: config.idle_timeout,
                 request: config.request_timeout,
                 send: config.send_timeout,
+                no_request: config.no_request_timeout,
             },
             phase: Phase::Handshake { bytes: Vec::with_capacity(HANDSHAKE_LENGTH) },
             framer: Framer::new(config.max_message_length.max(bitfield_length)),
@@ -189,6 +193,7 @@ impl PeerConn {
             watermark: u64::from(config.send_watermark_min),
             our_fast: Vec::new(),
             patience: Patience { useless_since: cx.now, ..Patience::default() },
+            asked_at: cx.now,
         }
     }
 
@@ -260,7 +265,9 @@ impl PeerConn {
             }
             Phase::Open if now >= self.outbox.stalled_at(self.timers.send) => self.close(cx, CloseReason::NotReading),
             Phase::Open if now >= self.idle_at() => self.close(cx, CloseReason::Idle),
+            Phase::Open if now >= self.no_request_at() => self.close(cx, CloseReason::NoRequests),
             Phase::Open => {
+                self.requests.ask_again(now);
                 if now >= self.outbox.keep_alive_at(self.timers.keep_alive) {
                     self.outbox.message(now, &Message::KeepAlive);
                 }
@@ -282,13 +289,23 @@ impl PeerConn {
             Phase::Handshake { .. } => Some(self.connected_at + self.timers.handshake),
             Phase::Open => {
                 let silence = self.idle_at().min(self.outbox.keep_alive_at(self.timers.keep_alive));
-                Some(silence.min(self.outbox.stalled_at(self.timers.send)).min(self.overdue_at()))
+                let owed = self.outbox.stalled_at(self.timers.send).min(self.overdue_at());
+                Some(silence.min(owed).min(self.no_request_at()).min(self.requests.asks_again_at()))
             }
         }
     }
 
     fn idle_at(&self) -> Time {
         if self.credit.is_held() { Time::NEVER } else { self.last_received_at + self.timers.idle }
+    }
+
+    /// When a peer that wants something, may ask for it and is owed nothing has not asked for too long: it only holds a place.
+    fn no_request_at(&self) -> Time {
+        let may_ask = self.interested && !self.am_choking && !self.credit.is_held();
+        if !may_ask || self.upload.len() > 0 || self.outbox.queued() > 0 {
+            return Time::NEVER;
+        }
+        self.asked_at.max(self.outbox.progress_at()) + self.timers.no_request
     }
 
     fn overdue_at(&self) -> Time {
@@ -304,6 +321,7 @@ impl PeerConn {
         let now = cx.now;
         if self.credit.take_release() {
             self.last_received_at = now;
+            self.asked_at = now;
             self.requests.restart_clocks(now);
         }
         let bytes = self.credit.due(&cx.config.peer, || self.requests.rate().per_second(now));
@@ -438,6 +456,7 @@ impl PeerConn {
             }
             Message::Interested if !self.interested => {
                 self.interested = true;
+                self.asked_at = cx.now;
                 self.said.push_back(PeerSaid::Interested);
             }
             Message::NotInterested if self.interested => {
@@ -491,7 +510,7 @@ impl PeerConn {
 
     fn on_reject(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, range: BlockRange) {
         let block = facts.geometry.block(range.piece, range.begin, range.length);
-        match block.map(|block| (block, self.requests.rejected(cx.now, block))) {
+        match block.map(|block| (block, self.requests.rejected(cx.now, block, !self.choking_us, &cx.config.peer))) {
             Some((block, Rejection::Rejected)) => {
                 if self.choking_us {
                     // It does not allow that piece after all. BEP 6: it "MAY reject requests for already Allowed Fast
@@ -547,6 +566,7 @@ impl PeerConn {
                 | CloseReason::TrackerSwitched
                 | CloseReason::BothSeeds
                 | CloseReason::Useless
+                | CloseReason::NoRequests
                 | CloseReason::LimitReached
         );
         let Link::Tcp(tcp) = self.link;

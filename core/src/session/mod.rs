@@ -35,7 +35,7 @@ use crate::cx::{Cx, IdSource};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView, check_priorities};
 use alloc::boxed::Box;
@@ -198,11 +198,9 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
-        let turns = [self.turns.down.due, self.turns.up.due].into_iter().flatten().min();
-        [self.timers.first(), self.acceptor.deadline(), dial, turns, self.stopping.filter(|s| !s.told).map(|s| s.until)]
-            .into_iter()
-            .flatten()
-            .min()
+        let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
+        let (down, up) = (self.turns.down.due, self.turns.up.due);
+        earliest([self.timers.first(), self.acceptor.deadline(), dial, down, up, stop])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -452,6 +450,11 @@ impl Session {
                 let set =
                     self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_sequential(cx, shared, on));
                 Self::answer(out, id, set.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::SetSuperSeed { torrent, on } => {
+                let known =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_super_seed(cx, shared, on));
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
             }
             Command::SetIpFilter { filter } => {
                 let result = self.set_ip_filter(out, filter);

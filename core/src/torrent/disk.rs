@@ -210,6 +210,7 @@ impl Torrent {
     pub(super) fn piece_is_ours(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         let wanted = self.picker.wants(piece);
         self.picker.piece_passed(piece);
+        self.lost.remove(&piece);
         self.persist.piece_verified(cx.now, piece);
         cx.out.notices.push(Notice::PieceDone { torrent: self.id, piece: piece.get() });
         self.spread(cx, shared, piece, wanted);
@@ -228,6 +229,8 @@ impl Torrent {
     pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
         self.disk.doubted.remove(&piece);
         self.picker.piece_lost(piece);
+        self.lost.insert(piece);
+        self.end_super_seed(cx, shared, None);
         self.persist.piece_lost(piece);
         self.placement_checked(piece);
         self.recount_interest(cx, shared);

@@ -8,6 +8,7 @@
 //! | [`choker`] | who is served |
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
+//! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
 //! | [`selection`], [`placement`] | which files are wanted, and where their bytes lie |
 //! | [`Announcer`] | which tracker to ask, and when |
@@ -30,9 +31,11 @@
 //! was verified is announced, served, or given to [`persist`]; only what was synced is claimed in resume data.
 
 pub mod blame;
+pub mod brake;
 pub mod candidates;
 pub mod choker;
 mod disk;
+mod guests;
 mod jobs;
 mod limits;
 mod peers;
@@ -44,6 +47,7 @@ mod selection;
 mod shared;
 mod startup;
 mod stop;
+pub mod superseed;
 mod swarm;
 mod trackers;
 mod view;
@@ -54,12 +58,12 @@ use crate::border::{
     TorrentId, TorrentState, Work,
 };
 use crate::cx::Cx;
-use crate::metainfo::{Geometry, Metainfo, PieceHashes};
+use crate::metainfo::{Geometry, Metainfo, PieceHashes, PieceIndex};
 use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
 use alloc::boxed::Box;
@@ -125,10 +129,16 @@ struct Peer {
     interesting: u32,
     /// Whether its pieces are counted in the picker's availability.
     counted: bool,
+    /// Whether it has given a block that was of use.
+    gave: bool,
     /// Whether its handshake was completed.
     ready: bool,
     /// What it has used of rate limits.
     shares: limits::Shares,
+    /// What it was told of, when it is a guest of super seeding.
+    shown: Option<Box<Bitfield>>,
+    /// Super seeding has ended, and it has been told of the pieces below this one; these it was shown before.
+    unveiled: Option<(u32, Box<Bitfield>)>,
 }
 
 /// One torrent.
@@ -159,6 +169,8 @@ pub struct Torrent {
     /// A peer is taken out (`None`) while it is being called.
     peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
     ready_peers: u32,
+    /// Who of them is whom, of those whose handshake was completed.
+    peer_ids: BTreeMap<PeerId, PeerKey>,
     timers: Timers<PeerKey>,
     dials: BTreeMap<crate::border::DialId, SocketAddr>,
     /// Peers that could be asked for more than there was to ask.
@@ -177,6 +189,10 @@ pub struct Torrent {
     jobs: Jobs,
     disk: disk::DiskState,
     limits: limits::Limits,
+    /// Pieces that were ours in this session, and peers were told of, that are not any more.
+    lost: BTreeSet<PieceIndex>,
+    wants_super_seed: bool,
+    super_seed: Option<Box<superseed::SuperSeed>>,
     /// Whether it is counted among the torrents that serve somebody.
     serving: bool,
 
@@ -257,6 +273,7 @@ impl Torrent {
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
+            peer_ids: BTreeMap::new(),
             timers: Timers::default(),
             dials: BTreeMap::new(),
             hungry: BTreeSet::new(),
@@ -268,7 +285,10 @@ impl Torrent {
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
             limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            wants_super_seed: add.super_seed,
+            super_seed: None,
             serving: false,
+            lost: BTreeSet::new(),
             chance_at: None,
             started_at: cx.now,
             finished_at: None,
@@ -321,7 +341,7 @@ impl Torrent {
             _ => None,
         };
         let active = running || stopping.is_some();
-        [
+        earliest([
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
@@ -331,10 +351,8 @@ impl Torrent {
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
             self.limits.deadline(cx.now),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+            self.super_seed.as_ref().and_then(|machine| machine.deadline()),
+        ])
     }
 
     /// Its time has come.
@@ -343,13 +361,14 @@ impl Torrent {
             let Some(mut peer) = self.take(key) else { continue };
             peer.timer = None;
             if peer.conn.deadline().is_some_and(|due| due <= cx.now) {
-                let facts = self.peer_facts(shared);
+                let facts = self.facts_for(shared, peer.shown.as_deref());
                 peer.conn.tick(cx, &facts);
             }
             self.drive(cx, shared, key, peer);
         }
         self.announce_tick(cx, shared);
         self.disk_retry(cx);
+        self.super_seed_tick(cx, shared);
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;
         }
@@ -430,6 +449,7 @@ impl Torrent {
             peer_id: self.peer_id,
             geometry: &self.facts.geometry,
             have: self.picker.have(),
+            lost: &self.lost,
             listen_port: shared.listen_port(),
             metadata_size: None,
             upload_only: self.only_gives(),

@@ -4,7 +4,9 @@ use super::{Peer, Phase, Purpose, Shared, Torrent};
 use crate::border::{Action, CloseReason, IoFault, JobResult, Notice, PeerId, PeerKey, TcpId, Work};
 use crate::cx::Cx;
 use crate::metainfo::{Block, PieceIndex};
+use crate::net_policy::AddrClass;
 use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
+use crate::torrent::brake::network;
 use crate::torrent::picker::{PickAsk, Received};
 use alloc::boxed::Box;
 use bytes::Bytes;
@@ -26,10 +28,14 @@ impl Torrent {
             timer: None,
             interesting: 0,
             counted: false,
+            gave: false,
             ready: false,
             shares: Default::default(),
+            shown: None,
+            unveiled: None,
         });
         self.meter_new(cx, shared, &mut peer);
+        self.welcome(cx, &mut peer);
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -62,7 +68,7 @@ impl Torrent {
     pub(super) fn drive(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
         let mut closing = None;
         loop {
-            let facts = self.peer_facts(shared);
+            let facts = self.facts_for(shared, peer.shown.as_deref());
             let Some(said) = peer.conn.step(cx, &facts) else { break };
             if let PeerSaid::Closing(reason) = said {
                 closing = Some(reason);
@@ -82,23 +88,44 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && peer.conn.is_ready() {
             self.ask(cx, shared, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
+            self.reveal(cx, shared, &mut peer);
         }
         self.put_back(cx, shared, key, peer);
     }
 
     /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
     pub(super) fn put_back(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
-        self.note_traffic(cx, shared, key, &mut peer);
-        peer.conn.finish(cx);
-        let deadline = peer.conn.deadline();
-        self.timers.set(key, &mut peer.timer, deadline);
+        self.end_call(cx, shared, key, &mut peer);
         if let Some(slot) = self.peers.get_mut(&key) {
             *slot = Some(peer);
         }
     }
 
+    fn end_call(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, peer: &mut Peer) {
+        self.note_traffic(cx, shared, key, peer);
+        peer.conn.finish(cx);
+        let deadline = peer.conn.deadline();
+        self.timers.set(key, &mut peer.timer, deadline);
+    }
+
+    /// Calls every connection, one after the other, without looking each up. `call` must not reach for them itself.
+    fn each_peer(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        mut call: impl FnMut(&mut Self, &mut Cx, &mut Shared, PeerKey, &mut Peer),
+    ) {
+        let mut peers = core::mem::take(&mut self.peers);
+        for (&key, slot) in &mut peers {
+            let Some(peer) = slot else { continue };
+            call(self, cx, shared, key, peer);
+            self.end_call(cx, shared, key, peer);
+        }
+        self.peers = peers;
+    }
+
     pub(super) fn order(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, order: PeerOrder) {
-        let facts = self.peer_facts(shared);
+        let facts = self.facts_for(shared, peer.shown.as_deref());
         peer.conn.order(cx, &facts, order);
     }
 
@@ -121,13 +148,13 @@ impl Torrent {
         match said {
             PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
             PeerSaid::Pieces => {
-                if !peer.counted {
-                    self.picker.peer_joined(peer.conn.pieces());
-                    peer.counted = true;
+                if !peer.counted && self.has_a_voice(cx, peer) {
+                    self.count_pieces(peer);
                 }
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
                 self.note_seed(peer);
+                self.saw_pieces(cx, shared, key, peer, None);
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Have(piece) => {
@@ -135,6 +162,7 @@ impl Torrent {
                     self.picker.peer_gained(piece);
                 }
                 self.note_seed(peer);
+                self.saw_pieces(cx, shared, key, peer, Some(&[piece]));
                 if self.picker.wants(piece) {
                     peer.interesting += 1;
                     self.show_interest(cx, shared, peer);
@@ -142,11 +170,12 @@ impl Torrent {
                 return self.nothing_to_exchange(peer);
             }
             PeerSaid::Gained(pieces) => {
-                for piece in pieces.iter().filter_map(|number| self.facts.geometry.piece(number)) {
-                    if peer.counted {
-                        self.picker.peer_gained(piece);
-                    }
+                let pieces: alloc::vec::Vec<PieceIndex> =
+                    pieces.iter().filter_map(|number| self.facts.geometry.piece(number)).collect();
+                for &piece in pieces.iter().filter(|_| peer.counted) {
+                    self.picker.peer_gained(piece);
                 }
+                self.saw_pieces(cx, shared, key, peer, Some(&pieces));
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
                 return self.nothing_to_exchange(peer);
@@ -167,6 +196,23 @@ impl Torrent {
         None
     }
 
+    /// Whether what a peer says that it has is to count before it has given anything: not where enough others of its network do.
+    fn has_a_voice(&self, cx: &Cx, peer: &Peer) -> bool {
+        let ip = peer.conn.remote().ip();
+        if AddrClass::of(ip) != AddrClass::Global {
+            return true;
+        }
+        let ours = network(ip);
+        let others = self.peers.values().flatten();
+        let silent = others.filter(|other| other.counted && !other.gave && network(other.conn.remote().ip()) == ours);
+        silent.count() < cx.config.pick.voices_per_network as usize
+    }
+
+    fn count_pieces(&mut self, peer: &mut Peer) {
+        self.picker.peer_joined(peer.conn.pieces());
+        peer.counted = true;
+    }
+
     /// Of two connections to one peer, whether the new one is to stay. Both ends must come to the same answer: when each has dialled
     /// the other, the one that the lower peer id dialled stays; else the older.
     fn is_the_survivor(&self, id: PeerId, peer: &Peer, twin: PeerKey) -> bool {
@@ -179,18 +225,14 @@ impl Torrent {
         let id = peer.conn.peer_id()?;
         let addr = peer.conn.remote();
         // One connection to each peer: the address may differ (it dialled us while we dialled it), the id does not.
-        let twin = self
-            .peers
-            .iter()
-            .filter(|&(&other, _)| other != key)
-            .find_map(|(&other, slot)| slot.as_ref().filter(|slot| slot.conn.peer_id() == Some(id)).map(|_| other));
-        if let Some(twin) = twin {
+        if let Some(&twin) = self.peer_ids.get(&id) {
             if !self.is_the_survivor(id, peer, twin) {
                 return Some(CloseReason::Duplicate);
             }
             self.order_to(cx, shared, twin, PeerOrder::Close(CloseReason::Duplicate));
         }
         self.ready_peers += 1;
+        self.peer_ids.insert(id, key);
         peer.ready = true;
         cx.out.notices.push(Notice::PeerConnected {
             torrent: self.id,
@@ -252,6 +294,11 @@ impl Torrent {
         self.downloaded.add(cx.now, u64::from(block.length()));
         match self.picker.received(key, block) {
             Received::New { also_asked, piece_full } => {
+                peer.gave = true;
+                // It gives: what it says counts.
+                if !peer.counted && peer.conn.pieces_known() {
+                    self.count_pieces(peer);
+                }
                 for other in also_asked {
                     self.cancel_at(cx, shared, other, block);
                 }
@@ -371,7 +418,7 @@ impl Torrent {
 
     /// Rejects what a run was to answer.
     pub(super) fn refuse_run(&self, cx: &mut Cx, shared: &Shared, peer: &mut Peer, run: ReadRun, fault: IoFault) {
-        let facts = self.peer_facts(shared);
+        let facts = self.facts_for(shared, peer.shown.as_deref());
         peer.conn.loaded(cx, &facts, run, Err(fault));
     }
 
@@ -396,7 +443,7 @@ impl Torrent {
         }
         let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
-            let facts = self.peer_facts(shared);
+            let facts = self.facts_for(shared, peer.shown.as_deref());
             // What was cancelled or choked meanwhile is not sent, and does not count.
             let before = peer.conn.upload_rate().total();
             peer.conn.loaded(cx, &facts, run, data);
@@ -433,40 +480,34 @@ impl Torrent {
     /// A piece has become ours, which was wanted or not: everybody is told, and some have nothing for us any more.
     pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, wanted: bool) {
         let complete = self.only_gives();
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            let Some(mut peer) = self.take(key) else { continue };
+        let mut over = alloc::vec::Vec::new();
+        self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if !peer.conn.is_ready() {
-                self.put_back(cx, shared, key, peer);
-                continue;
+                return;
             }
             if wanted && peer.conn.pieces().get(piece.get()) {
                 peer.interesting = peer.interesting.saturating_sub(1);
-                self.show_interest(cx, shared, &mut peer);
+                this.show_interest(cx, shared, peer);
             }
-            self.order(cx, shared, &mut peer, PeerOrder::Have(piece));
-            match self.nothing_to_exchange(&peer) {
-                Some(reason) if complete => {
-                    self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
-                    self.drive(cx, shared, key, peer);
-                }
-                _ => self.put_back(cx, shared, key, peer),
+            this.order(cx, shared, peer, PeerOrder::Have(piece));
+            if complete && let Some(reason) = this.nothing_to_exchange(peer) {
+                over.push((key, reason));
             }
+        });
+        for (key, reason) in over {
+            self.order_to(cx, shared, key, PeerOrder::Close(reason));
         }
     }
 
     /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
     pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            let Some(mut peer) = self.take(key) else { continue };
+        self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if peer.counted {
-                peer.interesting = self.count_interesting(&peer);
-                self.show_interest(cx, shared, &mut peer);
-                self.hungry.insert(key);
+                peer.interesting = this.count_interesting(peer);
+                this.show_interest(cx, shared, peer);
+                this.hungry.insert(key);
             }
-            self.put_back(cx, shared, key, peer);
-        }
+        });
         self.refill = true;
     }
 
@@ -475,9 +516,8 @@ impl Torrent {
         self.refund(cx, shared, key, &mut peer);
         let conn = &peer.conn;
         let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
-        self.picker.peer_gone(key, &outstanding);
         // Others may have what it was asked for, and what it had to itself.
-        self.refill |= peer.ready;
+        self.refill |= self.picker.peer_gone(key, &outstanding);
         if peer.counted {
             self.picker.peer_left(conn.pieces());
         }
@@ -493,8 +533,15 @@ impl Torrent {
         let was_ready = peer.ready;
         if was_ready {
             self.ready_peers = self.ready_peers.saturating_sub(1);
+            if let Some(id) = conn.peer_id() {
+                self.peer_ids.remove(&id);
+            }
+        }
+        if !was_ready && !conn.incoming() {
+            self.not_answered(cx, shared, conn.remote(), reason);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
     }
 
@@ -512,13 +559,8 @@ impl Torrent {
             return;
         }
         self.hold(false);
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            // Its clocks run again: the deadline is another now.
-            if let Some(peer) = self.take(key) {
-                self.put_back(cx, shared, key, peer);
-            }
-        }
+        // Clocks run again: the deadlines are others now.
+        self.each_peer(cx, shared, |_, _, _, _, _| ());
     }
 
     /// Whether it reads from nobody, for the disk's sake.

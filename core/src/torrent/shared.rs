@@ -1,6 +1,7 @@
 //! What the torrents of one session share: budgets, limits and the sockets they may use.
 
 use super::Buckets;
+use super::brake::DialBrake;
 use crate::border::{PeerKey, SocketId, TcpId};
 use crate::tracker::{Way, Ways};
 use alloc::vec::Vec;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub buckets: Buckets,
     /// Torrents that serve somebody.
     pub serving: u32,
+    /// How often strangers' addresses are dialled.
+    pub brake: DialBrake,
     /// The sockets that are open.
     pub sockets: Vec<Listening>,
     /// Streams that torrents have let go of since the session last looked.

@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::net_policy::{AddrClass, NetRules, Refusal, Word};
 use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
-use crate::torrent::candidates::Source;
+use crate::torrent::candidates::{Source, has_reached};
 use crate::torrent::choker::{ChokePeer, slots_for};
 use crate::wire::Handshake48;
 use alloc::vec::Vec;
@@ -106,13 +106,26 @@ impl Torrent {
         if !self.wants_peers(cx) {
             return false;
         }
-        let Some(addr) = self.candidates.next(cx.now, &cx.config.candidates) else { return false };
+        let Some(addr) = self.next_to_dial(cx, shared) else { return false };
+        shared.brake.dialled(cx.now, addr);
         let dial = cx.ids.dial(cx.owner);
         let from = shared.source_for(addr.ip());
         cx.act(Action::Dial { dial, to: Target::Addr(addr), from, via: Route::Direct });
         self.dials.insert(dial, addr);
         shared.half_open += 1;
         true
+    }
+
+    /// The next address that may be dialled now. Those that have to wait are put back: each turn takes one off the list.
+    fn next_to_dial(&mut self, cx: &Cx, shared: &Shared) -> Option<SocketAddr> {
+        loop {
+            let addr = self.candidates.next(cx.now, &cx.config.candidates)?;
+            let (user, proven) = self.candidates.standing(addr);
+            match shared.brake.wait(cx.now, &cx.config.session, addr, proven) {
+                Some(until) if !user => self.candidates.postpone(addr, until),
+                _ => return Some(addr),
+            }
+        }
     }
 
     /// A dial succeeded. The new connection, or `None` when it is not wanted any more.
@@ -145,7 +158,17 @@ impl Torrent {
     pub(crate) fn dial_failed(&mut self, cx: &mut Cx, shared: &mut Shared, dial: DialId, fault: IoFault) {
         let Some(addr) = self.dials.remove(&dial) else { return };
         shared.half_open = shared.half_open.saturating_sub(1);
-        self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::DialFailed(fault), false);
+        let reason = CloseReason::DialFailed(fault);
+        self.not_answered(cx, shared, addr, reason);
+        self.candidates.closed(cx.now, &cx.config.candidates, addr, reason, false);
+    }
+
+    /// A dial ended before the other side had spoken BitTorrent.
+    pub(super) fn not_answered(&mut self, cx: &Cx, shared: &mut Shared, addr: SocketAddr, reason: CloseReason) {
+        let ours = matches!(reason, CloseReason::Filtered | CloseReason::LimitReached | CloseReason::Stopped);
+        if !ours && has_reached(reason) && self.candidates.standing(addr) == (false, false) {
+            shared.brake.failed(cx.now, &cx.config.candidates, addr);
+        }
     }
 
     /// A stream came in whose handshake names this torrent. The connection, or `None` when it is refused (and closed).

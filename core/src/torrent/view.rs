@@ -3,6 +3,7 @@
 use super::Torrent;
 use crate::bitfield::Bitfield;
 use crate::border::{InfoHashes, PeerSummary, TorrentId, TorrentState};
+use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -89,6 +90,12 @@ impl Torrent {
             refused_peers: self.refused_peers,
             age: now.since(self.started_at),
         }
+    }
+
+    /// How many of its peers count as having a piece; see
+    /// [`PickConfig::voices_per_network`](crate::border::PickConfig::voices_per_network).
+    pub fn availability(&self, piece: PieceIndex) -> u32 {
+        self.picker.availability(piece)
     }
 
     /// Its connections at `now`.

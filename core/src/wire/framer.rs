@@ -73,6 +73,10 @@ impl Framer {
     /// Ranges of the event's buffer that are the data of a `piece` message are appended to `opaque`, also those of one that
     /// is not complete yet: whether bytes are content must not depend on how the stream was split.
     pub fn next(&mut self, opaque: &mut Vec<Range<u32>>) -> Result<Option<Message>, WireError> {
+        if self.chunk.is_empty() {
+            // Nothing of a message is left to do when its last byte has come.
+            return Ok(None);
+        }
         if self.head_filled == 0
             && let Some(message) = self.whole(opaque)?
         {

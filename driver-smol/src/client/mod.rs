@@ -133,6 +133,7 @@ impl<M: Machine> Client<M> {
             priorities: options.priorities,
             sequential: options.sequential,
             limits: options.limits,
+            super_seed: options.super_seed,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -194,6 +195,14 @@ impl<M: Machine> Client<M> {
     pub async fn set_limits(&self, torrent: Option<TorrentId>, limits: RateLimits) -> Result<(), CommandFailure> {
         let RateLimits { download, upload } = limits;
         self.carry_out(Command::SetLimits { torrent, download, upload }).await
+    }
+
+    /// Begins or ends super seeding (BEP 16) of a torrent; see [`Command::SetSuperSeed`].
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn set_super_seed(&self, torrent: TorrentId, on: bool) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetSuperSeed { torrent, on }).await
     }
 
     /// Looks at the machine, between two of its events. `look` runs on the engine's thread: it must be quick, and

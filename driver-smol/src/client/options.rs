@@ -102,6 +102,8 @@ pub struct AddOptions {
     pub sequential: Option<bool>,
     /// How fast it may go, within what the client may.
     pub limits: RateLimits,
+    /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen.
+    pub super_seed: bool,
 }
 
 impl AddOptions {
@@ -120,6 +122,7 @@ impl AddOptions {
             priorities: None,
             sequential: None,
             limits: RateLimits::default(),
+            super_seed: false,
         }
     }
 }

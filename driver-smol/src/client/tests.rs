@@ -200,3 +200,15 @@ fn a_client_that_broke_says_so_to_everybody() {
     assert_eq!(client.notices().recv_blocking(), Err(broken.clone()));
     assert_eq!(block_on(client.shutdown()), Err(broken));
 }
+
+/// Seeds come from the operating system: no two sessions have the same, and neither half is left as it was.
+#[test]
+fn seeds_are_drawn_anew_for_each_session() {
+    let (one, other) = (super::draw_seeds().unwrap(), super::draw_seeds().unwrap());
+    for bytes in [one.decision, one.secret, other.decision, other.secret] {
+        assert!(bytes.iter().any(|byte| *byte != 0));
+    }
+    assert_ne!(one.decision, other.decision);
+    assert_ne!(one.secret, other.secret);
+    assert_ne!(one.decision, one.secret);
+}

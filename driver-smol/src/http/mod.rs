@@ -2,7 +2,8 @@
 //!
 //! [`HttpClient::exchange`] does the work [`parcacik_core::border::Work::Http`] names, and nothing more: it resolves no name, follows no
 //! redirect, stores no cookie, knows no proxy. What to do with a redirect, or which address to try next, is the core's decision; so
-//! every hop passes through its rules about addresses.
+//! every hop passes through its rules about addresses. [`HttpClient::fetch`] lets the core's [`fetch`](parcacik_core::fetch) decide that, for a
+//! document that the user names.
 //!
 //! ```text
 //!  HttpClient ── surf::Client ── facade ─┐            (feature `surf`; left out without it, with equal results)
@@ -34,6 +35,7 @@ mod dial;
 #[cfg(feature = "surf")]
 mod facade;
 mod fault;
+mod fetch;
 mod options;
 mod pool;
 mod request;

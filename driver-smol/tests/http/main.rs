@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod fetch;
 mod limits;
 mod requests;
 mod server;

@@ -10,6 +10,9 @@ pub struct CandidateConfig {
     pub max_banned: u32,
     /// How long after the n-th failure in a row an address rests: n times this. A peer that restarts is back in a minute.
     pub retry_step: Duration,
+    /// How long an address on the open internet rests at least after a failure, where nobody has ever spoken BitTorrent with us: there
+    /// may be a victim of whoever named it. Ten minutes, and for all torrents of the session alike.
+    pub unproven_rest: Duration,
     /// After so many failures in a row an address is given up. Three, as other clients have it.
     pub max_failures: u32,
     /// How long an address that was given up is not taken up again when somebody names it anew. Ten minutes at least,
@@ -29,6 +32,7 @@ impl Default for CandidateConfig {
             max_known: 3_000,
             max_banned: 10_000,
             retry_step: Duration::from_secs(60),
+            unproven_rest: Duration::from_secs(600),
             max_failures: 3,
             forget_after: Duration::from_secs(600),
             reconnect_after: Duration::from_secs(60),

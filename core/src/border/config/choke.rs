@@ -21,6 +21,9 @@ pub struct ChokeConfig {
     /// The most slots that go to a better peer in one round while we download. One keeps the set stable: what the round
     /// before changed has shown its effect before the next change.
     pub changes_per_round: u32,
+    /// Super seeding (BEP 16): how long a peer may keep what it was shown from the others, or not take it, before it is shown
+    /// the next piece, or the piece to others. A few rounds of choking at those others, and the time for a piece of some MiB.
+    pub super_seed_patience: Duration,
 }
 
 impl Default for ChokeConfig {
@@ -32,6 +35,7 @@ impl Default for ChokeConfig {
             seed_turn: Duration::from_secs(60),
             min_served: Duration::from_secs(10),
             changes_per_round: 1,
+            super_seed_patience: Duration::from_secs(120),
         }
     }
 }
@@ -42,6 +46,11 @@ impl ChokeConfig {
         require(self.round >= Duration::from_secs(1), "choke.round", "is less than a second")?;
         require(self.optimistic_turn >= self.round, "choke.optimistic_turn", "is shorter than a round")?;
         require(self.seed_turn >= self.round, "choke.seed_turn", "is shorter than a round")?;
-        require(self.changes_per_round > 0, "choke.changes_per_round", "is 0: nobody's slot could go to a better peer")
+        require(
+            self.changes_per_round > 0,
+            "choke.changes_per_round",
+            "is 0: nobody's slot could go to a better peer",
+        )?;
+        require(self.super_seed_patience >= self.round, "choke.super_seed_patience", "is shorter than a round")
     }
 }

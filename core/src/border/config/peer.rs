@@ -16,6 +16,17 @@ pub struct PeerConfig {
     pub request_timeout: Duration,
     /// How long nothing of a queue may leave before the peer counts as not reading.
     pub send_timeout: Duration,
+    /// How long a peer that wants something of us and is unchoked may ask for nothing, and be owed nothing, before it is taken
+    /// for one that only holds a place (libtorrent: 60 s).
+    pub no_request_timeout: Duration,
+    /// How many requests a peer that serves us may reject with no block in between before it is asked less: a piece of a MiB
+    /// that it has lost, or a few small ones.
+    pub reject_grace: u32,
+    /// How long such a peer is not asked for anything then. A second is above most round
+    /// trips: what else was asked for is answered by then. Doubled each time.
+    pub reject_wait: Duration,
+    /// The longest such wait: it may have got something that we want meanwhile.
+    pub reject_wait_max: Duration,
     /// How many unanswered requests a peer may have with us; told as `reqq`. 500 blocks are 8 MiB, more than any watermark
     /// below; a queue of them takes 6 KiB.
     pub reqq: u32,
@@ -76,6 +87,10 @@ impl Default for PeerConfig {
             idle_timeout: Duration::from_secs(150),
             request_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(90),
+            no_request_timeout: Duration::from_secs(60),
+            reject_grace: 64,
+            reject_wait: Duration::from_secs(1),
+            reject_wait_max: Duration::from_secs(60),
             reqq: 500,
             default_reqq: 250,
             depth_min: 4,
@@ -110,6 +125,9 @@ impl PeerConfig {
         require(self.idle_timeout >= second, "peer.idle_timeout", "is less than a second")?;
         require(self.request_timeout >= second, "peer.request_timeout", "is less than a second")?;
         require(self.send_timeout >= second, "peer.send_timeout", "is less than a second")?;
+        require(self.no_request_timeout >= second, "peer.no_request_timeout", "is less than a second")?;
+        require(self.reject_wait > Duration::ZERO, "peer.reject_wait", "is 0: it would be asked again at once")?;
+        require(self.reject_wait_max >= self.reject_wait, "peer.reject_wait_max", "is less than peer.reject_wait")?;
         require(self.reqq > 0, "peer.reqq", "is 0: no peer could ask for anything")?;
         require(self.depth_min > 0, "peer.depth_min", "is 0: nothing would be asked for")?;
         require(self.depth_max >= self.depth_min, "peer.depth_max", "is less than peer.depth_min")?;

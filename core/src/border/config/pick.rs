@@ -29,6 +29,9 @@ pub struct PickConfig {
     /// How many of a peer's suggested pieces are looked at, the latest first. BEP 6 sets no number; what a seed has in its
     /// cache is a few pieces.
     pub max_suggested: u32,
+    /// The most peers of one network (/24 of IPv4, /48 of IPv6) of the open internet whose pieces count in what is rare before they
+    /// have delivered a block. Somebody with many addresses could otherwise make pieces look rare or common at will.
+    pub voices_per_network: u32,
     /// The most pieces that failed whose block digests are remembered. One is on record from its failure to the next
     /// time that it passes.
     pub blame_pieces: u32,
@@ -48,6 +51,7 @@ impl Default for PickConfig {
             parole_patience: Duration::from_secs(60),
             scan: 128,
             max_suggested: 16,
+            voices_per_network: 4,
             blame_pieces: 1_024,
             blame_blocks: 65_536,
         }

@@ -22,6 +22,9 @@ pub struct SessionConfig {
     pub max_half_open: u32,
     /// The most dials begun in a second (libtorrent: 30).
     pub dials_per_second: u32,
+    /// The most dials in a minute into one network (/24 of IPv4, /48 of IPv6) of the open internet, but for what the user named. A
+    /// real swarm seldom has more of one network; a list that was made to flood somebody has nothing else.
+    pub dials_per_network: u32,
     /// The most bytes handed to the disk and not yet written; above it nothing is read from peers. 32 batches of 256 KiB keep
     /// every worker busy; twice as much made a download on a fast disk 6 % cheaper and took 10 MB more memory.
     pub max_disk_queue: u64,
@@ -43,6 +46,7 @@ impl Default for SessionConfig {
             max_unrouted: 50,
             max_half_open: 50,
             dials_per_second: 30,
+            dials_per_network: 20,
             max_disk_queue: 8 << 20,
             max_read_ahead: 16 << 20,
             shutdown_limit: Duration::from_secs(5),
@@ -58,6 +62,7 @@ impl SessionConfig {
         require(self.max_peers_per_torrent > 0, "session.max_peers_per_torrent", "is 0")?;
         require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
         require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
+        require(self.dials_per_network > 0, "session.dials_per_network", "is 0: nobody could be dialled")?;
         require(self.max_disk_queue >= 1 << 20, "session.max_disk_queue", "is less than 1 MiB")?;
         require(self.max_read_ahead >= 1 << 20, "session.max_read_ahead", "is less than 1 MiB")
     }

@@ -18,6 +18,7 @@ canon_struct!(SessionConfig {
     max_unrouted,
     max_half_open,
     dials_per_second,
+    dials_per_network,
     max_disk_queue,
     max_read_ahead,
     shutdown_limit,
@@ -29,6 +30,10 @@ canon_struct!(PeerConfig {
     idle_timeout,
     request_timeout,
     send_timeout,
+    no_request_timeout,
+    reject_grace,
+    reject_wait,
+    reject_wait_max,
     reqq,
     default_reqq,
     depth_min,
@@ -62,16 +67,26 @@ canon_struct!(PickConfig {
     parole_patience,
     scan,
     max_suggested,
+    voices_per_network,
     blame_pieces,
     blame_blocks,
 });
 
-canon_struct!(ChokeConfig { slots, round, optimistic_turn, seed_turn, min_served, changes_per_round });
+canon_struct!(ChokeConfig {
+    slots,
+    round,
+    optimistic_turn,
+    seed_turn,
+    min_served,
+    changes_per_round,
+    super_seed_patience
+});
 
 canon_struct!(CandidateConfig {
     max_known,
     max_banned,
     retry_step,
+    unproven_rest,
     max_failures,
     forget_after,
     reconnect_after,

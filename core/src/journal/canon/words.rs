@@ -51,8 +51,9 @@ canon_enum!(Command {
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
-    7 = SetPriorities { torrent, files },
-    8 = SetSequential { torrent, on },
+    7 = SetSuperSeed { torrent, on },
+    8 = SetPriorities { torrent, files },
+    9 = SetSequential { torrent, on },
 });
 
 canon_struct!(AddTorrent {
@@ -68,6 +69,7 @@ canon_struct!(AddTorrent {
     priorities,
     sequential,
     limits,
+    super_seed,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
@@ -145,4 +147,5 @@ canon_enum!(out CloseReason {
     13 = Stopped,
     14 = TrackerSwitched,
     15 = Filtered,
+    16 = NoRequests,
 });

@@ -78,11 +78,11 @@ fn add() -> impl Strategy<Value = AddTorrent> {
         span().prop_map(SeedGoal::Time),
         Just(SeedGoal::Forever),
     ];
-    let switches = any::<(bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool)>();
     let selection = (option::of(vec(any::<u8>(), 0..4)), option::of(any::<bool>()));
     (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, (switches, limits()), selection).prop_map(
         |(metainfo, root, extra_trackers, peers, goal, (switches, limits), (priorities, sequential))| {
-            let (use_trackers, overwrite, recheck, seed_only) = switches;
+            let (use_trackers, overwrite, recheck, seed_only, super_seed) = switches;
             AddTorrent {
                 metainfo,
                 root: RootId(root),
@@ -96,6 +96,7 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 priorities,
                 sequential,
                 limits,
+                super_seed,
             }
         },
     )
@@ -128,6 +129,8 @@ fn command() -> impl Strategy<Value = Command> {
         (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
+        (any::<u32>(), any::<bool>())
+            .prop_map(|(torrent, on)| Command::SetSuperSeed { torrent: TorrentId(torrent), on }),
         Just(Command::Shutdown),
         (any::<u32>(), vec(any::<(u32, u8)>(), 0..4))
             .prop_map(|(torrent, files)| Command::SetPriorities { torrent: TorrentId(torrent), files }),

@@ -27,6 +27,7 @@ pub(super) struct World {
     seeds: Seeds,
     pub geometry: Geometry,
     pub have: Bitfield,
+    pub lost: BTreeSet<PieceIndex>,
     id: PeerId,
     pub metadata_size: Option<u32>,
 }
@@ -39,6 +40,7 @@ impl World {
             config: Config::default(),
             seeds: Seeds::for_tests(id),
             have: Bitfield::none(geometry.pieces()),
+            lost: BTreeSet::new(),
             geometry,
             id: PeerId([id; 20]),
             metadata_size: None,
@@ -87,6 +89,7 @@ fn lend<R>(
         peer_id: world.id,
         geometry: &world.geometry,
         have: &world.have,
+        lost: &world.lost,
         listen_port: Some(6881),
         metadata_size: world.metadata_size,
         upload_only: false,

@@ -576,3 +576,36 @@ fn what_the_data_of_a_piece_are_is_told_whole_or_not() {
     assert_eq!(held.out.opaque, vec![Range { start: 0, end: 16_384 - 78 }]);
     assert_eq!(opaque_bytes(&held.out.opaque), BLOCK_LENGTH - 78);
 }
+
+#[test]
+fn who_serves_us_and_rejects_everything_is_asked_less_and_less() {
+    let mut held = open_unchoked(true);
+    let mut asked = 0;
+    let start = held.now;
+    while held.now.since(start).as_secs() < 600 {
+        while held.conn.room(held.now) > 0 {
+            let block = held.request(asked % 39, 0);
+            asked += 1;
+            assert_eq!(held.hears_one(Message::Reject(block.into())), [PeerSaid::Rejected(block)]);
+            held.sent();
+        }
+        held.hears_one(Message::KeepAlive);
+        held.wait_for_deadline();
+    }
+    let asked = asked - held.world.config.peer.reject_grace;
+    assert!((8..=20).contains(&asked), "1, 2, 4 .. 60 seconds lie between: {asked}");
+    // A block ends it.
+    while held.conn.room(held.now) == 0 {
+        held.hears_one(Message::KeepAlive);
+        held.wait_for_deadline();
+    }
+    let (first, second) = (held.request(1, 0), held.request(1, 1));
+    held.hears_one(Message::Reject(first.into()));
+    assert_eq!(held.conn.room(held.now), 0, "and not before");
+    held.hears_one(piece(second, 1));
+    assert!(held.conn.room(held.now) > 0);
+    // Rejects that come with a choke are no refusal.
+    let block = held.request(2, 0);
+    held.hears(&[Message::Choke, Message::Reject(block.into()), Message::Unchoke]);
+    assert!(held.conn.room(held.now) > 0);
+}

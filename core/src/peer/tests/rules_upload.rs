@@ -227,3 +227,58 @@ fn an_order_that_changes_nothing_says_nothing() {
     held.order(PeerOrder::Choke);
     assert_eq!(held.sent(), [Message::Choke]);
 }
+
+#[test]
+fn requests_for_a_piece_that_we_told_of_and_lost_are_not_held_against_the_peer() {
+    let mut held = leech(true, true);
+    let patience = held.world.config.peer.max_bad_requests;
+    let piece = held.world.piece(3);
+    held.world.have.remove(3);
+    held.world.lost.insert(piece);
+    for _ in 0..3 * patience {
+        held.hears_one(ask(3, 0));
+        assert_eq!(answers(&mut held), (vec![], vec![range(3, 0, BLOCK_LENGTH)]));
+    }
+    // One that it was never told of is.
+    held.world.lost.clear();
+    for _ in 0..patience {
+        assert_eq!(held.hears_one(ask(3, 0)), []);
+    }
+    let said = held.hears_one(ask(3, 0));
+    assert_fault(&mut held, &said, PeerFault::BadRequests);
+}
+
+#[test]
+fn who_may_ask_and_does_not_is_let_go() {
+    let mut held = leech(true, true);
+    let patience = held.world.config.peer.no_request_timeout.as_secs();
+    // While it is owed something it may be silent.
+    held.hears_one(ask(0, 0));
+    let run = held.conn.next_read(1 << 20).unwrap();
+    for _ in 0..3 {
+        assert_eq!(held.wait(patience), []);
+        held.hears_one(Message::KeepAlive);
+        held.sent();
+    }
+    let data = Bytes::from(vec![0; run.length as usize]);
+    held.call(|conn, cx, facts| conn.loaded(cx, facts, run, Ok(data)));
+    held.call(|conn, cx, _| conn.finish(cx));
+    held.sent();
+    // A keep-alive is no request.
+    assert_eq!(held.wait(patience - 1), []);
+    held.hears_one(Message::KeepAlive);
+    held.sent();
+    assert_eq!(held.wait(1), [PeerSaid::Closing(CloseReason::NoRequests)]);
+    // One that wants nothing, or may not have it, stays.
+    for served in [true, false] {
+        let mut held = leech(true, served);
+        if served {
+            held.hears_one(Message::NotInterested);
+        }
+        for _ in 0..5 {
+            assert_eq!(held.wait(patience), []);
+            held.hears_one(Message::KeepAlive);
+            held.sent();
+        }
+    }
+}

@@ -184,3 +184,94 @@ fn the_port_that_a_peer_tells_is_not_that_of_another_service() {
         assert_eq!(rig.session.view(TorrentId(0)).unwrap().known_peers, known, "port {port}");
     }
 }
+
+/// A list that was made to flood somebody's network is dialled slowly, by all torrents together.
+#[test]
+fn a_network_that_a_stranger_names_is_dialled_slowly() {
+    let peers: Vec<String> = (1..=60).map(|host| std::format!("5.6.7.{host}:6881")).collect();
+    let easy = |config: &mut Config| {
+        (config.session.dials_per_second, config.session.max_half_open) = (1_000, 1_000);
+    };
+    let (mut rig, answer) = told_by("http://9.9.9.9:80/announce", easy, &peers.join(" "));
+    let mut victims: Vec<SocketAddr> = dialled(&answer);
+    assert_eq!(victims.len(), 20);
+    for dial in dials(&answer) {
+        assert_eq!(dialled(&rig.tell(Event::DialFailed { dial, fault: IoFault::Refused })), []);
+    }
+    assert_eq!(dialled(&rig.wait(Duration::from_secs(59))), []);
+    victims.extend(dialled(&rig.wait(Duration::from_secs(1))));
+    victims.sort();
+    victims.dedup();
+    assert_eq!(victims.len(), 40, "the next ones, and none twice");
+    // Another torrent that was told the same leaves those alone that have failed, and the network that has had enough.
+    let salt = 9;
+    rig.running(salt, vec![]);
+    let other = TorrentId(1);
+    let mine = Command::AddPeers { torrent: other, peers: vec![Target::Addr(addr("5.6.7.1:6881"))] };
+    assert_eq!(dialled(&rig.command(mine)), [addr("5.6.7.1:6881")], "the user's word counts");
+}
+
+/// Whoever has many addresses of one network makes no piece look common: few count before they have given something.
+#[test]
+fn many_peers_of_one_network_do_not_decide_what_is_rare() {
+    let mut rig = Rig::new(|_| ());
+    rig.running(1, vec![]);
+    let hash = rig.hash();
+    let mut came = 0;
+    let mut join = |rig: &mut Rig, remote: String| {
+        came += 1;
+        let (sock, local, tcp) = (SocketId(1), addr("192.0.2.1:6881"), TcpId(came));
+        rig.tell(Event::Accepted { sock, tcp, local, remote: addr(&remote) });
+        let mut hello = b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0".to_vec();
+        hello.extend_from_slice(&hash);
+        hello.extend_from_slice(&[came as u8; 20]);
+        hello.extend_from_slice(&[0, 0, 0, 2, 5, 0b1000_0000]);
+        rig.tell(Event::Received { tcp, bytes: hello.into() });
+    };
+    let rare = |rig: &Rig| {
+        let torrent = rig.session.torrent(TorrentId(0)).unwrap();
+        let pieces = crate::metainfo::Geometry::new(20_000, 16_384).unwrap();
+        torrent.availability(pieces.piece(0).unwrap())
+    };
+    for host in 1..=10 {
+        join(&mut rig, std::format!("5.6.7.{host}:999"));
+    }
+    assert_eq!((rig.session.shared().peers, rare(&rig)), (10, 4));
+    join(&mut rig, "5.6.8.1:999".into());
+    assert_eq!(rare(&rig), 5, "of another network");
+    for host in 1..=10 {
+        join(&mut rig, std::format!("10.0.0.{host}:999"));
+    }
+    assert_eq!(rare(&rig), 15, "our own network is believed");
+}
+
+/// What the handshakes of two torrents of one session say, of the session with these seeds.
+fn peer_ids(seeds: Seeds) -> Vec<[u8; 20]> {
+    let session = Session::new(Config::default(), seeds).unwrap();
+    let mut rig = Rig { session, now: Time(1_000_000), next: 0 };
+    let mut ids = Vec::new();
+    for salt in [1, 2] {
+        rig.running(salt, vec![]);
+        let hash = rig.session.torrent(TorrentId(u32::from(salt) - 1)).unwrap().info_hash().0;
+        rig.accept(u64::from(salt));
+        let answer = rig.handshake(u64::from(salt), hash, 40 + salt);
+        let said = answer.list.iter().find_map(|action| match action {
+            Action::Send { bytes, .. } => bytes.get(48..68).map(|id| id.try_into().unwrap()),
+            _ => None,
+        });
+        ids.push(said.unwrap());
+    }
+    ids
+}
+
+/// Nobody can tell by the peer id that two torrents are one client's, nor guess it.
+#[test]
+fn a_peer_id_is_fresh_for_each_torrent_and_comes_from_the_secret_seed() {
+    let seeds = |decision, secret| Seeds { decision: [decision; 32], secret: [secret; 32] };
+    let ids = peer_ids(seeds(1, 1));
+    assert_eq!(ids[0][..8], ids[1][..8], "the client's own prefix");
+    assert_ne!(ids[0][8..], ids[1][8..]);
+    assert_eq!(peer_ids(seeds(2, 1)), ids, "chance that anybody may know has no part in it");
+    let other = peer_ids(seeds(1, 2));
+    assert!(other.iter().all(|id| !ids.contains(id)));
+}

@@ -31,7 +31,8 @@ mod priority;
 
 pub use priority::canonical_priority;
 
-use crate::border::{CandidateConfig, CloseReason, IpFilter};
+use crate::border::{CandidateConfig, CloseReason, IoFault, IpFilter};
+use crate::net_policy::AddrClass;
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -212,6 +213,19 @@ impl Candidates {
         Some(addr)
     }
 
+    /// Whether the user named an address, and whether a connection to it was ever ready.
+    pub fn standing(&self, addr: SocketAddr) -> (bool, bool) {
+        self.entries.get(&canonical(addr)).map_or((false, false), |entry| (entry.sticky, entry.proven))
+    }
+
+    /// What [`Candidates::next`] gave is not dialled yet, but from `until` on.
+    pub fn postpone(&mut self, addr: SocketAddr, until: Time) {
+        self.change(canonical(addr), |entry| {
+            entry.dialling = false;
+            entry.rest = Rest::Until(until);
+        });
+    }
+
     /// When [`Candidates::next`] has something to give; `now`: at once. To be asked only while dials are allowed: it does
     /// not know of their limits.
     pub fn deadline(&self, now: Time) -> Option<Time> {
@@ -299,7 +313,7 @@ impl Candidates {
             }
             entry.proven |= was_ready;
             entry.seed |= reason == CloseReason::BothSeeds;
-            settle(now, config, entry, lasted.unwrap_or_default(), reason, was_ready);
+            settle(now, config, (key, entry), lasted.unwrap_or_default(), reason, was_ready);
         });
         if reason == CloseReason::ToSelf {
             self.is_self(key);
@@ -505,7 +519,7 @@ fn rank(addr: SocketAddr, entry: &Entry) -> Rank {
 fn settle(
     now: Time,
     config: &CandidateConfig,
-    entry: &mut Entry,
+    (addr, entry): (SocketAddr, &mut Entry),
     lasted: Duration,
     reason: CloseReason,
     was_ready: bool,
@@ -521,19 +535,21 @@ fn settle(
             }
         }
         // What broke the protocol once will do it again.
-        Fault(_) => return fail(now, config, entry),
+        Fault(_) => return fail(now, config, (addr, entry), reason),
         // A connection to the user's peer that ends again and again is no reason to knock every second.
-        _ if was_ready && entry.sticky && lasted < config.user_retry_max => return fail(now, config, entry),
+        _ if was_ready && entry.sticky && lasted < config.user_retry_max => {
+            return fail(now, config, (addr, entry), reason);
+        }
         _ if was_ready => {
             entry.failures = 0;
             if entry.sticky { config.user_retry_min } else { config.reconnect_after }
         }
-        _ => return fail(now, config, entry),
+        _ => return fail(now, config, (addr, entry), reason),
     };
     entry.rest = Rest::Until(now + rest);
 }
 
-fn fail(now: Time, config: &CandidateConfig, entry: &mut Entry) {
+fn fail(now: Time, config: &CandidateConfig, (addr, entry): (SocketAddr, &mut Entry), reason: CloseReason) {
     entry.failures = entry.failures.saturating_add(1);
     entry.rest = if entry.sticky {
         let factor = 1u32.checked_shl(entry.failures - 1).unwrap_or(u32::MAX);
@@ -541,8 +557,16 @@ fn fail(now: Time, config: &CandidateConfig, entry: &mut Entry) {
     } else if entry.failures >= config.max_failures {
         Rest::Spent(now + config.forget_after)
     } else {
-        Rest::Until(now + config.retry_step.saturating_mul(entry.failures))
+        let stranger = !entry.proven && AddrClass::of(addr.ip()) == AddrClass::Global && has_reached(reason);
+        let least = if stranger { config.unproven_rest } else { Duration::ZERO };
+        Rest::Until(now + config.retry_step.saturating_mul(entry.failures).max(least))
     };
+}
+
+/// Whether anything of ours can have come to the other end.
+pub(crate) fn has_reached(reason: CloseReason) -> bool {
+    use IoFault::{AddressUnavailable, Cancelled, TooManyOpen, Unsupported};
+    !matches!(reason, CloseReason::DialFailed(AddressUnavailable | Cancelled | TooManyOpen | Unsupported))
 }
 
 /// One way to write each address: IPv4 as IPv4, no flow label.

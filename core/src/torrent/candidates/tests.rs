@@ -104,6 +104,28 @@ fn failures_wait_longer_and_three_are_the_end() {
     assert_eq!(list.next(later, &config()), Some(peer));
 }
 
+/// An address where nobody has ever spoken BitTorrent may be a victim of whoever named it.
+#[test]
+fn a_stranger_that_failed_is_left_alone_for_ten_minutes() {
+    let wait = |reason, ready_once: bool| {
+        let (mut list, peer) = (list(), at("1.2.3.4:6881"));
+        list.add(secs(0), &config(), peer, Source::Tracker);
+        assert_eq!(list.next(secs(0), &config()), Some(peer));
+        if ready_once {
+            list.connected(secs(0), peer);
+            list.closed(secs(0), &config(), peer, CloseReason::ClosedByPeer, true);
+            assert_eq!(list.next(secs(60), &config()), Some(peer));
+        }
+        list.closed(secs(60), &config(), peer, reason, false);
+        list.deadline(secs(60)).unwrap().since(secs(60)).as_secs()
+    };
+    for reason in [REFUSED, CloseReason::HandshakeTimeout, CloseReason::Fault(PeerFault::NotBitTorrent)] {
+        assert_eq!(wait(reason, false), 600, "{reason:?}");
+    }
+    assert_eq!(wait(REFUSED, true), 60, "a peer that restarts is back in a minute");
+    assert_eq!(wait(CloseReason::DialFailed(IoFault::TooManyOpen), false), 60, "nobody was knocked at");
+}
+
 #[test]
 fn the_users_peer_is_tried_for_ever() {
     let mut list = list();
@@ -170,7 +192,7 @@ fn the_order_is_user_then_failures_then_priority_and_well_known_ports_last() {
         let reason = if peer == best { REFUSED } else { CloseReason::ClosedByPeer };
         list.closed(secs(0), &config(), peer, reason, peer != best);
     }
-    let order: Vec<SocketAddr> = core::iter::from_fn(|| list.next(secs(500), &config())).collect();
+    let order: Vec<SocketAddr> = core::iter::from_fn(|| list.next(secs(700), &config())).collect();
     assert_eq!(order, [by_priority[1], by_priority[2], best]);
 }
 

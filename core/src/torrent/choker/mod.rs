@@ -29,6 +29,7 @@
 //! 4. Among equals a network (/24 of IPv4, /48 of IPv6) gets its second slot only after every other one that waits has
 //!    its first: many addresses of one machine are no better than one.
 
+use super::brake::network;
 use crate::border::{ChokeConfig, PeerKey};
 use crate::rng::Rng;
 use crate::time::Time;
@@ -140,7 +141,7 @@ impl Choker {
     /// A peer is gone. Its slot, when it had one, is given away by the next round, which is then due at once.
     pub fn peer_gone(&mut self, peer: PeerKey) {
         self.waiting.remove(&peer);
-        self.rotation.retain(|&key| key != peer);
+        // The next round takes it out of the rotation: looking for it here would cost a look at every peer.
         if self.served.remove(&peer).is_some() {
             self.vacancy = true;
         }
@@ -407,14 +408,6 @@ pub fn slots_for(upload_limit: u64) -> u32 {
         9..15 => 3,
         15..42 => 4,
         kib => u32::try_from((kib.min(1 << 40) * 6 / 10).isqrt()).unwrap_or(u32::MAX),
-    }
-}
-
-/// The network that an address is counted under: what one customer of a provider can easily have.
-fn network(addr: IpAddr) -> IpAddr {
-    match addr.to_canonical() {
-        IpAddr::V4(addr) => IpAddr::from((u32::from(addr) & 0xffff_ff00).to_be_bytes()),
-        IpAddr::V6(addr) => IpAddr::from((u128::from(addr) >> 80 << 80).to_be_bytes()),
     }
 }
 

@@ -371,15 +371,20 @@ impl Picker {
         self.close_if_empty(number);
     }
 
-    /// A peer is gone while these blocks were asked of it. Tell [`Picker::peer_left`] as well.
-    pub fn peer_gone(&mut self, who: PeerKey, outstanding: &[Block]) {
+    /// A peer is gone while these blocks were asked of it. Tell [`Picker::peer_left`] as well. Whether others may find something
+    /// now that they did not before.
+    pub fn peer_gone(&mut self, who: PeerKey, outstanding: &[Block]) -> bool {
+        // Of a piece on parole it may have been the only other owner.
+        let mut freed = !outstanding.is_empty() || !self.parole.is_empty();
         for &block in outstanding {
             self.returned(who, block);
         }
         while let Some(&(_, piece)) = self.owned.range((who, 0)..=(who, u32::MAX)).next() {
             self.release(piece);
+            freed = true;
         }
         self.hints.peer_gone(who);
+        freed
     }
 
     /// A block came from a peer.
