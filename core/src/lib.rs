@@ -223,11 +223,12 @@
 //! | floor | module | is |
 //! |---|---|---|
 //! | 5 | [`session`] | all torrents, sockets and limits; [`journal`] records and replays it |
-//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
+//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
+//! | 2 | [`external`] | what our own addresses are, as others see them |
 //! | 1 | [`net_policy`] | which addresses, ports, schemes and names may be used; lists of blocked addresses |
 //! | 0 | [`border`], [`cx`] | every word between core and driver; what a machine is handed with each call |
 //! | 0 | [`time`], [`rng`], [`bitfield`], [`rate`], [`path`], [`crc32c`] | words that everybody uses |
@@ -244,6 +245,7 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`external`]: our own address by votes, for whoever hears them.
 //! - [`fetch`]: a torrent file from the web, with redirects that lead nowhere they should not.
 //! - [`net_policy`]: whom one may dial or ask on a stranger's word.
 //! - [`path`]: names that stay inside the download folder.
@@ -267,6 +269,7 @@ pub mod bitfield;
 pub mod border;
 pub mod crc32c;
 pub mod cx;
+pub mod external;
 pub mod fetch;
 pub mod journal;
 pub mod metainfo;

@@ -1,6 +1,6 @@
 //! What an application asks of the session.
 
-use super::{IpFilter, RateLimits, RootId, SocketId, Target, TorrentId};
+use super::{AnnounceOnce, InfoHash, IpFilter, RateLimits, RootId, SocketId, Target, TorrentId};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -36,6 +36,48 @@ pub enum Command {
         /// Their addresses; names are resolved.
         peers: Vec<Target>,
     },
+    /// Announce a torrent again before its time. A tracker's `min interval` and a failing tracker's delay are kept, unless
+    /// it is forced; a tracker that never wants to be asked again is left out in either case.
+    Reannounce {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Whether to ask now, whatever trackers said.
+        force: bool,
+    },
+    /// Give a torrent more trackers: tiers behind those that it has. URLs that it has already are left out; those that are
+    /// refused are told by [`Notice::TrackerFailed`](super::Notice::TrackerFailed).
+    AddTrackers {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The tiers.
+        tiers: Vec<Vec<String>>,
+    },
+    /// Give a torrent other trackers. Those that are in both lists know it as before; those that are gone are told `stopped`
+    /// if they know it. Refused URLs as with `AddTrackers`.
+    ReplaceTrackers {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The tiers.
+        tiers: Vec<Vec<String>>,
+    },
+    /// Ask all trackers of a torrent how it does (of a private one: the one in use). Answered by
+    /// [`Notice::Scraped`](super::Notice::Scraped) for each of them, then `CommandDone`; the torrent's own counts are brought
+    /// up to date.
+    ScrapeTorrent {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Ask trackers how torrents do, which need not be in the session. Answered by
+    /// [`Notice::Scraped`](super::Notice::Scraped) for each tracker, then `CommandDone`.
+    Scrape {
+        /// The trackers' announce URLs.
+        trackers: Vec<String>,
+        /// The torrents; as many requests as they take.
+        torrents: Vec<InfoHash>,
+    },
+    /// Announce once, without a torrent in the session. Answered by [`Notice::Announced`](super::Notice::Announced) for each
+    /// tracker (for each family of addresses that it was asked by), then `CommandDone`.
+    Announce(Box<AnnounceOnce>),
     /// Stop a torrent and forget it. Its files stay. Answered by [`Notice::Removed`](super::Notice::Removed), which names the
     /// torrent.
     Remove {

@@ -14,13 +14,14 @@ mod ip_filter;
 mod notice;
 mod rates;
 mod storage;
+mod tracker;
 mod work;
 
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, SeedGoal};
 pub use config::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, RateConfig, SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy, PeerConfig,
+    PersistConfig, PickConfig, RateConfig, SessionConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
@@ -30,4 +31,5 @@ pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
 pub use rates::RateLimits;
 pub use storage::{FileRange, LayoutFile, Place, Span, StorageLayout};
+pub use tracker::{AnnounceEvent, AnnounceOnce, AnnounceResponse, ScrapeCounts};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

@@ -1,9 +1,14 @@
 //! What the core tells the application: not to be done, only to be known.
 
-use super::{CloseReason, CommandId, InfoHashes, IoFault, PeerId, PeerKey, SocketId, TorrentId};
+use super::{
+    AnnounceResponse, CloseReason, CommandId, InfoHash, InfoHashes, IoFault, PeerId, PeerKey, ScrapeCounts, SocketId,
+    TorrentId,
+};
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 /// Something the application may want to know. Made by the session and its torrents only.
@@ -140,6 +145,35 @@ pub enum Notice {
         why: String,
         /// How long until it is tried again; `None`: not in this session.
         retry: Option<Duration>,
+    },
+    /// Answers `Scrape` and `ScrapeTorrent`, once for each tracker.
+    Scraped {
+        /// The command.
+        command: CommandId,
+        /// The tracker's announce URL, as far as it can be shown.
+        url: String,
+        /// What it knows, by torrent; those that it does not know are missing. What it said before it failed is there too.
+        counts: Vec<(InfoHash, ScrapeCounts)>,
+        /// Why it failed, in words. Holds untrusted text, cut and cleaned.
+        failure: Option<String>,
+    },
+    /// Answers `Announce`, once for each tracker and family.
+    Announced {
+        /// The command.
+        command: CommandId,
+        /// The tracker's URL, as far as it can be shown.
+        url: String,
+        /// The tracker's address, where it came to that.
+        from: Option<IpAddr>,
+        /// What it said, or why it failed, in words. Untrusted text, cut and cleaned.
+        answer: Result<Box<AnnounceResponse>, String>,
+    },
+    /// Our own address, as others see it, is another one: enough of them say so.
+    ExternalAddress {
+        /// The family.
+        v6: bool,
+        /// The address; `None`: it is not known any more.
+        ip: Option<IpAddr>,
     },
     /// A file that was there before holds nothing of the torrent, and overwriting was not allowed. The torrent stops
     /// with [`IoFault::Exists`].

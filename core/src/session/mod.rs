@@ -11,15 +11,19 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
+//! | `announce_turns` | who came first | torrent that waits to announce |
 //! | `ready_dialers`, `readers`, `turns`, `held` | (sets) what dials in turn, reads in turn, waits for a rate limit, waits for the disk | torrent |
 //!
-//! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
+//! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an
+//! event, but for sockets that open and for stopping.
 //!
 //! # Limits
 //! Connections, dials under way and dials a second, bytes that wait for the disk, bytes read ahead, accepted streams without a
 //! torrent: see [`SessionConfig`](crate::border::SessionConfig).
 
 mod acceptor;
+mod announce_turns;
+mod probes;
 mod rates;
 mod sockets;
 #[cfg(test)]
@@ -43,10 +47,12 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use announce_turns::AnnounceTurns;
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Bound;
 use core::time::Duration;
+use probes::Probes;
 use rates::Turns;
 use sockets::Sockets;
 
@@ -84,6 +90,10 @@ pub struct Session {
     /// Torrents that were asked to go.
     removing: BTreeSet<TorrentId>,
     dial_window: (Time, u32),
+    /// Torrents that wait to announce.
+    announce_turns: AnnounceTurns,
+    /// Trackers that the application has asked.
+    probes: Probes,
     /// Torrents that have looked at their disk during this event.
     started: Vec<TorrentId>,
     stopping: Option<Stopping>,
@@ -127,6 +137,8 @@ impl Session {
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
             dial_window: (Time::ZERO, 0),
+            announce_turns: AnnounceTurns::default(),
+            probes: Probes::default(),
             started: Vec::new(),
             stopping: None,
             unix_seconds: None,
@@ -140,14 +152,22 @@ impl Session {
         match event {
             Event::Tick => {}
             Event::WallClock { unix_seconds } => self.unix_seconds = Some(unix_seconds),
-            Event::InterfacesChanged => {}
+            // We may be somebody else now.
+            Event::InterfacesChanged => {
+                let known = [false, true].map(|v6| self.shared.external.get(v6));
+                self.shared.external.reset();
+                for v6 in known.into_iter().flatten().map(|ip| ip.is_ipv6()) {
+                    self.shared.own_version += 1;
+                    out.notices.push(Notice::ExternalAddress { v6, ip: None });
+                }
+            }
             Event::Bound { sock, local } => {
                 self.with_cx(out, |this, cx| this.sockets.bound(cx, sock, local));
-                self.shared.sockets = self.sockets.open();
+                self.sockets_changed(out);
             }
             Event::BindFailed { sock, fault } => {
                 self.with_cx(out, |this, cx| this.sockets.failed(cx, sock, fault));
-                self.shared.sockets = self.sockets.open();
+                self.sockets_changed(out);
             }
             Event::Accepted { tcp, remote, .. } => self.accepted(out, tcp, remote),
             Event::Connected { dial, tcp, .. } => self.connected(out, dial, tcp),
@@ -177,8 +197,14 @@ impl Session {
                 {
                     out.opaque.push(0..u32::try_from(bytes.len()).unwrap_or(u32::MAX));
                 }
-                let owner = Self::torrent_of(job.owner());
-                self.with_torrent(owner, out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result));
+                match Self::torrent_of(job.owner()) {
+                    Some(owner) => {
+                        _ = self.with_torrent(Some(owner), out, |torrent, cx, shared| {
+                            torrent.job_done(cx, shared, job, result)
+                        })
+                    }
+                    None => self.probe_job(out, job, &result),
+                }
                 self.release_held(out);
                 self.read_on(out);
             }
@@ -187,6 +213,7 @@ impl Session {
         self.run_due(out);
         self.let_in(out);
         self.dial_round(out);
+        self.announce_round(out);
         self.share_rates(out);
         self.stop_step(out);
     }
@@ -200,7 +227,9 @@ impl Session {
         };
         let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
         let (down, up) = (self.turns.down.due, self.turns.up.due);
-        earliest([self.timers.first(), self.acceptor.deadline(), dial, down, up, stop])
+        let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
+        let (stranger, probe) = (self.acceptor.deadline(), self.probes.deadline());
+        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, stop])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -236,6 +265,26 @@ impl Session {
     /// Counters over all torrents.
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Our own address in a family as others see it, once enough of them agree.
+    pub fn external_ip(&self, v6: bool) -> Option<IpAddr> {
+        self.shared.external.get(v6)
+    }
+
+    /// The sockets that there are have changed: torrents that waited to be reachable announce themselves.
+    fn sockets_changed(&mut self, out: &mut Actions) {
+        let sockets = self.sockets.open();
+        self.shared.own_version += u64::from(sockets != self.shared.sockets);
+        self.shared.sockets = sockets;
+        let listening = !self.shared.sockets.is_empty() && self.sockets.is_settled();
+        let was_listening = core::mem::replace(&mut self.shared.listening, listening);
+        if listening && !was_listening {
+            let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+            for id in ids {
+                self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.announce_start(cx, shared));
+            }
+        }
     }
 
     fn torrent_of(owner: u32) -> Option<TorrentId> {
@@ -307,6 +356,10 @@ impl Session {
         if torrent.is_held() {
             self.held.insert(id);
         }
+        let http = torrent.http_asks();
+        self.shared.http_announces += http;
+        self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
+        self.announce_turns.set(id, torrent.wants_to_announce());
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
@@ -327,6 +380,8 @@ impl Session {
         for key in &torrent.udp_keys {
             self.answers.remove(key);
         }
+        self.shared.http_announces = self.shared.http_announces.saturating_sub(torrent.http_held);
+        self.announce_turns.set(id, None);
         self.held.remove(&id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
@@ -409,8 +464,14 @@ impl Session {
         for datagram in bytes.chunks(usize::from(segment)) {
             let Some(id) = datagram.get(4..8) else { continue };
             let transaction = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
-            let owner = self.answers.get(&(from, transaction)).copied();
-            self.with_torrent(owner, out, |torrent, cx, shared| torrent.datagram(cx, shared, from, datagram));
+            match self.answers.get(&(from, transaction)).copied() {
+                Some(owner) => {
+                    _ = self.with_torrent(Some(owner), out, |torrent, cx, shared| {
+                        torrent.datagram(cx, shared, from, datagram)
+                    })
+                }
+                None => self.probe_datagram(out, from, transaction, datagram),
+            }
         }
     }
 
@@ -432,6 +493,39 @@ impl Session {
                 let known =
                     self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, Word::User));
                 Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::Reannounce { torrent, force } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.reannounce(cx, shared, force);
+                });
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::AddTrackers { torrent, tiers } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.add_trackers(cx, shared, tiers);
+                });
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::ReplaceTrackers { torrent, tiers } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.replace_trackers(cx, shared, tiers);
+                });
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::ScrapeTorrent { torrent } => {
+                if let Err(error) = self.scrape_torrent(out, id, torrent) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::Scrape { trackers, torrents } => {
+                if let Err(error) = self.scrape(out, id, &trackers, torrents) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::Announce(once) => {
+                if let Err(error) = self.announce_once(out, id, &once) {
+                    Self::answer(out, id, Err(error));
+                }
             }
             Command::Remove { torrent } => {
                 if !self.torrents.contains_key(&torrent) {
@@ -537,6 +631,7 @@ impl Session {
         if self.acceptor.deadline().is_some_and(|due| due <= self.now) {
             self.with_cx(out, |this, cx| this.acceptor.tick(cx));
         }
+        self.probes_tick(out);
         while let Some(id) = self.timers.pop_due(self.now) {
             if let Some(torrent) = self.torrents.get_mut(&id) {
                 torrent.timer = None;
@@ -614,6 +709,13 @@ impl Session {
         }
     }
 
+    /// Lets torrents announce in turn, as far as limits allow.
+    fn announce_round(&mut self, out: &mut Actions) {
+        while let Some(id) = self.announce_turns.next(self.now, &self.config.session, self.shared.http_announces) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.announce_in_turn(cx, shared));
+        }
+    }
+
     fn shutdown(&mut self, out: &mut Actions) {
         if self.stopping.is_some() {
             return;
@@ -623,6 +725,7 @@ impl Session {
             this.acceptor.close_all(cx);
             this.sockets.close_listeners(cx);
         });
+        self.cancel_probes(out);
         let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
         for id in ids {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.stop(cx, shared));

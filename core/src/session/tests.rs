@@ -1,6 +1,7 @@
 //! Routing, limits and late events: what the session itself decides.
 
 mod net;
+mod trackers;
 
 use super::*;
 use crate::bencode::encode_dict;
@@ -45,6 +46,14 @@ impl Rig {
     fn command(&mut self, command: Command) -> Actions {
         self.next += 1;
         self.tell(Event::Command { id: CommandId(self.next), command })
+    }
+
+    /// Listens with the sockets `first` and the next one, TCP and UDP.
+    fn listen(&mut self, first: u32, at: &str) {
+        let (tcp, udp, local) = (SocketId(first), SocketId(first + 1), addr(at));
+        self.command(Command::Listen { tcp, udp: Some(udp), addr: local, device: None });
+        self.tell(Event::Bound { sock: tcp, local });
+        self.tell(Event::Bound { sock: udp, local });
     }
 
     fn wait(&mut self, span: Duration) -> Actions {

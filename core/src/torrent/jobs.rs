@@ -56,6 +56,11 @@ impl Jobs {
         self.open.remove(&job)
     }
 
+    /// Forgets jobs whose results are of no use any more.
+    pub(super) fn forget(&mut self, useless: impl Fn(&Purpose) -> bool) {
+        self.open.retain(|_, purpose| !useless(purpose));
+    }
+
     pub(super) fn purposes(&self) -> impl Iterator<Item = &Purpose> + '_ {
         self.open.values()
     }

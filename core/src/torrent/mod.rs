@@ -68,7 +68,7 @@ use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use blame::Blame;
@@ -222,6 +222,10 @@ pub struct Torrent {
     pub(crate) dial_timer: Option<Time>,
     /// The UDP answers it waits for, as registered with the session.
     pub(crate) udp_keys: Vec<(SocketAddr, u32)>,
+    /// Its announces by HTTP under way, as counted in the session.
+    pub(crate) http_held: u32,
+    /// Which version of our own addresses is known here.
+    own_version: u64,
 }
 
 impl Torrent {
@@ -242,9 +246,6 @@ impl Torrent {
             cx.seeds.secrets(Stream::Announcer, number),
         );
         announcer.trust(&add.extra_trackers, &cx.config.net);
-        for (url, why) in refused {
-            cx.out.notices.push(Notice::TrackerFailed { torrent: id, url, why: why.to_string(), retry: None });
-        }
         let facts = Facts {
             hashes: meta.hashes(),
             name: String::from(meta.name()),
@@ -307,8 +308,11 @@ impl Torrent {
             timer: None,
             dial_timer: None,
             udp_keys: Vec::new(),
+            http_held: 0,
+            own_version: 0,
             facts,
         };
+        torrent.tell_refused_urls(cx, refused);
         let (key, layout) = (torrent.info_hash(), torrent.facts.layout.clone());
         let open = Work::Open { torrent: id, root: add.root, key, layout };
         torrent.start(cx, open, Purpose::Open);
@@ -417,6 +421,7 @@ impl Torrent {
 
     /// What is due after every call: nothing in it may depend on how the call came about.
     fn settle(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        self.note_own_address(shared);
         if matches!(self.phase, Phase::Running) && self.choker.deadline().is_some_and(|due| due <= cx.now) {
             self.choke_round(cx, shared);
         }

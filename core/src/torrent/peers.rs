@@ -186,6 +186,9 @@ impl Torrent {
             PeerSaid::Interested | PeerSaid::NotInterested => self.interest_changed(cx, shared, peer),
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
+                if let Some(ip) = peer.conn.introduction().your_ip {
+                    shared.seen_as(cx, ip, peer.conn.remote().ip());
+                }
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
                     self.learn_port(cx, peer.conn.remote(), port);
                 }

@@ -106,6 +106,7 @@ impl Torrent {
         if !self.wants_peers(cx) {
             return false;
         }
+        self.note_own_address(shared);
         let Some(addr) = self.next_to_dial(cx, shared) else { return false };
         shared.brake.dialled(cx.now, addr);
         let dial = cx.ids.dial(cx.owner);

@@ -19,7 +19,8 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, Command, CommandError, IpFilter, Notice, RateLimits, RootId, SocketId, Target, TorrentId,
+    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, IpFilter, Notice, RateLimits, RootId, SocketId, Target,
+    TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -167,6 +168,55 @@ impl<M: Machine> Client<M> {
         self.carry_out(Command::SetSequential { torrent, on }).await
     }
 
+    /// Announces a torrent before its time. Unless it is forced, trackers' `min interval` and the delay of failing ones are
+    /// kept.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn reannounce(&self, torrent: TorrentId, force: bool) -> Result<(), CommandFailure> {
+        self.carry_out(Command::Reannounce { torrent, force }).await
+    }
+
+    /// Gives a torrent more trackers, in tiers behind those that it has. URLs that are refused are told as notices.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn add_trackers(&self, torrent: TorrentId, tiers: Vec<Vec<String>>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::AddTrackers { torrent, tiers }).await
+    }
+
+    /// Gives a torrent other trackers. URLs that are refused are told as notices.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn replace_trackers(&self, torrent: TorrentId, tiers: Vec<Vec<String>>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::ReplaceTrackers { torrent, tiers }).await
+    }
+
+    /// Asks trackers how torrents do, without being listed there: a [`Notice::Scraped`] for each tracker.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when too many such questions are under way.
+    pub async fn scrape(&self, trackers: Vec<String>, torrents: Vec<InfoHash>) -> Result<Vec<Notice>, CommandFailure> {
+        self.ask_all(Command::Scrape { trackers, torrents }).await
+    }
+
+    /// Asks a torrent's trackers how it does; of a private torrent the one in use.
+    ///
+    /// # Errors
+    /// As [`Client::scrape`], and when there is no such torrent.
+    pub async fn scrape_torrent(&self, torrent: TorrentId) -> Result<Vec<Notice>, CommandFailure> {
+        self.ask_all(Command::ScrapeTorrent { torrent }).await
+    }
+
+    /// Announces once, without a torrent in the session: a [`Notice::Announced`] for each tracker and family.
+    ///
+    /// # Errors
+    /// As [`Client::scrape`].
+    pub async fn announce(&self, once: AnnounceOnce) -> Result<Vec<Notice>, CommandFailure> {
+        self.ask_all(Command::Announce(Box::new(once))).await
+    }
+
     /// Stops a torrent and forgets it. Its files stay.
     ///
     /// # Errors
@@ -301,6 +351,21 @@ impl<M: Machine> Client<M> {
         match self.ask(command).await? {
             Notice::CommandDone { .. } => Ok(()),
             other => Err(CommandFailure::Refused(refusal(other))),
+        }
+    }
+
+    /// Gives a command that is answered by any number of notices and then [`Notice::CommandDone`].
+    async fn ask_all(&self, command: Command) -> Result<Vec<Notice>, CommandFailure> {
+        // There are as many as trackers, of which there is a limit.
+        let (reply, answers) = async_channel::unbounded();
+        self.order(Control::Command(command, Some((reply, usize::MAX))))?;
+        let mut all = Vec::new();
+        loop {
+            match self.wait(&answers).await? {
+                Notice::CommandDone { .. } => return Ok(all),
+                refused @ Notice::CommandFailed { .. } => return Err(CommandFailure::Refused(refusal(refused))),
+                notice => all.push(notice),
+            }
         }
     }
 

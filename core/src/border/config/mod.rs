@@ -3,6 +3,7 @@
 mod announce;
 mod candidates;
 mod choke;
+mod external;
 mod net;
 mod peer;
 mod persist;
@@ -13,6 +14,7 @@ mod session;
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
+pub use external::ExternalConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
@@ -43,6 +45,8 @@ pub struct Config {
     pub net: NetPolicy,
     /// How fast bytes may go.
     pub rate: RateConfig,
+    /// How our own address is found out.
+    pub external: ExternalConfig,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -73,7 +77,8 @@ impl Config {
         self.announce.check()?;
         self.persist.check()?;
         self.net.check()?;
-        self.rate.check()
+        self.rate.check()?;
+        self.external.check()
     }
 }
 

@@ -25,6 +25,12 @@ pub struct SessionConfig {
     /// The most dials in a minute into one network (/24 of IPv4, /48 of IPv6) of the open internet, but for what the user named. A
     /// real swarm seldom has more of one network; a list that was made to flood somebody has nothing else.
     pub dials_per_network: u32,
+    /// The most announces by HTTP under way at once, over all torrents (libtorrent: 50). The others wait for their turn: each
+    /// costs a socket, and thousands of torrents often have one tracker.
+    pub max_http_announces: u32,
+    /// The most announces begun in a second, over all torrents and both protocols. Ten thousand torrents that start together
+    /// are spread over some minutes by it, as are their next announces.
+    pub announces_per_second: u32,
     /// The most bytes handed to the disk and not yet written; above it nothing is read from peers. 32 batches of 256 KiB keep
     /// every worker busy; twice as much made a download on a fast disk 6 % cheaper and took 10 MB more memory.
     pub max_disk_queue: u64,
@@ -47,6 +53,8 @@ impl Default for SessionConfig {
             max_half_open: 50,
             dials_per_second: 30,
             dials_per_network: 20,
+            max_http_announces: 50,
+            announces_per_second: 100,
             max_disk_queue: 8 << 20,
             max_read_ahead: 16 << 20,
             shutdown_limit: Duration::from_secs(5),
@@ -63,6 +71,8 @@ impl SessionConfig {
         require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
         require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
         require(self.dials_per_network > 0, "session.dials_per_network", "is 0: nobody could be dialled")?;
+        require(self.max_http_announces > 0, "session.max_http_announces", "is 0: no HTTP tracker could be asked")?;
+        require(self.announces_per_second > 0, "session.announces_per_second", "is 0: no tracker could be asked")?;
         require(self.max_disk_queue >= 1 << 20, "session.max_disk_queue", "is less than 1 MiB")?;
         require(self.max_read_ahead >= 1 << 20, "session.max_read_ahead", "is less than 1 MiB")
     }

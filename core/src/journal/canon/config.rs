@@ -3,11 +3,11 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, NetPolicy, PeerConfig, PersistConfig, PickConfig, RateConfig,
-    RateLimits, SessionConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
+    PickConfig, RateConfig, RateLimits, SessionConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate });
+canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate, external });
 
 canon_struct!(SessionConfig {
     client,
@@ -19,6 +19,8 @@ canon_struct!(SessionConfig {
     max_half_open,
     dials_per_second,
     dials_per_network,
+    max_http_announces,
+    announces_per_second,
     max_disk_queue,
     max_read_ahead,
     shutdown_limit,
@@ -120,6 +122,7 @@ canon_struct!(AnnounceConfig {
     all_tiers,
     all_trackers,
     prefer_udp,
+    hide_client,
     max_asks,
 });
 
@@ -149,3 +152,5 @@ canon_struct!(NetPolicy {
 canon_struct!(RateConfig { limits, burst, turn });
 
 canon_struct!(RateLimits { download, upload });
+
+canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });

@@ -402,18 +402,6 @@ macro_rules! canon_number {
 
 canon_number!(u8, u16, u32, u64);
 
-impl<A: Put, B: Put> Put for (A, B) {
-    fn put(&self, to: &mut Encoder<'_>) {
-        self.0.put(to);
-        self.1.put(to);
-    }
-}
-impl<A: Take, B: Take> Take for (A, B) {
-    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        Ok((from.take()?, from.take()?))
-    }
-}
-
 impl Put for i64 {
     fn put(&self, to: &mut Encoder<'_>) {
         to.number(((self << 1) ^ (self >> 63)) as u64);
@@ -504,6 +492,18 @@ impl<T: Take> Take for Vec<T> {
             items.push(from.take()?);
         }
         Ok(items)
+    }
+}
+
+impl<A: Put, B: Put> Put for (A, B) {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+}
+impl<A: Take, B: Take> Take for (A, B) {
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok((from.take()?, from.take()?))
     }
 }
 

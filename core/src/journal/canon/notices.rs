@@ -1,7 +1,8 @@
 //! Notices: written, never read back. A replay makes its own.
 
 use super::{Encoder, Put, canon_enum};
-use crate::border::{CommandError, Notice, TorrentState};
+use crate::border::{AnnounceResponse, CommandError, Notice, ScrapeCounts, TorrentState};
+use bytes::Bytes;
 
 canon_enum!(out Notice {
     0 = CommandFailed { command, error },
@@ -25,6 +26,9 @@ canon_enum!(out Notice {
     18 = Stopped,
     19 = CommandDone { command },
     20 = PeersRefused { torrent, filtered, refused },
+    21 = Scraped { command, url, counts, failure },
+    22 = Announced { command, url, from, answer },
+    23 = ExternalAddress { v6, ip },
 });
 
 canon_enum!(out TorrentState {
@@ -49,3 +53,31 @@ canon_enum!(out CommandError {
     9 = NoSuchFile(file),
     10 = BadPriority(number),
 });
+
+impl Put for ScrapeCounts {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let ScrapeCounts { complete, downloaded, incomplete } = self;
+        [*complete, *downloaded, *incomplete].iter().for_each(|count| count.put(to));
+    }
+}
+
+impl Put for AnnounceResponse {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let AnnounceResponse {
+            interval,
+            min_interval,
+            tracker_id,
+            complete,
+            incomplete,
+            downloaded,
+            peers,
+            external_ip,
+            warning,
+        } = self;
+        [*interval, *min_interval, *complete, *incomplete, *downloaded].iter().for_each(|number| number.put(to));
+        tracker_id.as_deref().map(Bytes::copy_from_slice).put(to);
+        peers.put(to);
+        external_ip.put(to);
+        warning.put(to);
+    }
+}

@@ -2,8 +2,9 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
-    JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
+    InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target,
+    TcpId, TorrentId, Verdict,
 };
 
 macro_rules! canon_id {
@@ -52,9 +53,18 @@ canon_enum!(Command {
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
     7 = SetSuperSeed { torrent, on },
-    8 = SetPriorities { torrent, files },
-    9 = SetSequential { torrent, on },
+    8 = Reannounce { torrent, force },
+    9 = AddTrackers { torrent, tiers },
+    10 = ReplaceTrackers { torrent, tiers },
+    11 = ScrapeTorrent { torrent },
+    12 = Scrape { trackers, torrents },
+    13 = Announce(once),
+    14 = SetPriorities { torrent, files },
+    15 = SetSequential { torrent, on },
 });
+
+canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
+canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped, 3 = Paused });
 
 canon_struct!(AddTorrent {
     metainfo,

@@ -1,8 +1,8 @@
 //! Arbitrary events.
 
 use crate::border::{
-    AddTorrent, Command, CommandId, DialId, Event, FileState, HttpResponse, IoFault, IpFilter, JobId, JobResult,
-    RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash,
+    IoFault, IpFilter, JobId, JobResult, RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -102,6 +102,24 @@ fn add() -> impl Strategy<Value = AddTorrent> {
     )
 }
 
+fn tiers() -> impl Strategy<Value = Vec<Vec<String>>> {
+    vec(vec(text(), 0..3), 0..3)
+}
+
+fn once() -> impl Strategy<Value = AnnounceOnce> {
+    use AnnounceEvent as E;
+    let event = option::of(proptest::sample::select(&[E::Started, E::Completed, E::Stopped][..]));
+    (vec(text(), 0..3), any::<[u8; 20]>(), event, any::<u64>(), option::of(any::<u32>())).prop_map(
+        |(trackers, hash, event, left, num_want)| AnnounceOnce {
+            trackers,
+            info_hash: InfoHash(hash),
+            event,
+            left,
+            num_want,
+        },
+    )
+}
+
 fn filter() -> impl Strategy<Value = IpFilter> {
     vec((any::<IpAddr>(), any::<IpAddr>()), 0..6).prop_map(|pairs| {
         let mut filter = IpFilter::new();
@@ -125,6 +143,16 @@ fn command() -> impl Strategy<Value = Command> {
         add().prop_map(|add| Command::Add(Box::new(add))),
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
+        (any::<u32>(), any::<bool>())
+            .prop_map(|(torrent, force)| Command::Reannounce { torrent: TorrentId(torrent), force }),
+        (any::<u32>(), tiers())
+            .prop_map(|(torrent, tiers)| Command::AddTrackers { torrent: TorrentId(torrent), tiers }),
+        (any::<u32>(), tiers())
+            .prop_map(|(torrent, tiers)| Command::ReplaceTrackers { torrent: TorrentId(torrent), tiers }),
+        any::<u32>().prop_map(|torrent| Command::ScrapeTorrent { torrent: TorrentId(torrent) }),
+        (vec(text(), 0..3), vec(any::<[u8; 20]>().prop_map(InfoHash), 0..4))
+            .prop_map(|(trackers, torrents)| Command::Scrape { trackers, torrents }),
+        once().prop_map(|once| Command::Announce(Box::new(once))),
         any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
         (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }

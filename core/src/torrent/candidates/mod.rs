@@ -86,8 +86,8 @@ pub struct Candidates {
     bans: u64,
     /// Our own addresses, as we met them.
     ours: BTreeSet<SocketAddr>,
-    external_v4: Option<SocketAddr>,
-    external_v6: Option<SocketAddr>,
+    /// As the world sees us.
+    external: [Option<SocketAddr>; 2],
     seeding: bool,
     dialling: usize,
     linked: usize,
@@ -156,8 +156,7 @@ impl Candidates {
             banned_in_order: BTreeMap::new(),
             bans: 0,
             ours: BTreeSet::new(),
-            external_v4: None,
-            external_v6: None,
+            external: [None; 2],
             seeding: false,
             dialling: 0,
             linked: 0,
@@ -181,7 +180,7 @@ impl Candidates {
     /// what is less useful than everything in a full list.
     pub fn add(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr, source: Source) -> bool {
         let addr = canonical(addr);
-        if !is_dialable(addr) || self.ours.contains(&addr) || self.is_banned(addr.ip()) {
+        if !is_dialable(addr) || self.is_ours(addr) || self.is_banned(addr.ip()) {
             return false;
         }
         if let Some(entry) = self.entries.get(&addr) {
@@ -270,7 +269,7 @@ impl Candidates {
         let from = canonical(from);
         let mut addr = from;
         addr.set_port(port);
-        if self.inbound.get(&from) != Some(&None) || !is_dialable(addr) || self.ours.contains(&addr) {
+        if self.inbound.get(&from) != Some(&None) || !is_dialable(addr) || self.is_ours(addr) {
             return false;
         }
         if !self.entries.contains_key(&addr) && !self.insert(config, addr, false) {
@@ -336,18 +335,33 @@ impl Candidates {
         }
     }
 
-    /// Our own address as the world sees it, with the port that we listen at: puts the peers of its family into BEP 40's
-    /// order. Looks at all addresses when it changes.
-    pub fn set_external(&mut self, addr: SocketAddr) {
-        let addr = canonical(addr);
-        let known = if addr.is_ipv4() { self.external_v4 } else { self.external_v6 };
-        if known != Some(addr) && is_dialable(addr) {
-            self.reorder(|this| {
-                *(if addr.is_ipv4() { &mut this.external_v4 } else { &mut this.external_v6 }) = Some(addr);
-                for (&peer, entry) in this.entries.iter_mut().filter(|(peer, _)| peer.is_ipv4() == addr.is_ipv4()) {
-                    entry.priority = canonical_priority(addr, peer);
+    /// Our own addresses as the world sees them (IPv4, IPv6), with the ports that we listen at: they are not dialled, and put the
+    /// peers of their families into BEP 40's order. Looks at all addresses when one has changed.
+    pub fn set_external(&mut self, external: [Option<SocketAddr>; 2]) {
+        let external = external.map(|addr| addr.map(canonical).filter(|addr| is_dialable(*addr)));
+        if external == self.external {
+            return;
+        }
+        for addr in external.into_iter().flatten() {
+            self.remove_idle(addr);
+        }
+        self.reorder(|this| {
+            this.external = external;
+            for (&peer, entry) in this.entries.iter_mut() {
+                let own = external.into_iter().flatten().find(|own| own.is_ipv4() == peer.is_ipv4());
+                if let Some(own) = own {
+                    entry.priority = canonical_priority(own, peer);
                 }
-            });
+            }
+        });
+    }
+
+    /// Forgets every address that the user has not named. Those that are dialled or linked stay until that has ended.
+    pub fn forget_strangers(&mut self) {
+        let strangers: Vec<SocketAddr> =
+            self.entries.iter().filter(|(_, entry)| !entry.sticky).map(|(&addr, _)| addr).collect();
+        for addr in strangers {
+            self.remove_idle(addr);
         }
     }
 
@@ -402,6 +416,10 @@ impl Candidates {
         self.ours.insert(addr);
     }
 
+    fn is_ours(&self, addr: SocketAddr) -> bool {
+        self.ours.contains(&addr) || self.external.contains(&Some(addr))
+    }
+
     fn is_blocked(&self, addr: SocketAddr) -> bool {
         self.entries.get(&addr).is_some_and(|entry| entry.blocked)
     }
@@ -409,7 +427,7 @@ impl Candidates {
     fn priority(&mut self, addr: SocketAddr) -> u32 {
         // Drawn in any case: what is known of ourselves shifts no later draw.
         let drawn = self.rng.next_u32();
-        let external = if addr.is_ipv4() { self.external_v4 } else { self.external_v6 };
+        let external = self.external.into_iter().flatten().find(|own| own.is_ipv4() == addr.is_ipv4());
         external.map_or(drawn, |external| canonical_priority(external, addr))
     }
 
@@ -524,15 +542,11 @@ fn settle(
     reason: CloseReason,
     was_ready: bool,
 ) {
-    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Stopped, Useless};
+    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Stopped, TrackerSwitched, Useless};
     let rest = match reason {
         // Our own decision says nothing against the address.
-        Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | Useless => {
-            if entry.sticky {
-                config.reconnect_after.min(config.user_retry_max)
-            } else {
-                config.reconnect_after
-            }
+        Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | TrackerSwitched | Useless => {
+            if entry.sticky { config.reconnect_after.min(config.user_retry_max) } else { config.reconnect_after }
         }
         // What broke the protocol once will do it again.
         Fault(_) => return fail(now, config, (addr, entry), reason),

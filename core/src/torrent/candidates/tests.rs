@@ -178,7 +178,7 @@ fn the_order_is_user_then_failures_then_priority_and_well_known_ports_last() {
     for peer in peers {
         list.add(secs(0), &config(), peer, Source::Tracker);
     }
-    list.set_external(us);
+    list.set_external([Some(us), None]);
     list.add(secs(0), &config(), at("10.0.0.9:6881"), Source::User);
     let mut by_priority = peers.to_vec();
     by_priority.sort_by_key(|&peer| Reverse(canonical_priority(us, peer)));
@@ -471,7 +471,7 @@ proptest! {
                 Op::Ban(number) => list.ban(&config, host(number, 1).ip()),
                 Op::Wait(seconds) => now = now + Duration::from_secs(seconds),
                 Op::Seeding(seeding) => list.set_seeding(seeding),
-                Op::External(number) => list.set_external(host(number, 9_999)),
+                Op::External(number) => list.set_external([Some(host(number, 9_999)), None]),
                 Op::IsSelf(number, port) => {
                     list.is_self(host(number, port));
                     ours.insert(host(number, port));
