@@ -121,7 +121,7 @@
 //! |---|---|---|
 //! | `Open` | remember folder, layout and key; create nothing | `Done` |
 //! | `Load` | take the torrent for this process alone (else `Busy`), fetch what `Save` stored, the newest first, two at most | `Loaded`, empty when there is nothing |
-//! | `Check` | look which files exist | `Checked` |
+//! | `Check` | look which files exist, the folder looked up anew | `Checked` |
 //! | `CreateEmpty` | create these files of no length, and their folders | `Done` |
 //! | `Place` | from now on, find bytes by [`spans`](border::StorageLayout::spans) with these files kept apart; copy what lay in the part file to files that are apart no more | `Done` |
 //! | `DropPart` | remove the part file | `Done`, also when there is none |
@@ -131,6 +131,8 @@
 //! | `Sync` | make everything written survive a power cut, names of new files too | `Checked`, as the files are then |
 //! | `Save` | store whole or not at all, keep the one before | `Done` when it survives a power cut |
 //! | `Release` | close the files, give the torrent free | `Done` |
+//! | `Delete` | delete its regular files but those, its empty folders, its resume data; after all that was started before | `Done` |
+//! | `Move` | move files and resume data to another folder, all or nothing, replacing nothing; later work means that folder | `Checked` |
 //! | `Resolve` | look a name up | `Resolved`, at least one address |
 //! | `Http` | one GET to the one address given; follow no redirect; keep both limits | `Http`, whatever the status |
 //!
@@ -209,6 +211,7 @@
 //! | priority | how much a file is wanted, 0 (not at all) to 7; a piece is wanted as much as the most wanted of its files |
 //! | part file | where bytes of unwanted files go that came with a piece of a wanted one ([`StorageLayout`](border::StorageLayout)) |
 //! | partial seed | who has all that is wanted, and not everything (BEP 21) |
+//! | queue | the order in which torrents that are managed get a place to run ([`session::queue`]) |
 //! | pad file | zeros between files, so that the next begins a piece; never written (BEP 47) |
 //! | [`SocketId`](border::SocketId) | a listening or UDP socket; the application names it |
 //! | [`TcpId`](border::TcpId) | a stream; the driver names it |
@@ -222,7 +225,7 @@
 //!
 //! | floor | module | is |
 //! |---|---|---|
-//! | 5 | [`session`] | all torrents, sockets and limits; [`journal`] records and replays it |
+//! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it |
 //! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |

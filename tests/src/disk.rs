@@ -3,21 +3,27 @@
 use bytes::Bytes;
 use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{
-    FileState, InfoHash, IoFault, JobResult, PieceHash, Place, Span, StorageLayout, TorrentId, Verdict, Work,
+    FileState, InfoHash, IoFault, JobResult, LayoutFile, PieceHash, Place, RootId, Span, StorageLayout, TorrentId,
+    Verdict, Work,
 };
+use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Files, resume data, and the faults that a test asks for.
+///
+/// The files of the first folder go by their path; those of another one have `NUMBER:` before it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     layouts: BTreeMap<TorrentId, Arc<StorageLayout>>,
-    keys: BTreeMap<TorrentId, InfoHash>,
+    keys: BTreeMap<TorrentId, (InfoHash, RootId)>,
     /// Files that are kept apart, in torrents that have some.
     apart: BTreeMap<TorrentId, Bitfield>,
     files: BTreeMap<String, File>,
-    state: BTreeMap<InfoHash, Vec<Bytes>>,
+    /// The files, while the disk is not mounted.
+    away: Option<BTreeMap<String, File>>,
+    state: BTreeMap<(InfoHash, RootId), Vec<Bytes>>,
     clock: i64,
     /// Room left in bytes; `None`: as much as one likes.
     pub room: Option<u64>,
@@ -102,9 +108,25 @@ impl MemoryDisk {
         }
     }
 
-    /// The resume data of a torrent, the newest first.
+    /// Takes the disk away. What is written meanwhile lies in its mount point.
+    pub fn unmount(&mut self) {
+        self.away.get_or_insert_with(|| std::mem::take(&mut self.files));
+    }
+
+    /// Brings the disk back; what was written to the mount point is hidden by it, and given here.
+    pub fn mount(&mut self) -> Vec<String> {
+        let back = self.away.take().map(|back| std::mem::replace(&mut self.files, back));
+        back.unwrap_or_default().into_keys().collect()
+    }
+
+    /// The resume data of a torrent in the first folder, the newest first.
     pub fn resume(&self, key: InfoHash) -> &[Bytes] {
-        self.state.get(&key).map_or(&[], |copies| copies)
+        self.resume_in(key, RootId(0))
+    }
+
+    /// The resume data of a torrent in a folder, the newest first.
+    pub fn resume_in(&self, key: InfoHash, root: RootId) -> &[Bytes] {
+        self.state.get(&(key, root)).map_or(&[], |copies| copies)
     }
 
     /// Does one piece of work; `None` when it is not disk work.
@@ -115,9 +137,9 @@ impl MemoryDisk {
             return Some(Err(fault));
         }
         let result = match work {
-            Work::Open { torrent, key, layout, .. } => {
+            Work::Open { torrent, root, key, layout } => {
                 self.layouts.insert(*torrent, layout.clone());
-                self.keys.insert(*torrent, *key);
+                self.keys.insert(*torrent, (*key, *root));
                 self.apart.remove(torrent);
                 Ok(JobResult::Done)
             }
@@ -146,15 +168,18 @@ impl MemoryDisk {
                 Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks)))
             }
             Work::Save { torrent, bytes } => {
-                let copies = self.keys.get(torrent).map(|key| self.state.entry(*key).or_default())?;
+                let Some(key) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
+                let copies = self.state.entry(*key).or_default();
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
                 Ok(JobResult::Done)
             }
             Work::Load { torrent } => {
-                let key = *self.keys.get(torrent)?;
-                Ok(JobResult::Loaded(self.resume(key).to_vec()))
+                let Some(&(key, root)) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
+                Ok(JobResult::Loaded(self.resume_in(key, root).to_vec()))
             }
+            Work::Delete { torrent, spare } => self.delete(*torrent, spare),
+            Work::Move { torrent, root } => self.move_to(*torrent, *root),
             _ => return None,
         };
         Some(result)
@@ -164,8 +189,52 @@ impl MemoryDisk {
         self.layouts.get(&torrent).cloned().ok_or(IoFault::NotFound)
     }
 
+    /// What a file is called here.
+    fn name(&self, torrent: TorrentId, file: &LayoutFile) -> String {
+        name_in(self.keys.get(&torrent).map_or(RootId(0), |&(_, root)| root), file)
+    }
+
+    fn delete(&mut self, torrent: TorrentId, spare: &[u32]) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        for (index, file) in layout.files().iter().enumerate() {
+            if !spare.contains(&(index as u32)) && !file.pad {
+                self.files.remove(&self.name(torrent, file));
+            }
+        }
+        self.files.remove(&self.part_path(torrent, &layout));
+        if let Some(key) = self.keys.get(&torrent) {
+            self.state.remove(key);
+        }
+        Ok(JobResult::Done)
+    }
+
+    fn move_to(&mut self, torrent: TorrentId, root: RootId) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        let &(key, old) = self.keys.get(&torrent).ok_or(IoFault::NotFound)?;
+        let names: Vec<(String, String)> =
+            layout.files().iter().filter(|file| !file.pad).map(|f| (name_in(old, f), name_in(root, f))).collect();
+        let part = layout.part_path(key);
+        let names: Vec<_> = names.into_iter().chain([(path_in(old, &part), path_in(root, &part))]).collect();
+        if names.iter().any(|(_, to)| self.files.contains_key(to)) {
+            return Err(IoFault::Exists);
+        }
+        for (from, to) in names {
+            if let Some(file) = self.files.remove(&from) {
+                self.files.insert(to.clone(), file);
+            }
+            self.unsynced.iter_mut().filter(|(path, ..)| *path == from).for_each(|(path, ..)| path.clone_from(&to));
+        }
+        if let Some(copies) = self.state.remove(&(key, old)) {
+            self.state.insert((key, root), copies);
+        }
+        self.keys.insert(torrent, (key, root));
+        self.unsynced.clear();
+        self.check(torrent)
+    }
+
     fn part_path(&self, torrent: TorrentId, layout: &StorageLayout) -> String {
-        layout.part_path(self.keys[&torrent]).to_string()
+        let (key, root) = self.keys[&torrent];
+        path_in(root, &layout.part_path(key))
     }
 
     /// Where bytes lie: the path (none for padding), where in that file, and how many.
@@ -173,7 +242,7 @@ impl MemoryDisk {
         let none = Bitfield::default();
         let apart = self.apart.get(&torrent).unwrap_or(&none);
         let path = |span: &Span| match span.place {
-            Place::File => Some(layout.files()[span.file].path.to_string()),
+            Place::File => Some(self.name(torrent, &layout.files()[span.file])),
             Place::PartFile => Some(self.part_path(torrent, layout)),
             Place::Padding => None,
         };
@@ -188,7 +257,7 @@ impl MemoryDisk {
         let layout = self.layout(torrent)?;
         let state = |path: String| self.state(&path);
         let files =
-            layout.files().iter().map(|file| (!file.pad).then(|| state(file.path.to_string())).flatten()).collect();
+            layout.files().iter().map(|file| (!file.pad).then(|| state(self.name(torrent, file))).flatten()).collect();
         let part = self.state(&self.part_path(torrent, &layout));
         Ok(JobResult::Checked { files, part, free: self.room })
     }
@@ -198,7 +267,8 @@ impl MemoryDisk {
         for &file in files {
             let file = &layout.files()[file as usize];
             assert!(file.length == 0 && !file.pad, "only files of no length are created before they are written");
-            self.files.entry(file.path.to_string()).or_default();
+            let name = self.name(torrent, file);
+            self.files.entry(name).or_default();
         }
         Ok(JobResult::Done)
     }
@@ -211,7 +281,7 @@ impl MemoryDisk {
                 let Some(part) = self.files.get(&self.part_path(torrent, &layout)) else { continue };
                 let end = part.bytes.len().min((at + range.length) as usize);
                 let Some(bytes) = part.bytes.get(at as usize..end).map(<[u8]>::to_vec) else { continue };
-                self.put_at(layout.files()[file].path.to_string(), range.offset as usize, &bytes);
+                self.put_at(self.name(torrent, &layout.files()[file]), range.offset as usize, &bytes);
             }
         }
         Ok(JobResult::Done)
@@ -303,6 +373,15 @@ impl MemoryDisk {
     }
 }
 
+/// What a file is called in a folder.
+fn name_in(root: RootId, file: &LayoutFile) -> String {
+    path_in(root, &file.path)
+}
+
+fn path_in(root: RootId, path: &SafePath) -> String {
+    if root == RootId(0) { path.to_string() } else { format!("{}:{path}", root.0) }
+}
+
 /// What work on the disk is called in tests; `None` for other work.
 fn kind_of(work: &Work) -> Option<&'static str> {
     Some(match work {
@@ -318,6 +397,8 @@ fn kind_of(work: &Work) -> Option<&'static str> {
         Work::Verify { .. } => "verify",
         Work::Save { .. } => "save",
         Work::Load { .. } => "load",
+        Work::Delete { .. } => "delete",
+        Work::Move { .. } => "move",
         _ => return None,
     })
 }

@@ -12,6 +12,7 @@ use parcacik_core::torrent::resume::ResumeData;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Everything that writes files, syncs or renames.
 const CALLS: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,copy_file_range,sendfile,splice,io_uring_setup,mmap,\
@@ -214,11 +215,15 @@ fn small_trace(synced: u64) -> Vec<Call> {
     let (generation, uploaded, downloaded) = (1, 0, 0);
     let (completed, examined, files) = (false, true, vec![None, None]);
     let (apart, priorities, sequential) = (Bitfield::none(1), vec![4], false);
+    let (paused, active, seeding) = (false, Duration::ZERO, Duration::ZERO);
     let data = ResumeData {
         hashes,
         generation,
         uploaded,
         downloaded,
+        paused,
+        active,
+        seeding,
         completed,
         examined,
         pieces,

@@ -61,6 +61,11 @@ impl Placement {
         !self.due && !self.failed && self.copies.is_empty() && self.doubted.is_empty()
     }
 
+    /// Everything is hashed anew: what was in doubt is no more.
+    pub(super) fn forget(&mut self) {
+        self.doubted.clear();
+    }
+
     /// Whether it was told to the driver, who could not do it.
     pub(super) fn has_failed(&self) -> bool {
         self.failed
@@ -140,7 +145,7 @@ impl Torrent {
 
     /// Has the driver place files as they should be, where that has changed.
     pub(super) fn placement_step(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let ready = matches!(self.phase, Phase::Running) && self.persist.may_write() && !self.disk.stalled();
+        let ready = matches!(self.phase, Phase::Running) && self.persist.may_write() && !self.health.is_ill();
         if !self.placement.due || self.placement.busy || self.seed_only || !ready {
             return;
         }
@@ -178,7 +183,7 @@ impl Torrent {
         if let Err(fault) = result {
             self.placement.failed = true;
             self.placement.due = true;
-            return self.disk_failed(cx, fault);
+            return self.storage_failed(cx, fault);
         }
         self.placement.failed = false;
         let geometry = self.facts.geometry;
@@ -206,7 +211,7 @@ impl Torrent {
 
     /// Removes the part file once nothing depends on it.
     pub(super) fn drop_part(&mut self, cx: &mut Cx) {
-        let running = matches!(self.phase, Phase::Running | Phase::Stopping { .. });
+        let running = matches!(self.phase, Phase::Running | Phase::Halted | Phase::Stopping { .. });
         let ready = running && !self.placement.busy && !self.placement.failed;
         if ready && self.persist.has_part() && !self.persist.needs_part() {
             self.placement.busy = true;

@@ -193,6 +193,7 @@ impl Torrent {
         shared: &mut Shared,
         files: &[(u32, u8)],
     ) -> Result<(), CommandError> {
+        self.is_not_ending()?;
         let mut changes = Vec::with_capacity(files.len());
         for &(file, number) in files {
             if file as usize >= self.facts.layout.files().len() {
@@ -212,7 +213,7 @@ impl Torrent {
         if self.examined {
             self.apply_selection();
             self.persist.changed();
-            if matches!(self.phase, Phase::Running) {
+            if matches!(self.phase, Phase::Running | Phase::Halted) {
                 self.create_empty(cx, newly_wanted.into_iter());
                 self.selection_changed(cx, shared);
             }
@@ -222,7 +223,8 @@ impl Torrent {
     }
 
     /// Asks for pieces in order, or for the rarest first.
-    pub(crate) fn set_sequential(&mut self, cx: &mut Cx, shared: &mut Shared, on: bool) {
+    pub(crate) fn set_sequential(&mut self, cx: &mut Cx, shared: &mut Shared, on: bool) -> Result<(), CommandError> {
+        self.is_not_ending()?;
         self.selection.set_sequential(on);
         if self.examined {
             self.picker.set_sequential(on);
@@ -230,6 +232,7 @@ impl Torrent {
             self.refill = true;
             self.settle(cx, shared);
         }
+        Ok(())
     }
 
     /// Has the picker do as the selection says.
@@ -280,9 +283,14 @@ impl Torrent {
         self.picker.missing_bytes() == 0 && (self.seed_only || self.placement.is_settled())
     }
 
+    /// Whether it does what a torrent does that has all that it may have.
+    pub(super) fn has_all(&self) -> bool {
+        self.seed_only || self.is_whole()
+    }
+
     /// Tells when all that is wanted has come to be there, and takes note when it is not any more.
     pub(super) fn look_whether_whole(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        if !matches!(self.phase, Phase::Running) {
+        if !matches!(self.phase, Phase::Running | Phase::Halted | Phase::Stopping { .. }) {
             return;
         }
         match (self.whole, self.is_whole()) {
@@ -293,9 +301,8 @@ impl Torrent {
             (true, false) => {
                 self.whole = false;
                 if !self.only_gives() {
-                    // It is a download again: seeds are of use, and the goal is counted anew from when it is whole again.
+                    // It is a download again: seeds are of use.
                     self.candidates.set_seeding(false);
-                    self.finished_at = None;
                 }
                 self.tell_state(cx);
             }
@@ -331,7 +338,6 @@ impl Torrent {
 
     /// All that was wanted is there: what happens once each time.
     fn all_there(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        self.finished_at.get_or_insert(cx.now);
         self.candidates.set_seeding(true);
         self.persist.flush(cx.now);
         // BEP 3: "completed is sent when the download completes": of a part, nobody is told.

@@ -107,7 +107,7 @@ impl Control {
         let (job, result) = match task {
             Task::Release(farewell) => return farewell.bid(&self.answers),
             Task::Sync { job, files } => (job, files.sync().and_then(|()| files.check())),
-            Task::Save { job, files, bytes } => (job, self.save(&files.state, &bytes)),
+            Task::Save { job, files, bytes } => (job, self.save(&files.state(), &bytes)),
             Task::Check { job, .. }
             | Task::CreateEmpty { job, .. }
             | Task::DropPart { job, .. }
@@ -119,7 +119,7 @@ impl Control {
             Task::Check { job, files } => (job, files.check()),
             Task::CreateEmpty { job, files, empty } => (job, files.create_empty(&empty).map(|()| JobResult::Done)),
             Task::DropPart { job, files } => (job, files.drop_part().map(|()| JobResult::Done)),
-            Task::Load { job, files } => (job, self.load(&files.state)),
+            Task::Load { job, files } => (job, self.load(&files.state())),
         };
         self.answers.say(job, result);
     }

@@ -8,12 +8,14 @@
 //! only was *verified* counts too, once: an earlier run of the program may have written it and been killed before its sync.
 
 use super::handles::Handles;
+use super::relocate::{Place, prune};
 use super::state::StateName;
 use crate::fault::io_fault;
+use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{
-    FileRange, FileState, InfoHash, IoFault, JobResult, LayoutFile, Place, Span, StorageLayout,
+    FileRange, FileState, InfoHash, IoFault, JobResult, LayoutFile, Place as Lies, Span, StorageLayout,
 };
 use parcacik_core::path::SafePath;
 use rustix::fs::OFlags;
@@ -34,9 +36,9 @@ pub(super) struct Files {
     pub(super) layout: Arc<StorageLayout>,
     /// The path of the part file. Among the handles and in [`Dirty`] its number is the one behind the last file's.
     part: SafePath,
-    root: Arc<Dir>,
+    place: Mutex<Place>,
     /// The name of its resume data.
-    pub(super) state: StateName,
+    state: Mutex<StateName>,
     handles: Arc<Handles>,
     dirty: Mutex<Dirty>,
     /// Held while a file is created, until its folder is marked: so no other thread can write to it, answer, and have a
@@ -61,12 +63,13 @@ impl Files {
         serial: u64,
         layout: Arc<StorageLayout>,
         key: InfoHash,
-        root: Arc<Dir>,
+        place: Place,
         state: StateName,
         handles: Arc<Handles>,
     ) -> Files {
         let part = layout.part_path(key);
-        Files { serial, layout, part, root, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
+        let (place, state) = (Mutex::new(place), Mutex::new(state));
+        Files { serial, layout, part, place, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
     }
 
     /// The number of the part file.
@@ -77,9 +80,9 @@ impl Files {
     /// The number of the file that bytes lie in; `None` for padding.
     fn number(&self, span: &Span) -> Option<usize> {
         match span.place {
-            Place::File => Some(span.file),
-            Place::PartFile => Some(self.part_number()),
-            Place::Padding => None,
+            Lies::File => Some(span.file),
+            Lies::PartFile => Some(self.part_number()),
+            Lies::Padding => None,
         }
     }
 
@@ -89,6 +92,69 @@ impl Files {
             None if number == self.part_number() => Ok(path_of(&self.part)),
             None => Err(IoFault::Other),
         }
+    }
+
+    /// The download folder that it lies in.
+    pub(super) fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It lies there from now on, with what is to be synced being the same.
+    pub(super) fn set_place(&self, place: Place) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        self.handles.close(self.serial);
+    }
+
+    /// The name of its resume data.
+    pub(super) fn state(&self) -> StateName {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_state(&self, state: StateName) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// All files that it may have on the disk, by number.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (usize, PathBuf)> + '_ {
+        let files = self.layout.files().iter().enumerate();
+        let files = files.filter(|(_, file)| !file.pad).map(|(number, file)| (number, path_of(&file.path)));
+        files.chain([(self.part_number(), path_of(&self.part))])
+    }
+
+    /// Deletes its files but some, and the folders that are empty then. What is no regular file is not ours.
+    pub(super) fn delete(&self, spare: &BTreeSet<usize>) -> Result<(), IoFault> {
+        self.handles.close(self.serial);
+        let root = self.root();
+        let mut result = Ok(());
+        for (_, path) in self.paths().filter(|(number, _)| !spare.contains(number)) {
+            let removed = match root.symlink_metadata(&path) {
+                Ok(data) if data.is_file() => root.remove_file(&path),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => result = result.and(Err(io_fault(&error))),
+                _ => {}
+            }
+        }
+        prune(&root, self);
+        *self.lock() = Dirty::default();
+        result
+    }
+
+    /// Sees whether the path of the download folder leads to another one now: a disk has been mounted there, or taken away.
+    fn find_root(&self) -> Result<(), IoFault> {
+        let Place { dir, path } = self.place();
+        let now = Dir::open_ambient_dir(&path, ambient_authority()).map_err(|error| io_fault(&error))?;
+        let name = |dir: &Dir| dir.dir_metadata().map(|data| (data.dev(), data.ino()));
+        if name(&dir).ok() != name(&now).ok() {
+            self.set_place(Place { dir: Arc::new(now), path });
+        }
+        Ok(())
+    }
+
+    fn root(&self) -> Arc<Dir> {
+        self.place().dir
     }
 
     /// Where a piece's byte lies in the torrent; `None` when the range does not lie inside it.
@@ -221,7 +287,7 @@ impl Files {
     pub(super) fn drop_part(&self) -> Result<(), IoFault> {
         self.handles.close_one((self.serial, self.part_number()));
         let path = self.path(self.part_number())?;
-        match self.root.remove_file(&path) {
+        match self.root().remove_file(&path) {
             Ok(()) => {
                 self.lock().dirs.extend(path.parent().map(Path::to_path_buf));
                 Ok(())
@@ -242,11 +308,12 @@ impl Files {
 
     /// The files as they are, the part file, and the room on their device.
     pub(super) fn check(&self) -> Result<JobResult, IoFault> {
+        self.find_root()?;
         let files = self.layout.files().iter();
         let files = files.map(|file| if file.pad { Ok(None) } else { self.stat(&path_of(&file.path)) });
         let files = files.collect::<Result<_, IoFault>>()?;
         let part = self.stat(&path_of(&self.part))?;
-        let free = rustix::fs::fstatvfs(&*self.root).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let free = rustix::fs::fstatvfs(&*self.root()).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         Ok(JobResult::Checked { files, part, free })
     }
 
@@ -314,11 +381,11 @@ impl Files {
         let mut options = OpenOptions::new();
         // A plain read handle: the ones that folders are walked by cannot be synced.
         options.read(true).custom_flags(flags(OFlags::DIRECTORY));
-        self.root.open_with(path, &options)?.sync_all()
+        self.root().open_with(path, &options)?.sync_all()
     }
 
     fn stat(&self, path: &Path) -> Result<Option<FileState>, IoFault> {
-        match self.root.symlink_metadata(path) {
+        match self.root().symlink_metadata(path) {
             Ok(data) if data.is_file() => {
                 let modified = data.mtime().saturating_mul(1_000_000_000).saturating_add(data.mtime_nsec());
                 Ok(Some(FileState { length: data.len(), modified }))
@@ -354,11 +421,11 @@ impl Files {
     fn create(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
         let _creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            self.root.create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
+            self.root().create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).custom_flags(flags(SAFE));
-        let opened = self.root.open_with(path, &options);
+        let opened = self.root().open_with(path, &options);
         self.lock().dirs.extend(folders(path));
         let file = Arc::new(opened.map_err(|error| open_fault(errno_of(&error)))?.into_std());
         regular(&file)?;
@@ -370,7 +437,7 @@ impl Files {
         options.read(true).write(write).custom_flags(flags(SAFE));
         // Opened for writing, a file that another thread is creating just now is seen whole: its folder is marked first.
         let _creating = write.then(|| self.creating.lock().unwrap_or_else(PoisonError::into_inner));
-        self.root.open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
+        self.root().open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
     }
 
     fn file(&self, range: FileRange) -> Result<&LayoutFile, IoFault> {
@@ -390,9 +457,9 @@ impl Files {
 
 /// The last element is not followed when it is a link, and opening something that is not a file (a pipe, a terminal)
 /// neither waits nor makes it ours.
-const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+pub(super) const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-fn flags(flags: OFlags) -> i32 {
+pub(super) fn flags(flags: OFlags) -> i32 {
     // The kernel's flags are 31 bits; the cast changes the type only.
     flags.bits() as i32
 }
@@ -409,7 +476,7 @@ fn open_fault(errno: Errno) -> IoFault {
 }
 
 /// The number of an error; of those made by the path library, which have none, there is only "it led outside".
-fn errno_of(error: &io::Error) -> Errno {
+pub(super) fn errno_of(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(match error.kind() {
         io::ErrorKind::NotFound => Errno::NOENT,
         io::ErrorKind::AlreadyExists => Errno::EXIST,
@@ -431,7 +498,7 @@ fn path_of(path: &SafePath) -> PathBuf {
 }
 
 /// The folders above a path, the download folder itself (the empty path) included.
-fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+pub(super) fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     path.ancestors().skip(1).map(Path::to_path_buf)
 }
 

@@ -8,6 +8,7 @@
 //!   verified, so that this reads nothing back; and verifications wait some milliseconds for each other, because several
 //!   pieces hashed in lockstep cost little more than one.
 //! - **One control thread** syncs, looks at files and keeps resume data, so that none of this holds up a block.
+//! - **One thread for chores** deletes and moves, which may take minutes.
 //!
 //! What it keeps to:
 //!
@@ -16,6 +17,7 @@
 //!   [`IoFault::Denied`].
 //! - Files that are kept apart ([`Work::Place`]) are not created for the bytes that they share with others: these go to
 //!   the torrent's part file, which is synced and looked at like any other.
+//! - Deleting and moving touch regular files in the torrent's places and nothing else, and a move replaces nothing.
 //! - A file is never truncated nor made executable. Pad files (BEP 47) are hashed and read as zeros and never written.
 //! - When `Sync` ends well, every write that had ended before it was started survives a power cut, as does what was
 //!   verified before; when it fails, the error is given, and the sync is not tried again in silence.
@@ -23,6 +25,7 @@
 //!
 //! Jobs that are no disk work end with [`IoFault::Unsupported`], those for a torrent that is not open with [`IoFault::NotFound`].
 
+mod chores;
 mod control;
 mod files;
 mod handles;
@@ -32,6 +35,7 @@ mod options;
 mod pieces;
 mod pool;
 mod queue;
+mod relocate;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -42,6 +46,7 @@ pub use options::StorageOptions;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use chores::{Calls, Chore, Chores};
 use control::{Control, States};
 use files::Files;
 use handles::Handles;
@@ -50,11 +55,12 @@ use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult, RootId, StorageLayout, TorrentId, Work};
 use pool::Pool;
 use queue::{Haste, Queue};
+use relocate::Place;
 use state::StateName;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,6 +81,8 @@ pub struct Storage {
     states: Arc<States>,
     workers: Vec<Arc<Queue<worker::Task>>>,
     control: Arc<Queue<control::Task>>,
+    chores: Arc<Queue<chores::Task>>,
+    calls: Arc<Calls>,
     running: Arc<Running>,
     stop_limit: Duration,
 }
@@ -82,7 +90,7 @@ pub struct Storage {
 /// Which folders and torrents there are.
 #[derive(Debug, Default)]
 struct Table {
-    roots: BTreeMap<RootId, (Arc<Dir>, PathBuf)>,
+    roots: BTreeMap<RootId, Place>,
     torrents: BTreeMap<TorrentId, Arc<Files>>,
     opened: u64,
 }
@@ -116,6 +124,18 @@ impl Storage {
         if !running.spawn("disk-control".into(), move || thread.run()) {
             control.close();
         }
+        let chores = Arc::new(Queue::new(batch, options.write_linger));
+        let calls = Arc::new(Calls::default());
+        let thread = Chores {
+            queue: Arc::clone(&chores),
+            answers: answers.clone(),
+            states: Arc::clone(&states),
+            calls: Arc::clone(&calls),
+            max_state: options.max_state,
+        };
+        if !running.spawn("disk-chores".into(), move || thread.run()) {
+            chores.close();
+        }
         let storage = Storage {
             answers,
             table: Mutex::default(),
@@ -123,6 +143,8 @@ impl Storage {
             states,
             workers,
             control,
+            chores,
+            calls,
             running,
             stop_limit: options.stop_limit,
         };
@@ -145,7 +167,7 @@ impl Storage {
         }
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let real = path.canonicalize()?;
-        self.table().roots.insert(root, (Arc::new(dir), real));
+        self.table().roots.insert(root, Place { dir: Arc::new(dir), path: real });
         Ok(())
     }
 
@@ -169,6 +191,8 @@ impl Storage {
             || self.control.remove(|task| task.job() == Some(job)).is_some();
         if cancelled {
             self.answers.say(job, Err(IoFault::Cancelled));
+        } else {
+            self.calls.cancel(job);
         }
     }
 
@@ -186,7 +210,24 @@ impl Storage {
                 self.answers.say(job, Ok(JobResult::Done));
                 Ok(())
             }
-            Work::Release { torrent } => self.release(job, torrent),
+            Work::Release { torrent } => {
+                let files = self.table().torrents.remove(&torrent).ok_or(IoFault::NotFound)?;
+                self.bid_farewell(job, files, None);
+                Ok(())
+            }
+            Work::Delete { torrent, spare } => {
+                let spare = spare.into_iter().filter_map(|file| usize::try_from(file).ok()).collect();
+                let files = self.files(torrent)?;
+                self.bid_farewell(job, files, Some(Chore::Delete { spare }));
+                Ok(())
+            }
+            Work::Move { torrent, root } => {
+                let files = self.files(torrent)?;
+                let to = self.table().roots.get(&root).cloned().ok_or(IoFault::NotFound)?;
+                let state = files.state().under(&to.path);
+                self.bid_farewell(job, files, Some(Chore::Move { to, state }));
+                Ok(())
+            }
             Work::Read { torrent, piece, begin, length } => {
                 let files = self.files(torrent)?;
                 self.to_worker(piece, worker::Task::Read { job, files, piece, begin, length })
@@ -224,23 +265,29 @@ impl Storage {
 
     fn open(&self, torrent: TorrentId, root: RootId, key: InfoHash, layout: Arc<StorageLayout>) -> Result<(), IoFault> {
         let mut table = self.table();
-        let (dir, path) = table.roots.get(&root).ok_or(IoFault::NotFound)?;
-        let (dir, state) = (Arc::clone(dir), StateName::new(key, path));
+        let place = table.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+        let state = StateName::new(key, &place.path);
         table.opened += 1;
-        let files = Files::new(table.opened, layout, key, dir, state, Arc::clone(&self.handles));
-        table.torrents.insert(torrent, Arc::new(files));
+        let files = Files::new(table.opened, layout, key, place, state, Arc::clone(&self.handles));
+        if let Some(before) = table.torrents.insert(torrent, Arc::new(files)) {
+            before.close();
+        }
         Ok(())
     }
 
     /// Every thread says farewell to the torrent once it is through with what was submitted before; the last one closes
-    /// the files and answers.
-    fn release(&self, job: JobId, torrent: TorrentId) -> Result<(), IoFault> {
-        let files = self.table().torrents.remove(&torrent).ok_or(IoFault::NotFound)?;
+    /// the files and answers, or has the chore begin.
+    fn bid_farewell(&self, job: JobId, files: Arc<Files>, chore: Option<Chore>) {
+        if chore.is_some() {
+            self.calls.open(job);
+        }
         let farewell = Arc::new(Farewell {
             job,
             files,
             left: AtomicUsize::new(self.workers.len() + 1),
             states: Arc::clone(&self.states),
+            chore: Mutex::new(chore),
+            chores: Arc::clone(&self.chores),
         });
         for queue in &self.workers {
             if queue.push(worker::Task::Release(Arc::clone(&farewell)), Haste::Urgent).is_err() {
@@ -250,7 +297,6 @@ impl Storage {
         if self.control.push(control::Task::Release(Arc::clone(&farewell)), Haste::Urgent).is_err() {
             farewell.bid(&self.answers);
         }
-        Ok(())
     }
 
     /// Every worker changes over when its turn comes, and has its own pieces to copy; the last one answers.
@@ -312,6 +358,8 @@ impl Storage {
             queue.close();
         }
         self.control.close();
+        self.calls.close();
+        self.chores.close();
     }
 }
 
@@ -336,7 +384,7 @@ impl Answers {
     }
 }
 
-/// A torrent that is being released.
+/// A torrent that is being released, or has a chore coming that nobody else may be in the way of.
 #[derive(Debug)]
 struct Farewell {
     job: JobId,
@@ -345,6 +393,8 @@ struct Farewell {
     left: AtomicUsize,
     /// Where its resume data are locked.
     states: Arc<States>,
+    chore: Mutex<Option<Chore>>,
+    chores: Arc<Queue<chores::Task>>,
 }
 
 impl Farewell {
@@ -353,11 +403,20 @@ impl Farewell {
     }
 
     fn bid(&self, answers: &Answers) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.files.close();
-            self.states.unlock(&self.files.state);
-            answers.say(self.job, Ok(JobResult::Done));
+        if self.left.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
         }
+        let chore = self.chore.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(chore) = chore {
+            let task = chores::Task { job: self.job, files: Arc::clone(&self.files), chore };
+            if self.chores.push(task, Haste::Urgent).is_err() {
+                answers.say(self.job, Err(IoFault::Cancelled));
+            }
+            return;
+        }
+        self.files.close();
+        self.states.unlock(&self.files.state());
+        answers.say(self.job, Ok(JobResult::Done));
     }
 }
 

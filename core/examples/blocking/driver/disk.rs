@@ -11,12 +11,12 @@ use super::{Message, fault};
 use bytes::Bytes;
 use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{
-    Event, FileState, IoFault, JobId, JobResult, PieceHash, Place, RootId, Span, StorageLayout, TorrentId, Verdict,
-    Work,
+    Event, FileState, IoFault, JobId, JobResult, LayoutFile, PieceHash, Place, RootId, Span, StorageLayout, TorrentId,
+    Verdict, Work,
 };
 use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -77,10 +77,11 @@ struct Worker {
 }
 
 struct Torrent {
+    key: String,
     root: PathBuf,
     layout: Arc<StorageLayout>,
     /// Where the bytes of files that are kept apart lie.
-    part: PathBuf,
+    part: SafePath,
     /// Which files are.
     apart: Bitfield,
     /// Where resume data lie, without an ending.
@@ -94,15 +95,23 @@ impl Worker {
         match work {
             Work::Open { torrent, root, key, layout } => {
                 let root = self.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+                let (key_hash, key, lock) = (key, key.to_string(), None);
                 let state = root.join(format!(".{key}"));
-                let part = below(&root, &layout.part_path(key));
-                let new = Torrent { root, layout, part, apart: Bitfield::default(), state, lock: None };
-                self.torrents.insert(torrent, new);
+                let part = layout.part_path(key_hash);
+                let apart = Bitfield::default();
+                self.torrents.insert(torrent, Torrent { key, root, layout, part, apart, state, lock });
                 Ok(JobResult::Done)
             }
             Work::Release { torrent } => {
                 self.torrents.remove(&torrent);
                 Ok(JobResult::Done)
+            }
+            Work::Delete { torrent, spare } => self.torrent(torrent)?.delete(&spare),
+            Work::Move { torrent, root } => {
+                let root = self.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+                let torrent = self.torrents.get_mut(&torrent).ok_or(IoFault::NotFound)?;
+                torrent.move_to(root)?;
+                torrent.check()
             }
             Work::Check { torrent } => self.torrent(torrent)?.check(),
             Work::CreateEmpty { torrent, files } => self.torrent(torrent)?.create_empty(&files),
@@ -144,11 +153,15 @@ impl Torrent {
         Ok(below(&self.root, &file.path))
     }
 
+    fn part_path(&self) -> PathBuf {
+        below(&self.root, &self.part)
+    }
+
     /// The file that some bytes lie in; none for padding.
     fn home(&self, span: &Span) -> Result<Option<PathBuf>, IoFault> {
         match span.place {
             Place::File => self.path(span.file).map(Some),
-            Place::PartFile => Ok(Some(self.part.clone())),
+            Place::PartFile => Ok(Some(self.part_path())),
             Place::Padding => Ok(None),
         }
     }
@@ -157,7 +170,7 @@ impl Torrent {
     fn check(&self) -> Result<JobResult, IoFault> {
         let files = self.layout.files().iter();
         let files = files.map(|file| if file.pad { Ok(None) } else { state(&below(&self.root, &file.path)) });
-        Ok(JobResult::Checked { files: files.collect::<Result<_, _>>()?, part: state(&self.part)?, free: None })
+        Ok(JobResult::Checked { files: files.collect::<Result<_, _>>()?, part: state(&self.part_path())?, free: None })
     }
 
     fn create_empty(&self, files: &[u32]) -> Result<JobResult, IoFault> {
@@ -172,7 +185,7 @@ impl Torrent {
         for file in self.apart.iter().filter(|&file| !apart.get(file)).map(|file| file as usize) {
             let path = self.path(file)?;
             for (range, at) in pieces.iter().filter_map(|&piece| self.layout.kept(file, piece)) {
-                copy(&self.part, at, &path, range.offset, range.length).map_err(|error| fault(&error))?;
+                copy(&self.part_path(), at, &path, range.offset, range.length).map_err(|error| fault(&error))?;
             }
         }
         self.apart = apart;
@@ -180,7 +193,7 @@ impl Torrent {
     }
 
     fn drop_part(&self) -> Result<JobResult, IoFault> {
-        match fs::remove_file(&self.part) {
+        match fs::remove_file(self.part_path()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&error)),
             _ => Ok(JobResult::Done),
         }
@@ -235,7 +248,7 @@ impl Torrent {
     /// Syncs every file that is there, and the folders that name them.
     fn sync(&self) -> io::Result<()> {
         let files = self.layout.files().iter().filter(|file| !file.pad).map(|file| below(&self.root, &file.path));
-        for path in files.chain([self.part.clone()]) {
+        for path in files.chain([self.part_path()]) {
             match File::open(&path) {
                 Ok(open) => open.sync_all()?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -281,11 +294,108 @@ impl Torrent {
         Ok(JobResult::Loaded(found))
     }
 
+    /// Deletes the torrent's files but some, the folders that are empty then, and its resume data.
+    fn delete(&self, spare: &[u32]) -> Result<JobResult, IoFault> {
+        let mut result = Ok(JobResult::Done);
+        let mut remove = |path: &Path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => result = Err(fault(&error)),
+            _ => {}
+        };
+        ["resume.tmp", "resume.1", "resume"].iter().for_each(|ending| remove(&self.state(ending)));
+        for (number, file) in (0u32..).zip(self.layout.files()) {
+            let path = place_in(&self.root, file);
+            // A link, or whatever else is no file, is not ours.
+            let is_file = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file());
+            if is_file && !file.pad && !spare.contains(&number) {
+                remove(&path);
+            }
+        }
+        remove(&self.part_path());
+        self.remove_empty_folders(&self.root);
+        result
+    }
+
+    /// Removes folders of the layout that are empty, the inner ones first.
+    fn remove_empty_folders(&self, root: &Path) {
+        let paths = self.layout.files().iter().map(|file| place_in(root, file));
+        let folders: BTreeSet<PathBuf> =
+            paths.flat_map(|path| path.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>()).collect();
+        for folder in folders.iter().rev().filter(|folder| folder.starts_with(root) && *folder != root) {
+            // The system refuses to remove what is not empty.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
+    /// Moves files and resume data to another folder; when anything fails, back.
+    fn move_to(&mut self, root: PathBuf) -> Result<(), IoFault> {
+        let files = self.layout.files().iter().filter(|file| !file.pad);
+        let mut pairs: Vec<(PathBuf, PathBuf)> =
+            files.map(|file| (place_in(&self.root, file), place_in(&root, file))).collect();
+        pairs.push((self.part_path(), below(&root, &self.part)));
+        let state = root.join(format!(".{}", self.key));
+        for ending in ["resume.1", "resume", "lock"] {
+            pairs.push((self.state(ending), with_ending(&state, ending)));
+        }
+        if pairs.iter().any(|(_, to)| fs::symlink_metadata(to).is_ok()) {
+            return Err(IoFault::Exists);
+        }
+        pairs.retain(|(from, _)| fs::symlink_metadata(from).is_ok());
+        let mut moved = 0;
+        let result = pairs.iter().try_for_each(|(from, to)| {
+            fs::create_dir_all(to.parent().unwrap_or(&root))?;
+            carry(from, to)?;
+            moved += 1;
+            Ok(())
+        });
+        match result {
+            Ok(()) => {
+                self.remove_empty_folders(&self.root);
+                (self.root, self.state) = (root, state);
+                self.sync().map_err(|error| fault(&error))
+            }
+            Err(error) => {
+                pairs.iter().take(moved).for_each(|(from, to)| _ = carry(to, from));
+                self.remove_empty_folders(&root);
+                Err(fault(&error))
+            }
+        }
+    }
+
     fn state(&self, ending: &str) -> PathBuf {
-        let mut name = self.state.clone().into_os_string();
-        name.push(".");
-        name.push(ending);
-        name.into()
+        with_ending(&self.state, ending)
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_path_buf().into_os_string();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Where a file lies under a folder.
+fn place_in(root: &Path, file: &LayoutFile) -> PathBuf {
+    file.path.elements().iter().fold(root.to_path_buf(), |path, element| path.join(element))
+}
+
+/// Renames a file, or copies it to another file system. That nothing is there has been looked at.
+fn carry(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let copied = fs::copy(from, to).and_then(|_| {
+                let file = File::options().write(true).open(to)?;
+                file.set_modified(fs::metadata(from)?.modified()?)?;
+                file.sync_all()
+            });
+            match copied {
+                Ok(()) => fs::remove_file(from),
+                Err(error) => {
+                    let _ = fs::remove_file(to);
+                    Err(error)
+                }
+            }
+        }
+        other => other,
     }
 }
 

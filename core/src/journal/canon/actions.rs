@@ -167,14 +167,24 @@ impl Put for Work {
                 to.byte(11);
                 request.put(to);
             }
-            Work::Place { torrent, apart, pieces } => {
+            Work::Delete { torrent, spare } => {
                 to.byte(12);
+                torrent.put(to);
+                spare.put(to);
+            }
+            Work::Move { torrent, root } => {
+                to.byte(13);
+                torrent.put(to);
+                root.put(to);
+            }
+            Work::Place { torrent, apart, pieces } => {
+                to.byte(14);
                 torrent.put(to);
                 apart.put(to);
                 pieces.put(to);
             }
             Work::DropPart { torrent } => {
-                to.byte(13);
+                to.byte(15);
                 torrent.put(to);
             }
         }

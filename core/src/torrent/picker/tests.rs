@@ -493,7 +493,7 @@ fn pieces_and_sets_of_another_torrent_do_no_harm() {
     picker.returned(A, block);
     assert_eq!(picker.received(A, block), Received::Unwanted);
     let pieces = [foreign];
-    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces };
+    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces, only_free: false };
     assert_eq!(picker.picked(A, &big, ask), vec![]);
     assert_eq!(picker.picked(A, &big, PickAsk { only: None, ..ask }).len(), 6);
     picker.peer_left(&big);
@@ -675,4 +675,17 @@ fn a_block_of_a_piece_that_was_skipped_meanwhile_is_not_asked_for_any_more() {
     picker.set_priority(first.piece(), Priority::NORMAL);
     let again = picker.picked(B, &all, asking(4));
     assert!(again.contains(&first), "it would never come: {again:?}");
+}
+
+#[test]
+fn who_is_asked_for_free_blocks_only_takes_no_part_in_the_end_game() {
+    let mut picker = empty(geometry(1, 2), &rarest_first());
+    let pieces = Bitfield::all(1);
+    picker.peer_joined(&pieces);
+    picker.peer_joined(&pieces);
+    assert_eq!(picker.picked(A, &pieces, asking(2)).len(), 2);
+    assert!(picker.end_game());
+    let free = PickAsk { only_free: true, ..asking(2) };
+    assert_eq!(picker.picked(B, &pieces, free), []);
+    assert_eq!(picker.picked(B, &pieces, asking(2)).len(), 2);
 }

@@ -140,7 +140,11 @@ impl Reconciled {
 }
 
 /// The files that a piece lies in, with how long each must be for it; the part file has the number behind the last one's.
-fn homes<'a>(layout: &'a StorageLayout, piece: u32, apart: &'a Bitfield) -> impl Iterator<Item = (usize, u64)> + 'a {
+pub(crate) fn homes<'a>(
+    layout: &'a StorageLayout,
+    piece: u32,
+    apart: &'a Bitfield,
+) -> impl Iterator<Item = (usize, u64)> + 'a {
     layout.spans(piece, 0, layout.piece_length(), apart).filter_map(|span| {
         let end = span.offset.saturating_add(span.length);
         match span.place {
