@@ -560,7 +560,7 @@ impl Torrent {
         if peer.counted {
             self.picker.peer_left(conn.pieces());
         }
-        self.choker.peer_gone(key);
+        self.choker.peer_gone(cx.now, &cx.config.choke, key, peer.conn.upload_rate().total());
         self.note_serving(shared);
         let mut timer = peer.timer;
         self.timers.clear(key, &mut timer);

@@ -282,6 +282,7 @@ fn choke_peer(cx: &Cx, peer: &Peer) -> ChokePeer {
         choked: conn.am_choking(),
         download_rate: conn.download_rate().per_second(cx.now),
         upload_rate: conn.upload_rate().per_second(cx.now),
+        uploaded: conn.upload_rate().total(),
         snubbed: conn.snubbed(),
         connected_at: conn.connected_at(),
         upload_only: conn.upload_only() || conn.is_seed(),

@@ -97,6 +97,8 @@ canon_struct!(ChokeConfig {
     round,
     optimistic_turn,
     seed_turn,
+    seed_quota,
+    seed_memory,
     min_served,
     changes_per_round,
     super_seed_patience
