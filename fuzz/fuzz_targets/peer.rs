@@ -23,17 +23,10 @@ const PIECES: usize = 4;
 fuzz_target!(|input: &[u8]| {
     let Some((&step, stream)) = input.split_first() else { return };
     let mut world = World::new();
-    let add = AddTorrent {
-        metainfo: metainfo(),
-        root: RootId(0),
-        extra_trackers: Vec::new(),
-        use_trackers: false,
-        peers: Vec::new(),
-        goal: SeedGoal::Forever,
-        overwrite: true,
-        recheck: false,
-        seed_only: false,
-    };
+    let mut add = AddTorrent::new(metainfo(), RootId(0));
+    add.use_trackers = false;
+    add.goal = SeedGoal::Forever;
+    add.overwrite = true;
     world.tell(Event::Command { id: CommandId(1), command: Command::Add(Box::new(add)) });
     let info_hash = world.info_hash.expect("the torrent is good");
     let (local, remote) = (address(1), address(2));
