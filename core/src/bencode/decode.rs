@@ -194,7 +194,7 @@ struct Reader<'a> {
     input: &'a [u8],
     at: usize,
     tape: Vec<Token>,
-    /// How many more tokens there may be.
+    /// How many tokens there may be.
     tokens: usize,
     strict: bool,
     deviations: Deviations,
@@ -268,6 +268,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn check_order(&mut self, before: &[u8], key: &[u8], offset: usize) -> Result<(), DecodeError> {
         let (fault, seen) = match before.cmp(key) {
             Ordering::Less => return Ok(()),
@@ -281,6 +282,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = self.at;
         // Most have a length of one or two digits.
@@ -306,6 +308,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The length in front of a string, and where its content begins.
+    #[inline(never)]
     fn length(&mut self) -> Result<(usize, usize), DecodeError> {
         let start = self.at;
         let mut length = 0usize;
@@ -370,10 +373,9 @@ impl<'a> Reader<'a> {
 
     /// Puts a token on the tape. Every offset fits into 32 bits, because the input's length does.
     fn push(&mut self, start: usize, end: usize, link: usize) -> Result<(), DecodeError> {
-        if self.tokens == 0 {
+        if self.tape.len() >= self.tokens {
             return Err(DecodeError { offset: start, fault: Fault::TooManyTokens });
         }
-        self.tokens -= 1;
         self.tape.push(Token { start: start as u32, end: end as u32, link: link as u32 });
         Ok(())
     }
@@ -382,6 +384,7 @@ impl<'a> Reader<'a> {
         self.input.get(self.at).copied().ok_or_else(|| self.fault(Fault::UnexpectedEnd))
     }
 
+    #[cold]
     fn fault(&self, fault: Fault) -> DecodeError {
         DecodeError { offset: self.at, fault }
     }

@@ -65,8 +65,11 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The integer, if it is one.
     pub fn int(&self) -> Option<i64> {
-        match self.raw() {
-            [b'i', digits @ .., b'e'] => parse_integer(digits),
+        match self.kind() {
+            // Without the `i` and the `e`.
+            Kind::Int => parse_integer(
+                self.document.input.get(self.token.start as usize + 1..(self.token.end as usize).checked_sub(1)?)?,
+            ),
             _ => None,
         }
     }
