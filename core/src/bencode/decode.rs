@@ -339,13 +339,8 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let negative = self.input.get(start + 1) == Some(&b'-');
         let first = start + 1 + usize::from(negative);
-        let mut end = first;
-        // Counted downwards, because there is one more negative number than positive ones. `None`: outside 64 bits.
-        let mut value = Some(0i64);
-        while let Some(&digit @ b'0'..=b'9') = self.input.get(end) {
-            value = value.and_then(|value| value.checked_mul(10)?.checked_sub(i64::from(digit - b'0')));
-            end += 1;
-        }
+        let digits = self.input.get(first..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+        let end = first + digits.count();
         match self.input.get(end) {
             Some(b'e') if end > first => {}
             Some(_) => return Err(DecodeError { offset: end, fault: Fault::BadInteger }),
@@ -354,7 +349,8 @@ impl<'a> Reader<'a> {
         if self.input.get(first) == Some(&b'0') && (negative || end - first > 1) {
             self.leading_zero(start)?;
         }
-        if value.is_none_or(|value| !negative && value == i64::MIN) {
+        let fits = || parse_integer(self.input.get(start + 1..end).unwrap_or_default()).is_some();
+        if end - first > ALWAYS_FITS && !fits() {
             return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
         }
         let link = self.tape.len() + 1;
@@ -390,12 +386,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// So many digits are below 2^63 whatever they are.
+const ALWAYS_FITS: usize = 18;
+
 /// Reads an optional minus and digits; `None` when the number is outside 64 bits.
 pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.split_first() {
         Some((b'-', digits)) => (true, digits),
         _ => (false, text),
     };
+    if digits.len() <= ALWAYS_FITS {
+        let value = digits.iter().fold(0i64, |value, digit| value * 10 + i64::from(digit.wrapping_sub(b'0')));
+        return Some(if negative { -value } else { value });
+    }
     // Counted downwards, because there is one more negative number than positive ones.
     let mut value = 0i64;
     for digit in digits {
