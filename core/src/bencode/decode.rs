@@ -396,8 +396,10 @@ pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
         _ => (false, text),
     };
     if digits.len() <= ALWAYS_FITS {
-        let value = digits.iter().fold(0i64, |value, digit| value * 10 + i64::from(digit.wrapping_sub(b'0')));
-        return Some(if negative { -value } else { value });
+        let value = digits
+            .iter()
+            .fold(0i64, |value, digit| value.wrapping_mul(10).wrapping_add(i64::from(digit.wrapping_sub(b'0'))));
+        return Some(if negative { value.wrapping_neg() } else { value });
     }
     // Counted downwards, because there is one more negative number than positive ones.
     let mut value = 0i64;
