@@ -67,6 +67,8 @@ pub enum Stream {
     Persist = 9,
     /// A torrent's super seeding.
     SuperSeed = 10,
+    /// Trackers asked without a torrent.
+    Probe = 11,
 }
 
 /// One machine's generator.

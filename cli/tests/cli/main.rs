@@ -3,6 +3,7 @@
 mod examples;
 mod files;
 mod hook;
+mod ip_filter;
 mod rates;
 mod shells;
 mod sources;

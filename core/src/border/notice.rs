@@ -1,9 +1,14 @@
 //! What the core tells the application: not to be done, only to be known.
 
-use super::{CloseReason, CommandId, InfoHashes, IoFault, PeerId, PeerKey, SocketId, TorrentId};
+use super::{
+    AnnounceResponse, CloseReason, CommandId, InfoHash, InfoHashes, IoFault, PeerId, PeerKey, ScrapeCounts, SocketId,
+    TorrentId,
+};
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 /// Something the application may want to know. Made by the session and its torrents only.
@@ -141,6 +146,35 @@ pub enum Notice {
         /// How long until it is tried again; `None`: not in this session.
         retry: Option<Duration>,
     },
+    /// Answers `Scrape` and `ScrapeTorrent`, once for each tracker.
+    Scraped {
+        /// The command.
+        command: CommandId,
+        /// The tracker's announce URL, as far as it can be shown.
+        url: String,
+        /// What it knows, by torrent; those that it does not know are missing. What it said before it failed is there too.
+        counts: Vec<(InfoHash, ScrapeCounts)>,
+        /// Why it failed, in words. Holds untrusted text, cut and cleaned.
+        failure: Option<String>,
+    },
+    /// Answers `Announce`, once for each tracker and family.
+    Announced {
+        /// The command.
+        command: CommandId,
+        /// The tracker's URL, as far as it can be shown.
+        url: String,
+        /// The tracker's address, where it came to that.
+        from: Option<IpAddr>,
+        /// What it said, or why it failed, in words. Untrusted text, cut and cleaned.
+        answer: Result<Box<AnnounceResponse>, String>,
+    },
+    /// Our own address, as others see it, is another one: enough of them say so.
+    ExternalAddress {
+        /// The family.
+        v6: bool,
+        /// The address; `None`: it is not known any more.
+        ip: Option<IpAddr>,
+    },
     /// A file that was there before holds nothing of the torrent, and overwriting was not allowed. The torrent stops
     /// with [`IoFault::Exists`].
     ForeignFile {
@@ -165,6 +199,13 @@ pub enum Notice {
         /// Why.
         fault: IoFault,
     },
+    /// A torrent's storage has gone on to another state.
+    Storage {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The state it is in now.
+        state: StorageState,
+    },
     /// Resume data that claim so many pieces are safely stored.
     Saved {
         /// The torrent.
@@ -188,10 +229,35 @@ pub enum TorrentState {
     Seeding,
     /// Stopped by a fault that does not heal by itself.
     Failed(IoFault),
+    /// Paused by the application: no connections, no trackers.
+    Paused,
+    /// Waiting for a place in the queue; else as if paused.
+    Queued,
+    /// Its files are on their way to another folder; no connections meanwhile.
+    Moving,
     /// Stopping: telling trackers, saving.
     Stopping,
     /// Stopped; everything is saved and closed.
     Stopped,
+}
+
+/// How it is with a torrent's storage. What is not good is tried again by itself, after longer and longer waits
+/// ([`StorageConfig`](super::StorageConfig)).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageState {
+    /// It works, as far as is known.
+    Good,
+    /// What is wanted does not fit: nothing is downloaded before it does. What is there is served.
+    Full {
+        /// Bytes that are wanted and missing.
+        needed: u64,
+        /// Bytes that there is room for, where that is known.
+        free: Option<u64>,
+    },
+    /// It failed. With a fault of writing nothing is downloaded, and what is there is served; when the files that were there
+    /// at the last run are all gone ([`IoFault::NotFound`]), the torrent waits for them to come back.
+    Failing(IoFault),
 }
 
 /// Why a command was not done.
@@ -216,6 +282,10 @@ pub enum CommandError {
     Limit,
     /// A rate limit of 0 bytes a second: nothing would ever go.
     ZeroLimit,
+    /// The torrent is in a state in which that cannot be done: it has failed, is stopping, or is being moved.
+    NotNow,
+    /// The storage could not do it; everything is as it was.
+    Storage(IoFault),
 }
 
 impl fmt::Display for CommandError {
@@ -230,6 +300,8 @@ impl fmt::Display for CommandError {
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
             CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
+            CommandError::NotNow => f.write_str("not possible in the state that the torrent is in"),
+            CommandError::Storage(fault) => write!(f, "storage: {fault}"),
         }
     }
 }

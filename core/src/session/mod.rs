@@ -11,15 +11,20 @@
 //! | `answers` | (sender, transaction id) of a datagram that is waited for | torrent |
 //! | `timers` | time | torrent |
 //! | `dialers` | time at which it may have somebody to dial | torrent |
+//! | `announce_turns` | who came first | torrent that waits to announce |
 //! | `ready_dialers`, `readers`, `turns`, `held` | (sets) what dials in turn, reads in turn, waits for a rate limit, waits for the disk | torrent |
 //!
-//! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an event.
+//! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an
+//! event, but for sockets that open and for stopping.
 //!
 //! # Limits
 //! Connections, dials under way and dials a second, bytes that wait for the disk, bytes read ahead, accepted streams without a
 //! torrent: see [`SessionConfig`](crate::border::SessionConfig).
 
 mod acceptor;
+mod announce_turns;
+mod probes;
+pub mod queue;
 mod rates;
 mod sockets;
 #[cfg(test)]
@@ -43,10 +48,13 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use announce_turns::AnnounceTurns;
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Bound;
 use core::time::Duration;
+use probes::Probes;
+use queue::Queue;
 use rates::Turns;
 use sockets::Sockets;
 
@@ -83,7 +91,12 @@ pub struct Session {
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
     removing: BTreeSet<TorrentId>,
+    queue: Queue,
     dial_window: (Time, u32),
+    /// Torrents that wait to announce.
+    announce_turns: AnnounceTurns,
+    /// Trackers that the application has asked.
+    probes: Probes,
     /// Torrents that have looked at their disk during this event.
     started: Vec<TorrentId>,
     stopping: Option<Stopping>,
@@ -126,7 +139,10 @@ impl Session {
             turns: Turns::default(),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
+            queue: Queue::default(),
             dial_window: (Time::ZERO, 0),
+            announce_turns: AnnounceTurns::default(),
+            probes: Probes::default(),
             started: Vec::new(),
             stopping: None,
             unix_seconds: None,
@@ -140,14 +156,22 @@ impl Session {
         match event {
             Event::Tick => {}
             Event::WallClock { unix_seconds } => self.unix_seconds = Some(unix_seconds),
-            Event::InterfacesChanged => {}
+            // We may be somebody else now.
+            Event::InterfacesChanged => {
+                let known = [false, true].map(|v6| self.shared.external.get(v6));
+                self.shared.external.reset();
+                for v6 in known.into_iter().flatten().map(|ip| ip.is_ipv6()) {
+                    self.shared.own_version += 1;
+                    out.notices.push(Notice::ExternalAddress { v6, ip: None });
+                }
+            }
             Event::Bound { sock, local } => {
                 self.with_cx(out, |this, cx| this.sockets.bound(cx, sock, local));
-                self.shared.sockets = self.sockets.open();
+                self.sockets_changed(out);
             }
             Event::BindFailed { sock, fault } => {
                 self.with_cx(out, |this, cx| this.sockets.failed(cx, sock, fault));
-                self.shared.sockets = self.sockets.open();
+                self.sockets_changed(out);
             }
             Event::Accepted { tcp, remote, .. } => self.accepted(out, tcp, remote),
             Event::Connected { dial, tcp, .. } => self.connected(out, dial, tcp),
@@ -177,16 +201,24 @@ impl Session {
                 {
                     out.opaque.push(0..u32::try_from(bytes.len()).unwrap_or(u32::MAX));
                 }
-                let owner = Self::torrent_of(job.owner());
-                self.with_torrent(owner, out, |torrent, cx, shared| torrent.job_done(cx, shared, job, result));
+                match Self::torrent_of(job.owner()) {
+                    Some(owner) => {
+                        _ = self.with_torrent(Some(owner), out, |torrent, cx, shared| {
+                            torrent.job_done(cx, shared, job, result)
+                        })
+                    }
+                    None => self.probe_job(out, job, &result),
+                }
                 self.release_held(out);
                 self.read_on(out);
             }
             Event::Command { id, command } => self.command(out, id, command),
         }
         self.run_due(out);
+        self.queue_round(out);
         self.let_in(out);
         self.dial_round(out);
+        self.announce_round(out);
         self.share_rates(out);
         self.stop_step(out);
     }
@@ -198,9 +230,12 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
+        let queue = self.queue.deadline().filter(|_| self.stopping.is_none());
         let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
         let (down, up) = (self.turns.down.due, self.turns.up.due);
-        earliest([self.timers.first(), self.acceptor.deadline(), dial, down, up, stop])
+        let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
+        let (stranger, probe) = (self.acceptor.deadline(), self.probes.deadline());
+        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, queue, stop])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -216,6 +251,16 @@ impl Session {
     /// All torrents, in the order they were added.
     pub fn torrents(&self) -> impl Iterator<Item = TorrentId> + '_ {
         self.torrents.keys().copied()
+    }
+
+    /// All torrents, in the order of the queue.
+    pub fn queue(&self) -> &[TorrentId] {
+        self.queue.order()
+    }
+
+    /// Whether the queue decides when a torrent runs.
+    pub fn is_managed(&self, torrent: TorrentId) -> bool {
+        self.queue.is_managed(torrent)
     }
 
     /// The torrent of this info-hash.
@@ -236,6 +281,26 @@ impl Session {
     /// Counters over all torrents.
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Our own address in a family as others see it, once enough of them agree.
+    pub fn external_ip(&self, v6: bool) -> Option<IpAddr> {
+        self.shared.external.get(v6)
+    }
+
+    /// The sockets that there are have changed: torrents that waited to be reachable announce themselves.
+    fn sockets_changed(&mut self, out: &mut Actions) {
+        let sockets = self.sockets.open();
+        self.shared.own_version += u64::from(sockets != self.shared.sockets);
+        self.shared.sockets = sockets;
+        let listening = !self.shared.sockets.is_empty() && self.sockets.is_settled();
+        let was_listening = core::mem::replace(&mut self.shared.listening, listening);
+        if listening && !was_listening {
+            let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
+            for id in ids {
+                self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.announce_start(cx, shared));
+            }
+        }
     }
 
     fn torrent_of(owner: u32) -> Option<TorrentId> {
@@ -307,10 +372,21 @@ impl Session {
         if torrent.is_held() {
             self.held.insert(id);
         }
+        let http = torrent.http_asks();
+        self.shared.http_announces += http;
+        self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
+        self.announce_turns.set(id, torrent.wants_to_announce());
+        let standing = torrent.standing();
+        if core::mem::replace(&mut torrent.noted, standing) != standing {
+            self.queue.stands(self.now, &self.config.queue, id, standing);
+        }
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
-        if torrent.is_stopped() {
+        if !torrent.is_stopped() {
+            // One that is removed with its files has to be opened again for that.
+            self.alive += usize::from(was_stopped);
+        } else {
             self.alive -= usize::from(!was_stopped);
             if self.removing.remove(&id) {
                 self.forget(out, id);
@@ -327,7 +403,10 @@ impl Session {
         for key in &torrent.udp_keys {
             self.answers.remove(key);
         }
+        self.shared.http_announces = self.shared.http_announces.saturating_sub(torrent.http_held);
+        self.announce_turns.set(id, None);
         self.held.remove(&id);
+        self.queue.remove(self.now, &self.config.queue, id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
         self.turns.forget(id, &mut torrent);
@@ -390,9 +469,9 @@ impl Session {
             self.acceptor.keep(tcp, routed);
             return;
         }
-        let Routed { remote, head, rest, consumed, .. } = routed;
+        let Routed { remote, until, head, rest, consumed } = routed;
         let made = self
-            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, &head))
+            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, until, &head))
             .flatten();
         let Some(key) = made else { return };
         self.own_stream(tcp, id, key);
@@ -409,8 +488,14 @@ impl Session {
         for datagram in bytes.chunks(usize::from(segment)) {
             let Some(id) = datagram.get(4..8) else { continue };
             let transaction = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
-            let owner = self.answers.get(&(from, transaction)).copied();
-            self.with_torrent(owner, out, |torrent, cx, shared| torrent.datagram(cx, shared, from, datagram));
+            match self.answers.get(&(from, transaction)).copied() {
+                Some(owner) => {
+                    _ = self.with_torrent(Some(owner), out, |torrent, cx, shared| {
+                        torrent.datagram(cx, shared, from, datagram)
+                    })
+                }
+                None => self.probe_datagram(out, from, transaction, datagram),
+            }
         }
     }
 
@@ -429,17 +514,79 @@ impl Session {
                 }
             }
             Command::AddPeers { torrent, peers } => {
-                let known =
-                    self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, Word::User));
+                self.order(out, id, torrent, |torrent, cx, _| {
+                    torrent.add_peers(cx, &peers, Word::User);
+                    Ok(())
+                });
+            }
+            Command::Reannounce { torrent, force } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.reannounce(cx, shared, force);
+                });
                 Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
             }
-            Command::Remove { torrent } => {
+            Command::AddTrackers { torrent, tiers } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.add_trackers(cx, shared, tiers);
+                });
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::ReplaceTrackers { torrent, tiers } => {
+                let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
+                    torrent.replace_trackers(cx, shared, tiers);
+                });
+                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+            }
+            Command::ScrapeTorrent { torrent } => {
+                if let Err(error) = self.scrape_torrent(out, id, torrent) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::Scrape { trackers, torrents } => {
+                if let Err(error) = self.scrape(out, id, &trackers, torrents) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::Announce(once) => {
+                if let Err(error) = self.announce_once(out, id, &once) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::Remove { torrent, files } => {
                 if !self.torrents.contains_key(&torrent) {
                     out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
                     return;
                 }
                 self.removing.insert(torrent);
-                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
+                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.remove(cx, shared, files));
+            }
+            Command::Pause { torrent, graceful } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.pause(cx, shared, graceful));
+            }
+            Command::Resume { torrent } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.resume(cx, shared));
+            }
+            Command::Recheck { torrent } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.check_anew(cx, shared));
+            }
+            Command::Move { torrent, root } => {
+                let begun =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.move_to(cx, shared, id, root));
+                // It answers when it has been moved.
+                if let Err(error) = begun.unwrap_or(Err(CommandError::NoSuchTorrent)) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::SetGoal { torrent, goal } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.set_goal(cx, shared, goal));
+            }
+            Command::SetManaged { torrent, managed } => {
+                self.queue.set_managed(self.now, &self.config.queue, torrent, managed);
+                self.order(out, id, torrent, |_, _, _| Ok(()));
+            }
+            Command::SetPlace { torrent, place } => {
+                self.queue.set_place(self.now, &self.config.queue, torrent, place);
+                self.order(out, id, torrent, |_, _, _| Ok(()));
             }
             Command::SetSuperSeed { torrent, on } => {
                 let known =
@@ -456,6 +603,18 @@ impl Session {
             }
             Command::Shutdown => self.shutdown(out),
         }
+    }
+
+    /// Has a torrent do what a command says, and answers it.
+    fn order(
+        &mut self,
+        out: &mut Actions,
+        command: CommandId,
+        torrent: TorrentId,
+        call: impl FnOnce(&mut Torrent, &mut Cx, &mut Shared) -> Result<(), CommandError>,
+    ) {
+        let done = self.with_torrent(Some(torrent), out, call);
+        Self::answer(out, command, done.unwrap_or(Err(CommandError::NoSuchTorrent)));
     }
 
     fn set_ip_filter(&mut self, out: &mut Actions, filter: Arc<IpFilter>) -> Result<(), CommandError> {
@@ -517,7 +676,12 @@ impl Session {
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;
-        self.with_torrent(Some(id), out, |_, _, _| ());
+        let waits = self.queue.add(self.now, &self.config.queue, id, add.managed);
+        self.with_torrent(Some(id), out, |torrent, cx, shared| {
+            if waits {
+                torrent.set_queued(cx, shared, true);
+            }
+        });
         Ok(())
     }
 
@@ -526,11 +690,24 @@ impl Session {
         if self.acceptor.deadline().is_some_and(|due| due <= self.now) {
             self.with_cx(out, |this, cx| this.acceptor.tick(cx));
         }
+        self.probes_tick(out);
         while let Some(id) = self.timers.pop_due(self.now) {
             if let Some(torrent) = self.torrents.get_mut(&id) {
                 torrent.timer = None;
             }
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.tick(cx, shared));
+        }
+    }
+
+    /// Gives places in the queue anew, when that is due.
+    fn queue_round(&mut self, out: &mut Actions) {
+        if self.stopping.is_some() || self.queue.deadline().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let (torrents, now) = (&self.torrents, self.now);
+        let rates = |id| torrents.get(&id).map_or((0, 0), |torrent| torrent.rates(now));
+        for (id, runs) in self.queue.review(now, &self.config.queue, rates) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.set_queued(cx, shared, !runs));
         }
     }
 
@@ -603,6 +780,13 @@ impl Session {
         }
     }
 
+    /// Lets torrents announce in turn, as far as limits allow.
+    fn announce_round(&mut self, out: &mut Actions) {
+        while let Some(id) = self.announce_turns.next(self.now, &self.config.session, self.shared.http_announces) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.announce_in_turn(cx, shared));
+        }
+    }
+
     fn shutdown(&mut self, out: &mut Actions) {
         if self.stopping.is_some() {
             return;
@@ -612,6 +796,7 @@ impl Session {
             this.acceptor.close_all(cx);
             this.sockets.close_listeners(cx);
         });
+        self.cancel_probes(out);
         let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
         for id in ids {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.stop(cx, shared));

@@ -78,6 +78,11 @@ impl Sockets {
             .collect()
     }
 
+    /// Whether no socket is being opened: announces tell the port of each.
+    pub(super) fn is_settled(&self) -> bool {
+        self.rows.values().all(|row| row.local.is_some())
+    }
+
     pub(super) fn close_all(&mut self, cx: &mut Cx) {
         for &sock in self.rows.keys() {
             cx.act(Action::Unbind { sock });

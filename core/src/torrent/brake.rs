@@ -94,7 +94,7 @@ fn applies(addr: SocketAddr) -> bool {
 }
 
 /// The network that an address is counted under: what one customer of a provider can easily have.
-pub(crate) fn network(addr: IpAddr) -> IpAddr {
+pub fn network(addr: IpAddr) -> IpAddr {
     match addr.to_canonical() {
         IpAddr::V4(addr) => IpAddr::from((u32::from(addr) & 0xffff_ff00).to_be_bytes()),
         IpAddr::V6(addr) => IpAddr::from((u128::from(addr) >> 80 << 80).to_be_bytes()),

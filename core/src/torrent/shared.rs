@@ -2,7 +2,10 @@
 
 use super::Buckets;
 use super::brake::DialBrake;
-use crate::border::{PeerKey, SocketId, TcpId};
+use crate::border::{Notice, PeerKey, SocketId, TcpId};
+use crate::cx::Cx;
+use crate::external::ExternalAddresses;
+use crate::net_policy::AddrClass;
 use crate::tracker::{Way, Ways};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -28,9 +31,29 @@ pub struct Shared {
     pub brake: DialBrake,
     /// The sockets that are open.
     pub sockets: Vec<Listening>,
+    /// Whether there are some, and none is being opened.
+    pub(crate) listening: bool,
+    /// Announces by HTTP under way.
+    pub http_announces: u32,
+    /// Our own addresses, as others see them.
+    pub external: ExternalAddresses,
+    /// Goes up when what is known of our own addresses and ports changes.
+    pub(crate) own_version: u64,
     /// Streams that torrents have let go of since the session last looked.
     pub(crate) gone: Vec<TcpId>,
     next_peer: u64,
+}
+
+/// What a torrent means to the [queue](crate::session::queue).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It would not run anyway.
+    #[default]
+    Out,
+    /// It has something to fetch.
+    Download,
+    /// It has all that it wants.
+    Seed,
 }
 
 /// An open pair of sockets.
@@ -46,6 +69,36 @@ impl Shared {
     pub(crate) fn new_peer(&mut self) -> PeerKey {
         self.next_peer += 1;
         PeerKey(self.next_peer)
+    }
+
+    /// Whether peers can reach us, and what we listen on is decided: before, nothing is told to trackers.
+    pub fn is_listening(&self) -> bool {
+        self.listening
+    }
+
+    /// Somebody says under which address he sees us.
+    pub(crate) fn seen_as(&mut self, cx: &mut Cx<'_>, ip: IpAddr, voter: IpAddr) {
+        if self.external.vote(cx.now, &cx.config.external, ip, voter) {
+            self.own_version += 1;
+            let ip = ip.to_canonical();
+            cx.out.notices.push(Notice::ExternalAddress { v6: ip.is_ipv6(), ip: Some(ip) });
+        }
+    }
+
+    /// Where others can reach us in a family, as far as it is known.
+    pub(crate) fn external_addr(&self, v6: bool) -> Option<SocketAddr> {
+        let ip = self.external.get(v6)?;
+        let family = self.sockets.iter().find(|listening| listening.tcp.1.is_ipv6() == v6);
+        let port = family.map(|listening| listening.tcp.1.port()).or(self.listen_port())?;
+        Some(SocketAddr::new(ip, port))
+    }
+
+    /// Addresses on the open internet that we listen on, one of each family.
+    pub(crate) fn own_ips(&self) -> [Option<IpAddr>; 2] {
+        [false, true].map(|v6| {
+            let ips = self.sockets.iter().map(|listening| listening.tcp.1.ip());
+            ips.filter(|ip| ip.is_ipv6() == v6).find(|ip| AddrClass::of(*ip) == AddrClass::Global)
+        })
     }
 
     /// The port that peers can reach us at; the first socket's.
@@ -83,6 +136,13 @@ impl Shared {
         };
         let ways = Ways { v4: way(false), v6: way(true) };
         (ways.v4.is_some() && ways.v6.is_some()).then_some(ways)
+    }
+
+    /// How trackers can be asked, whatever we listen on.
+    pub(crate) fn all_ways(&self) -> Ways {
+        let one = Way { port: self.listen_port().unwrap_or(0), udp: self.udp(), bind_ip: self.bind_ip() };
+        let serves = |v6: bool| one.bind_ip.is_none_or(|ip| ip.is_ipv6() == v6).then_some(one);
+        self.ways().unwrap_or_else(|| Ways { v4: serves(false), v6: serves(true) })
     }
 
     /// A UDP socket for asking trackers.

@@ -1,12 +1,14 @@
 //! What the announcer is told, and what its answers mean to the torrent.
 
-use super::{Phase, Shared, Torrent};
-use crate::border::{CloseReason, IoFault, JobId, JobResult, Notice};
+use super::{Phase, Purpose, Shared, Torrent};
+use crate::border::{Action, CloseReason, InfoHash, IoFault, JobId, JobResult, Notice, ScrapeCounts};
 use crate::cx::Cx;
 use crate::net_policy::Word;
-use crate::tracker::Ledger;
-use crate::tracker::announcer::{AnnounceFacts, TrackerSaid};
-use alloc::string::ToString;
+use crate::tracker::announcer::{AnnounceFacts, TrackerSaid, TrackerStatus, Turn};
+use crate::tracker::{Ledger, UrlError};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 /// What the announcer has to know, out of fields that it does not borrow itself.
@@ -26,12 +28,18 @@ macro_rules! facts {
             bind_ip: $shared.bind_ip(),
             ways: $shared.ways(),
             private: $torrent.facts.private,
+            own: $shared.own_ips(),
+            gated: true,
         }
     };
 }
 
 impl Torrent {
-    pub(super) fn announce_start(&mut self, cx: &mut Cx, shared: &mut Shared) {
+    /// Begins to announce, when it runs and peers can reach us. To be called when either may have come about.
+    pub(crate) fn announce_start(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        if !matches!(self.phase, Phase::Running) || !shared.is_listening() || self.announcer.is_running() {
+            return;
+        }
         let facts = facts!(self, cx, shared);
         self.announcer.start(cx, &facts);
         self.announce_said(cx, shared);
@@ -47,6 +55,99 @@ impl Torrent {
         let facts = facts!(self, cx, shared);
         self.announcer.stop(cx, &facts);
         self.announce_said(cx, shared);
+    }
+
+    /// Its turn to announce has come.
+    pub(crate) fn announce_in_turn(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        let facts = facts!(self, cx, shared);
+        self.announcer.take_turn(cx, &facts);
+        self.announce_said(cx, shared);
+        self.settle(cx, shared);
+    }
+
+    /// What its next announce waits for.
+    pub(crate) fn wants_to_announce(&self) -> Option<Turn> {
+        self.announcer.wants_turn()
+    }
+
+    /// How many of its announces by HTTP are under way.
+    pub(crate) fn http_asks(&self) -> u32 {
+        self.announcer.http_asks()
+    }
+
+    /// The user wants it announced.
+    pub(crate) fn reannounce(&mut self, cx: &mut Cx, shared: &mut Shared, force: bool) {
+        let facts = facts!(self, cx, shared);
+        self.announcer.reannounce(cx, &facts, force);
+        self.announce_said(cx, shared);
+    }
+
+    /// The user knows more trackers.
+    pub(crate) fn add_trackers(&mut self, cx: &mut Cx, shared: &mut Shared, tiers: Vec<Vec<String>>) {
+        let facts = facts!(self, cx, shared);
+        let named: Vec<String> = tiers.iter().flatten().cloned().collect();
+        let refused = self.announcer.add(cx, &facts, tiers, &named);
+        self.tell_refused_urls(cx, refused);
+        self.announce_said(cx, shared);
+    }
+
+    /// The user wants other trackers.
+    pub(crate) fn replace_trackers(&mut self, cx: &mut Cx, shared: &mut Shared, tiers: Vec<Vec<String>>) {
+        let facts = facts!(self, cx, shared);
+        let named: Vec<String> = tiers.iter().flatten().cloned().collect();
+        let refused = self.announcer.replace(cx, &facts, tiers, &named);
+        self.tell_refused_urls(cx, refused);
+        self.announce_said(cx, shared);
+    }
+
+    pub(super) fn tell_refused_urls(&self, cx: &mut Cx, refused: Vec<(String, UrlError)>) {
+        for (url, why) in refused {
+            let why = format!("the URL {why}");
+            cx.out.notices.push(Notice::TrackerFailed { torrent: self.id, url, why, retry: None });
+        }
+    }
+
+    /// Its trackers, in the order in which they are asked.
+    pub fn trackers(&self) -> impl Iterator<Item = TrackerStatus> + '_ {
+        self.announcer.status()
+    }
+
+    /// Who may be asked how it does. BEP 27: a private torrent "MUST ONLY announce itself to the private tracker", and uses one
+    /// at a time: the others learn nothing of it by a scrape either.
+    pub(crate) fn trackers_to_scrape(&self) -> Vec<String> {
+        if self.facts.private {
+            return self.announcer.in_use().map(ToString::to_string).into_iter().collect();
+        }
+        self.announcer.status().map(|tracker| tracker.url).collect()
+    }
+
+    /// A tracker has been scraped.
+    pub(crate) fn scraped(&mut self, url: &str, counts: &[(InfoHash, ScrapeCounts)]) {
+        let own = self.info_hash();
+        for (_, counts) in counts.iter().filter(|(hash, _)| *hash == own) {
+            self.announcer.scraped(url, *counts);
+        }
+    }
+
+    /// What is known of our own addresses may have changed.
+    pub(super) fn note_own_address(&mut self, shared: &Shared) {
+        if core::mem::replace(&mut self.own_version, shared.own_version) != shared.own_version {
+            self.candidates.set_external([shared.external_addr(false), shared.external_addr(true)]);
+        }
+    }
+
+    /// BEP 27: "When switching between trackers, the peer MUST disconnect from all current peers and connect only to those
+    /// provided from the new tracker." What the old one named is forgotten; what the user named is nobody's.
+    fn tracker_switched(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        self.close_all(cx, shared, CloseReason::TrackerSwitched);
+        for (dial, addr) in core::mem::take(&mut self.dials) {
+            shared.half_open = shared.half_open.saturating_sub(1);
+            cx.act(Action::CancelDial { dial });
+            let reason = CloseReason::TrackerSwitched;
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, reason, false);
+        }
+        self.jobs.forget(|purpose| matches!(purpose, Purpose::Resolve { word: Word::Local | Word::Global, .. }));
+        self.candidates.forget_strangers();
     }
 
     pub(super) fn announce_tick(&mut self, cx: &mut Cx, shared: &mut Shared) {
@@ -96,9 +197,9 @@ impl Torrent {
     fn announce_said(&mut self, cx: &mut Cx, shared: &mut Shared) {
         while let Some(said) = self.announcer.said() {
             match said {
-                TrackerSaid::Answered { url, peers, interval, warning, external_ip, from_global, .. } => {
-                    if let (Some(ip), Some(port)) = (external_ip, shared.listen_port()) {
-                        self.candidates.set_external(SocketAddr::new(ip, port));
+                TrackerSaid::Answered { url, from, peers, interval, warning, external_ip, from_global, .. } => {
+                    if let (Some(ip), Some(from)) = (external_ip, from) {
+                        shared.seen_as(cx, ip, from);
                     }
                     cx.out.notices.push(Notice::TrackerAnswered {
                         torrent: self.id,
@@ -112,8 +213,7 @@ impl Torrent {
                         self.add_peers(cx, &peers, word);
                     }
                 }
-                // "The peer MUST disconnect from all current peers" (BEP 27).
-                TrackerSaid::Switched { .. } => self.close_all(cx, shared, CloseReason::TrackerSwitched),
+                TrackerSaid::Switched { .. } => self.tracker_switched(cx, shared),
                 TrackerSaid::Failed { url, why, retry } => {
                     cx.out.notices.push(Notice::TrackerFailed { torrent: self.id, url, why: why.to_string(), retry });
                 }

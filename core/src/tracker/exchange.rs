@@ -53,6 +53,8 @@ pub(super) struct Terms {
     pub patient: bool,
     /// When it must be over at the latest.
     pub limit: Time,
+    /// Whether the tracker is told which client we are.
+    pub named: bool,
 }
 
 /// How an exchange ended.
@@ -91,12 +93,11 @@ pub(super) struct Exchange {
     step: Step,
     /// Whether the tracker may have seen the request.
     reached: bool,
-    /// Whether no other tracker waits for its turn.
-    patient: bool,
+    terms: Terms,
+    /// The address that was asked last.
+    asked: Option<IpAddr>,
     /// UDP connection ids from earlier, by family.
     known: [Option<UdpConnection>; 2],
-    /// When it must be over at the latest.
-    limit: Time,
     last_fault: IoFault,
 }
 
@@ -109,29 +110,29 @@ enum Step {
 }
 
 impl Exchange {
-    /// Begins; some end at once. `limit`: when it must be over at the latest.
+    /// Begins; some end at once.
     pub(super) fn begin(
         cx: &mut Cx<'_>,
         env: &mut Env<'_>,
         url: TrackerUrl,
         question: Question,
         known: [Option<UdpConnection>; 2],
-        Terms { word, patient, limit }: Terms,
+        terms: Terms,
     ) -> (Exchange, Option<Ended>) {
         let mut exchange = Exchange {
             question,
             url,
             redirects: 0,
-            word,
+            word: terms.word,
             asked_global: false,
             untried: Vec::new(),
             family: None,
             others: Vec::new(),
             step: Step::Ended,
             reached: false,
-            patient,
+            terms,
+            asked: None,
             known,
-            limit,
             last_fault: IoFault::Other,
         };
         let ended = exchange.hop(cx, env);
@@ -143,7 +144,7 @@ impl Exchange {
     pub(super) fn split(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<(Exchange, Option<Ended>)> {
         let others = core::mem::take(&mut self.others);
         let family = self.family.filter(|_| !others.is_empty())?;
-        self.patient = false;
+        self.terms.patient = false;
         let mut twin = self.clone();
         (twin.family, twin.untried, twin.step, twin.reached) = (Some(!family), others, Step::Ended, false);
         let ended = twin.next_address(cx, env);
@@ -153,6 +154,11 @@ impl Exchange {
     /// The family that it keeps to (`true`: IPv6), once that is decided.
     pub(super) fn family(&self) -> Option<bool> {
         self.family
+    }
+
+    /// The address that was asked last, if any was: whoever answered.
+    pub(super) fn asked(&self) -> Option<IpAddr> {
+        self.asked
     }
 
     /// The UDP connection ids for the next exchange, by family.
@@ -171,7 +177,7 @@ impl Exchange {
     }
 
     pub(super) fn limit_to(&mut self, limit: Time) {
-        self.limit = self.limit.min(limit);
+        self.terms.limit = self.terms.limit.min(limit);
     }
 
     pub(super) fn deadline(&self) -> Time {
@@ -180,7 +186,7 @@ impl Exchange {
             Step::Udp { exchange, .. } => exchange.deadline(),
             Step::Ended => Time::NEVER,
         };
-        own.min(self.limit)
+        own.min(self.terms.limit)
     }
 
     pub(super) fn awaiting(&self) -> Option<(SocketAddr, u32)> {
@@ -243,7 +249,7 @@ impl Exchange {
 
     /// Time has passed.
     pub(super) fn tick(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<Ended> {
-        if cx.now >= self.limit {
+        if cx.now >= self.terms.limit {
             self.abandon(cx, env.abandoned);
             return Ended::failed(TrackerError::Io(IoFault::TimedOut));
         }
@@ -327,6 +333,7 @@ impl Exchange {
 
     fn next_address(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>) -> Option<Ended> {
         let Some(ip) = self.untried.pop() else { return Ended::failed(TrackerError::Io(self.last_fault)) };
+        self.asked = Some(ip);
         let to = SocketAddr::new(ip, self.url.port());
         self.asked_global |= AddrClass::of(ip) == AddrClass::Global;
         match self.url.scheme() {
@@ -338,13 +345,14 @@ impl Exchange {
     fn ask_http(&mut self, cx: &mut Cx<'_>, env: &mut Env<'_>, to: SocketAddr) -> Option<Ended> {
         let Some(way) = env.ways.to(to.ip()) else { return Ended::failed(TrackerError::NoAddress) };
         let config = &cx.config.announce;
-        let time_limit = config.http_timeout.min(self.limit.since(cx.now));
+        let time_limit = config.http_timeout.min(self.terms.limit.since(cx.now));
         // A redirect's location stands as it is: whoever sent it has put our parameters there, or means none.
         let path = match self.redirects {
             0 => match &self.question {
                 Question::Announce(request) => {
                     let mut request = request.clone();
                     request.port = way.port;
+                    request.own_ips.retain(|ip| ip.is_ipv6() != to.is_ipv6());
                     announce_target(&self.url, &request)
                 }
                 Question::Scrape(torrents) => scrape_target(&self.url, torrents),
@@ -357,7 +365,7 @@ impl Exchange {
             host: self.url.host().to_string(),
             port: self.url.port(),
             path,
-            user_agent: Some(cx.config.session.client.clone()),
+            user_agent: self.terms.named.then(|| cx.config.session.client.clone()),
             from: way.bind_ip,
             body_limit: config.body_limit,
             time_limit,
@@ -382,7 +390,7 @@ impl Exchange {
             known,
             question,
             url_data: url_data(&self.url),
-            patient: self.patient && self.untried.is_empty(),
+            patient: self.terms.patient && self.untried.is_empty(),
         };
         let (exchange, packet) = UdpExchange::begin(cx.now, &cx.config.announce, what, env.secret);
         self.reached |= exchange.has_asked();

@@ -7,6 +7,7 @@
 //!   conversation with its retransmissions).
 //! - [`announcer`]: the machine that each torrent has: tiers, intervals, events, back-off.
 //! - [`scrape`]: the machine that asks one tracker how torrents do.
+//! - [`probe`]: the machine that asks some trackers once, without a torrent.
 //! - [`server`]: a tracker for both protocols.
 //!
 //! What both protocols say is the same: [`AnnounceRequest`] and [`AnnounceResponse`].
@@ -32,6 +33,7 @@
 //!         num_want: None,
 //!         key: None,
 //!         tracker_id: None,
+//!         own_ips: vec![],
 //!     };
 //!     let answer = tracker.http(Time::ZERO, from.parse().unwrap(), announce_target(&url, &request).as_bytes());
 //!     parse_response(&answer.body, &ResponseLimits { body: 10_000, peers: 50, id: 100, text: 200 })
@@ -45,6 +47,7 @@
 pub mod announcer;
 mod exchange;
 pub mod http;
+pub mod probe;
 pub mod scrape;
 pub mod server;
 #[cfg(test)]
@@ -52,13 +55,15 @@ mod testkit;
 pub mod udp;
 pub mod url;
 
-pub use announcer::{AnnounceFacts, Announcer, TrackerSaid, TrackerState, TrackerStatus};
+pub use announcer::{AnnounceFacts, Announcer, TrackerSaid, TrackerState, TrackerStatus, Turn};
+pub use probe::{Probe, ProbeSaid};
 pub use scrape::{Scrape, ScrapeResponse};
 pub use url::{TrackerUrl, UrlError};
 
+pub use crate::border::{AnnounceEvent, AnnounceResponse, ScrapeCounts};
 pub use crate::net_policy::AddrClass;
 
-use crate::border::{InfoHash, IoFault, PeerId, SocketId, Target};
+use crate::border::{InfoHash, IoFault, PeerId, SocketId};
 use crate::net_policy::Refusal;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -74,17 +79,6 @@ pub struct Ledger {
     pub downloaded: u64,
     /// Bytes that are still wanting; 0 makes us a seed. Where the size is not known yet: any other number.
     pub left: u64,
-}
-
-/// Why an announce is made, when it is not just time for it (BEP 3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AnnounceEvent {
-    /// "sent when a download first begins".
-    Started,
-    /// "sent when the download is complete. No `completed` is sent if the file was complete when started."
-    Completed,
-    /// "sent when the downloader ceases downloading".
-    Stopped,
 }
 
 /// An announce, as both protocols can say it.
@@ -106,29 +100,10 @@ pub struct AnnounceRequest {
     pub key: Option<u32>,
     /// What the tracker asked to be told (HTTP only).
     pub tracker_id: Option<Vec<u8>>,
-}
-
-/// A tracker's answer to an announce, as far as it may be used: what is malformed in it is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnnounceResponse {
-    /// Seconds to the next announce, as the tracker said.
-    pub interval: Option<u32>,
-    /// Seconds that must lie between two announces.
-    pub min_interval: Option<u32>,
-    /// To be sent back with the next announce.
-    pub tracker_id: Option<Vec<u8>>,
-    /// How many seeds there are.
-    pub complete: Option<u32>,
-    /// How many other peers there are.
-    pub incomplete: Option<u32>,
-    /// How often the torrent was downloaded whole.
-    pub downloaded: Option<u32>,
-    /// Peers to try. Port 0 and addresses that nobody can have are left out.
-    pub peers: Vec<Target>,
-    /// The address that the tracker sees us come from (BEP 24).
-    pub external_ip: Option<IpAddr>,
-    /// What the tracker wants the user to know, cut and cleaned.
-    pub warning: Option<String>,
+    /// Addresses of ours besides the one that the request comes from (HTTP only): `&ipv4=` and `&ipv6=`. BEP 7 discourages
+    /// them, "as they allow an attacker to announce a victim's IP address", so that only trackers of private torrents, which
+    /// know their users, are told.
+    pub own_ips: Vec<IpAddr>,
 }
 
 /// What a tracker is asked.
@@ -197,17 +172,6 @@ pub enum RetryIn {
     Minutes(u32),
     /// "the client should never send this query again".
     Never,
-}
-
-/// The counts of one torrent in a scrape (BEP 48, BEP 15).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScrapeCounts {
-    /// Seeds now.
-    pub complete: u32,
-    /// How often it was downloaded whole.
-    pub downloaded: u32,
-    /// Other peers now.
-    pub incomplete: u32,
 }
 
 /// Why an announce failed.

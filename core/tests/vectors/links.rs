@@ -90,6 +90,7 @@ fn escaped_info_hashes() {
             num_want: None,
             key: None,
             tracker_id: None,
+            own_ips: Vec::new(),
         };
         let target = announce_target(&url, &request);
         let wanted = format!("info_hash={}&", text(case, "encoded"));

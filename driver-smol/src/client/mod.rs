@@ -1,6 +1,7 @@
 //! The [`Client`]: a running session that any program can hold.
 
 mod error;
+mod lifecycle;
 mod options;
 mod session;
 #[cfg(test)]
@@ -19,7 +20,8 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, Command, CommandError, IpFilter, Notice, RateLimits, RootId, SocketId, Target, TorrentId,
+    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, IpFilter, Notice, RateLimits, RemoveFiles, RootId,
+    SocketId, Target, TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -132,6 +134,8 @@ impl<M: Machine> Client<M> {
             seed_only: options.seed_only,
             limits: options.limits,
             super_seed: options.super_seed,
+            paused: options.paused,
+            managed: options.managed,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -147,14 +151,63 @@ impl<M: Machine> Client<M> {
         self.carry_out(Command::AddPeers { torrent, peers }).await
     }
 
-    /// Stops a torrent and forgets it. Its files stay.
+    /// Announces a torrent before its time. Unless it is forced, trackers' `min interval` and the delay of failing ones are
+    /// kept.
     ///
     /// # Errors
-    /// [`AddError::Refused`] when there is no such torrent.
-    pub async fn remove(&self, torrent: TorrentId) -> Result<(), AddError> {
-        match self.ask(Command::Remove { torrent }).await? {
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn reannounce(&self, torrent: TorrentId, force: bool) -> Result<(), CommandFailure> {
+        self.carry_out(Command::Reannounce { torrent, force }).await
+    }
+
+    /// Gives a torrent more trackers, in tiers behind those that it has. URLs that are refused are told as notices.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn add_trackers(&self, torrent: TorrentId, tiers: Vec<Vec<String>>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::AddTrackers { torrent, tiers }).await
+    }
+
+    /// Gives a torrent other trackers. URLs that are refused are told as notices.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn replace_trackers(&self, torrent: TorrentId, tiers: Vec<Vec<String>>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::ReplaceTrackers { torrent, tiers }).await
+    }
+
+    /// Asks trackers how torrents do, without being listed there: a [`Notice::Scraped`] for each tracker.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when too many such questions are under way.
+    pub async fn scrape(&self, trackers: Vec<String>, torrents: Vec<InfoHash>) -> Result<Vec<Notice>, CommandFailure> {
+        self.ask_all(Command::Scrape { trackers, torrents }).await
+    }
+
+    /// Asks a torrent's trackers how it does; of a private torrent the one in use.
+    ///
+    /// # Errors
+    /// As [`Client::scrape`], and when there is no such torrent.
+    pub async fn scrape_torrent(&self, torrent: TorrentId) -> Result<Vec<Notice>, CommandFailure> {
+        self.ask_all(Command::ScrapeTorrent { torrent }).await
+    }
+
+    /// Announces once, without a torrent in the session: a [`Notice::Announced`] for each tracker and family.
+    ///
+    /// # Errors
+    /// As [`Client::scrape`].
+    pub async fn announce(&self, once: AnnounceOnce) -> Result<Vec<Notice>, CommandFailure> {
+        self.ask_all(Command::Announce(Box::new(once))).await
+    }
+
+    /// Stops a torrent and forgets it; with [`RemoveFiles::Delete`], deletes its files too. Ends when that is done.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn remove(&self, torrent: TorrentId, files: RemoveFiles) -> Result<(), CommandFailure> {
+        match self.ask(Command::Remove { torrent, files }).await? {
             Notice::Removed { .. } => Ok(()),
-            other => Err(AddError::Refused(refusal(other))),
+            other => Err(CommandFailure::Refused(refusal(other))),
         }
     }
 
@@ -281,6 +334,21 @@ impl<M: Machine> Client<M> {
         match self.ask(command).await? {
             Notice::CommandDone { .. } => Ok(()),
             other => Err(CommandFailure::Refused(refusal(other))),
+        }
+    }
+
+    /// Gives a command that is answered by any number of notices and then [`Notice::CommandDone`].
+    async fn ask_all(&self, command: Command) -> Result<Vec<Notice>, CommandFailure> {
+        // There are as many as trackers, of which there is a limit.
+        let (reply, answers) = async_channel::unbounded();
+        self.order(Control::Command(command, Some((reply, usize::MAX))))?;
+        let mut all = Vec::new();
+        loop {
+            match self.wait(&answers).await? {
+                Notice::CommandDone { .. } => return Ok(all),
+                refused @ Notice::CommandFailed { .. } => return Err(CommandFailure::Refused(refusal(refused))),
+                notice => all.push(notice),
+            }
         }
     }
 

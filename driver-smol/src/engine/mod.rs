@@ -160,7 +160,7 @@ impl<M: Machine> Engine<M> {
             replies.last += 1;
             let id = CommandId(replies.last);
             if let Some(reply) = reply {
-                if let Command::Remove { torrent } = command {
+                if let Command::Remove { torrent, .. } = command {
                     replies.removals.entry(torrent).or_default().push(id);
                 }
                 replies.commands.insert(id, reply);
@@ -316,7 +316,10 @@ impl Replies {
     fn answer(&mut self, notice: &Notice) {
         let command = match notice {
             Notice::CommandFailed { command, .. } | Notice::CommandDone { command } => *command,
-            Notice::Added { command, .. } | Notice::Listening { command, .. } => *command,
+            Notice::Added { command, .. }
+            | Notice::Listening { command, .. }
+            | Notice::Scraped { command, .. }
+            | Notice::Announced { command, .. } => *command,
             Notice::Removed { torrent } => {
                 for command in self.removals.remove(torrent).unwrap_or_default() {
                     self.pass_on(command, notice);
@@ -333,7 +336,7 @@ impl Replies {
         // The channel has room for every answer; who does not listen any more has lost interest.
         let _ = reply.try_send(notice.clone());
         *left = left.saturating_sub(1);
-        if *left == 0 || matches!(notice, Notice::CommandFailed { .. }) {
+        if *left == 0 || matches!(notice, Notice::CommandFailed { .. } | Notice::CommandDone { .. }) {
             self.commands.remove(&command);
             self.removals.retain(|_, commands| {
                 commands.retain(|other| *other != command);

@@ -60,6 +60,9 @@ pub struct AnnounceConfig {
     /// Whether a UDP tracker takes the place of an HTTP tracker of the same host that comes before it (and the other way
     /// round): the same service for a tenth of the traffic.
     pub prefer_udp: bool,
+    /// Whether trackers of public torrents are not told which client we are (`User-Agent`), nor any address but the one that we
+    /// come from. Private trackers are: they admit clients by it (libtorrent's anonymous mode does the same).
+    pub hide_client: bool,
     /// The most trackers of one torrent that are asked at the same time: when it stops, and where all are announced to.
     pub max_asks: u32,
 }
@@ -92,6 +95,7 @@ impl Default for AnnounceConfig {
             all_tiers: false,
             all_trackers: false,
             prefer_udp: true,
+            hide_client: false,
             max_asks: 8,
         }
     }

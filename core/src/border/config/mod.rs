@@ -3,22 +3,28 @@
 mod announce;
 mod candidates;
 mod choke;
+mod external;
 mod net;
 mod peer;
 mod persist;
 mod pick;
+mod queue;
 mod rate;
 mod session;
+mod storage;
 
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
+pub use external::ExternalConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
+pub use queue::QueueConfig;
 pub use rate::RateConfig;
 pub use session::SessionConfig;
+pub use storage::StorageConfig;
 
 use core::fmt;
 
@@ -43,6 +49,12 @@ pub struct Config {
     pub net: NetPolicy,
     /// How fast bytes may go.
     pub rate: RateConfig,
+    /// How our own address is found out.
+    pub external: ExternalConfig,
+    /// What is done when the storage fails.
+    pub storage: StorageConfig,
+    /// Which torrents run at once.
+    pub queue: QueueConfig,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -73,7 +85,10 @@ impl Config {
         self.announce.check()?;
         self.persist.check()?;
         self.net.check()?;
-        self.rate.check()
+        self.rate.check()?;
+        self.external.check()?;
+        self.storage.check()?;
+        self.queue.check()
     }
 }
 

@@ -495,6 +495,13 @@ impl<T: Take> Take for Vec<T> {
     }
 }
 
+impl<A: Put, B: Put> Put for (A, B) {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.0.put(to);
+        self.1.put(to);
+    }
+}
+
 impl<T: Put> Put for Option<T> {
     fn put(&self, to: &mut Encoder<'_>) {
         self.is_some().put(to);

@@ -1,7 +1,8 @@
 //! Notices: written, never read back. A replay makes its own.
 
 use super::{Encoder, Put, canon_enum};
-use crate::border::{CommandError, Notice, TorrentState};
+use crate::border::{AnnounceResponse, CommandError, Notice, ScrapeCounts, StorageState, TorrentState};
+use bytes::Bytes;
 
 canon_enum!(out Notice {
     0 = CommandFailed { command, error },
@@ -25,6 +26,10 @@ canon_enum!(out Notice {
     18 = Stopped,
     19 = CommandDone { command },
     20 = PeersRefused { torrent, filtered, refused },
+    21 = Scraped { command, url, counts, failure },
+    22 = Announced { command, url, from, answer },
+    23 = ExternalAddress { v6, ip },
+    24 = Storage { torrent, state },
 });
 
 canon_enum!(out TorrentState {
@@ -34,7 +39,12 @@ canon_enum!(out TorrentState {
     3 = Failed(fault),
     4 = Stopping,
     5 = Stopped,
+    6 = Paused,
+    7 = Queued,
+    8 = Moving,
 });
+
+canon_enum!(out StorageState { 0 = Good, 1 = Full { needed, free }, 2 = Failing(fault) });
 
 canon_enum!(out CommandError {
     0 = BadMetainfo(why),
@@ -46,4 +56,34 @@ canon_enum!(out CommandError {
     6 = Stopping,
     7 = Limit,
     8 = ZeroLimit,
+    9 = NotNow,
+    10 = Storage(fault),
 });
+
+impl Put for ScrapeCounts {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let ScrapeCounts { complete, downloaded, incomplete } = self;
+        [*complete, *downloaded, *incomplete].iter().for_each(|count| count.put(to));
+    }
+}
+
+impl Put for AnnounceResponse {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let AnnounceResponse {
+            interval,
+            min_interval,
+            tracker_id,
+            complete,
+            incomplete,
+            downloaded,
+            peers,
+            external_ip,
+            warning,
+        } = self;
+        [*interval, *min_interval, *complete, *incomplete, *downloaded].iter().for_each(|number| number.put(to));
+        tracker_id.as_deref().map(Bytes::copy_from_slice).put(to);
+        peers.put(to);
+        external_ip.put(to);
+        warning.put(to);
+    }
+}

@@ -2,8 +2,9 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AddTorrent, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash, InfoHashes, IoFault,
-    JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
+    InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId,
+    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 
 macro_rules! canon_id {
@@ -47,12 +48,28 @@ canon_enum!(Command {
     0 = Listen { tcp, udp, addr, device },
     1 = Add(add),
     2 = AddPeers { torrent, peers },
-    3 = Remove { torrent },
+    3 = Remove { torrent, files },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
     7 = SetSuperSeed { torrent, on },
+    8 = Reannounce { torrent, force },
+    9 = AddTrackers { torrent, tiers },
+    10 = ReplaceTrackers { torrent, tiers },
+    11 = ScrapeTorrent { torrent },
+    12 = Scrape { trackers, torrents },
+    13 = Announce(once),
+    14 = Pause { torrent, graceful },
+    15 = Resume { torrent },
+    16 = Recheck { torrent },
+    17 = Move { torrent, root },
+    18 = SetGoal { torrent, goal },
+    19 = SetManaged { torrent, managed },
+    20 = SetPlace { torrent, place },
 });
+
+canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
+canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped });
 
 canon_struct!(AddTorrent {
     metainfo,
@@ -66,9 +83,14 @@ canon_struct!(AddTorrent {
     seed_only,
     limits,
     super_seed,
+    paused,
+    managed,
 });
 
-canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
+canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });
+
+canon_enum!(RemoveFiles { 0 = Keep, 1 = Delete });
+canon_enum!(QueuePlace { 0 = Top, 1 = Up, 2 = Down, 3 = Bottom, 4 = At(before) });
 
 canon_enum!(Target { 0 = Addr(addr), 1 = Host { name, port } });
 
@@ -144,4 +166,5 @@ canon_enum!(out CloseReason {
     14 = TrackerSwitched,
     15 = Filtered,
     16 = NoRequests,
+    17 = Paused,
 });

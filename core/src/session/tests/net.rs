@@ -33,6 +33,7 @@ fn refused(actions: &Actions) -> Vec<(u32, u32)> {
 /// A running torrent with one HTTP tracker, whose answer to the first announce names these peers.
 fn told_by(tracker: &str, change: impl FnOnce(&mut Config), peers: &str) -> (Rig, Actions) {
     let mut rig = Rig::new(change);
+    rig.listen(1, "0.0.0.0:6881");
     let info = encode_dict(|info| {
         info.int("length", 20_000).bytes("name", "x").int("piece length", 16_384).bytes("pieces", [1; 40]);
     });

@@ -32,21 +32,28 @@
 //! `stopped` goes to every tracker that has answered a `started`. An event does not wait for an interval, but it does wait for
 //! a failing tracker's delay.
 //!
+//! The list of trackers can be changed at any time ([`add`](Announcer::add), [`replace`](Announcer::replace)): a URL that is
+//! in both lists keeps what is known of it, one that is gone is told `stopped` if it knows us. `completed` is told once all the same.
+//!
+//! Where there are limits over many torrents ([`AnnounceFacts::gated`]), an announce that is due waits for its turn:
+//! [`wants_turn`](Announcer::wants_turn) says that one does, [`take_turn`](Announcer::take_turn) begins it. The next one waits again.
+//!
 //! It is told [`start`](Announcer::start), [`completed`](Announcer::completed), [`need_peers`](Announcer::need_peers),
-//! [`stop`](Announcer::stop), [`tick`](Announcer::tick), [`job_done`](Announcer::job_done) and
+//! [`reannounce`](Announcer::reannounce), [`scraped`](Announcer::scraped), [`stop`](Announcer::stop), [`tick`](Announcer::tick), [`job_done`](Announcer::job_done) and
 //! [`datagram`](Announcer::datagram); it says [`TrackerSaid`]. Its limits are in
 //! [`AnnounceConfig`](crate::border::AnnounceConfig), and [`MAX_TRACKERS`].
 
+mod list;
 mod rounds;
 mod words;
 
-pub use words::{AnnounceFacts, TrackerSaid, TrackerState, TrackerStatus};
+pub use words::{AnnounceFacts, TrackerSaid, TrackerState, TrackerStatus, Turn};
 
 use super::exchange::{Env, Exchange};
-use super::url::MAX_URL;
-use super::{AnnounceEvent, TrackerError, TrackerUrl, UrlError, clean_text};
+use super::{AnnounceEvent, ScrapeCounts, TrackerError, TrackerUrl, UrlError};
 use crate::border::{IoFault, JobId, JobResult, NetPolicy};
 use crate::cx::Cx;
+use crate::net_policy::Scheme;
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::tracker::udp::UdpConnection;
@@ -61,6 +68,7 @@ pub const MAX_TRACKERS: usize = 200;
 /// One torrent's announcer. See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Announcer {
+    /// Those of the tiers, and those that were taken out and still have something under way. Places are used again.
     trackers: Vec<Tracker>,
     /// Places in `trackers`, in the present order.
     tiers: Vec<Vec<usize>>,
@@ -83,6 +91,12 @@ pub struct Announcer {
     asked: u64,
     /// Trackers to be told `stopped`.
     to_stop: VecDeque<usize>,
+    /// Trackers that were taken out of the list, to be told `stopped`.
+    leaving: VecDeque<usize>,
+    /// What the next announce waits for, and since when.
+    wants: Option<(Turn, Time)>,
+    /// Whether one announce may begin.
+    turn: bool,
     stop_limit: Time,
     said: VecDeque<TrackerSaid>,
     /// Jobs that were cancelled and have not answered.
@@ -108,6 +122,10 @@ struct Group {
     told: bool,
     /// The tracker that answered last.
     last: Option<usize>,
+    /// Its URL, where it has been taken out of the list since.
+    left: Option<String>,
+    /// Whether the user wants an announce now.
+    forced: bool,
 }
 
 /// One announce to one tracker.
@@ -143,6 +161,8 @@ struct Tracker {
     started: bool,
     /// Not to be asked any more in this session.
     gone: bool,
+    /// Not in the list any more.
+    removed: bool,
     /// Failures in a row.
     fails: u32,
     /// Not to be asked before, as it failed.
@@ -156,6 +176,9 @@ struct Tracker {
     connections: [Option<UdpConnection>; 2],
     complete: Option<u32>,
     incomplete: Option<u32>,
+    downloaded: Option<u32>,
+    warning: Option<String>,
+    peers: u32,
 }
 
 impl Announcer {
@@ -170,37 +193,13 @@ impl Announcer {
     pub fn with_policy(
         tiers: Vec<Vec<String>>,
         policy: &NetPolicy,
-        mut decisions: Rng,
+        decisions: Rng,
         mut secret: Rng,
     ) -> (Announcer, Vec<(String, UrlError)>) {
-        let mut trackers: Vec<Tracker> = Vec::new();
-        let mut refused = Vec::new();
-        let mut order = Vec::new();
-        for tier in tiers {
-            let mut places = Vec::new();
-            for text in tier {
-                let parsed = match TrackerUrl::parse_with(&text, policy) {
-                    Ok(_) if trackers.len() >= MAX_TRACKERS => Err(UrlError::TooMany),
-                    parsed => parsed,
-                };
-                match parsed {
-                    Ok(url) if trackers.iter().any(|known| known.url == url) => {}
-                    Ok(url) => {
-                        places.push(trackers.len());
-                        trackers.push(Tracker::new(url, order.len()));
-                    }
-                    Err(error) => refused.push((clean_text(text.as_bytes(), MAX_URL as u32), error)),
-                }
-            }
-            if !places.is_empty() {
-                decisions.shuffle(&mut places);
-                order.push(places);
-            }
-        }
         let key = secret.next_u32();
-        let announcer = Announcer {
-            trackers,
-            tiers: order,
+        let mut announcer = Announcer {
+            trackers: Vec::new(),
+            tiers: Vec::new(),
             decisions,
             secret,
             key,
@@ -213,10 +212,14 @@ impl Announcer {
             full: false,
             asked: 0,
             to_stop: VecDeque::new(),
+            leaving: VecDeque::new(),
+            wants: None,
+            turn: false,
             stop_limit: Time::NEVER,
             said: VecDeque::new(),
             abandoned: Vec::new(),
         };
+        let refused = announcer.take_in(policy, tiers);
         (announcer, refused)
     }
 
@@ -234,6 +237,7 @@ impl Announcer {
             return;
         }
         self.end_stopping(cx);
+        self.leaving.clear();
         if self.groups.is_empty() {
             self.make_groups(cx, facts);
         }
@@ -270,6 +274,60 @@ impl Announcer {
         }
     }
 
+    /// The user wants an announce before its time. Forced, neither a `min interval` nor a failing tracker's delay is kept.
+    pub fn reannounce(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts, force: bool) {
+        if !force || self.phase != Phase::Running {
+            return self.need_peers(cx, facts);
+        }
+        for tracker in &mut self.trackers {
+            (tracker.retry_at, tracker.not_before) = (Time::ZERO, Time::ZERO);
+        }
+        for group in &mut self.groups {
+            (group.next_round, group.forced) = (cx.now, true);
+        }
+        self.advance(cx, facts);
+    }
+
+    /// A tracker has been scraped, and knows so much of the torrent.
+    pub fn scraped(&mut self, url: &str, counts: ScrapeCounts) {
+        let ScrapeCounts { complete, downloaded, incomplete } = counts;
+        for tracker in self.trackers.iter_mut().filter(|tracker| tracker.text == url) {
+            tracker.complete = Some(complete);
+            tracker.downloaded = Some(downloaded);
+            tracker.incomplete = Some(incomplete);
+        }
+    }
+
+    /// What the next announce waits for, where announces wait for turns.
+    pub fn wants_turn(&self) -> Option<Turn> {
+        self.wants.map(|(turn, _)| turn)
+    }
+
+    /// Begins the announce that has waited for its turn.
+    pub fn take_turn(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts) {
+        self.turn = true;
+        self.advance(cx, facts);
+        self.turn = false;
+    }
+
+    /// How many announces by HTTP are under way.
+    pub fn http_asks(&self) -> u32 {
+        let by_http = |ask: &&Ask| self.trackers.get(ask.tracker).is_some_and(Tracker::is_http);
+        self.asks.iter().filter(by_http).count() as u32
+    }
+
+    /// The tracker that a private torrent keeps to, or the one that would be asked first.
+    pub fn in_use(&self) -> Option<&TrackerUrl> {
+        let last = self.groups.first().and_then(|group| group.last);
+        let at = last.or_else(|| self.tiers.iter().flatten().next().copied())?;
+        self.trackers.get(at).map(|tracker| &tracker.url)
+    }
+
+    /// Whether it has been started, and not been stopped since.
+    pub fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
     /// The torrent stops: tells `stopped` to every tracker that knows of it, within
     /// [`stop_timeout`](crate::border::AnnounceConfig::stop_timeout). Then [`is_stopped`](Announcer::is_stopped) turns true.
     pub fn stop(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts) {
@@ -279,6 +337,7 @@ impl Announcer {
             return;
         }
         self.phase = Phase::Stopping;
+        self.leaving.clear();
         self.stop_limit = cx.now + cx.config.announce.stop_timeout;
         self.groups.iter_mut().for_each(|group| group.round = None);
         let half = cx.now + cx.config.announce.stop_timeout / 2;
@@ -393,7 +452,9 @@ impl Announcer {
             // A group whose turn has come waits for whoever is asked in its place, or for its own tracker.
             Phase::Running => {
                 let idle = self.groups.iter().enumerate().filter(|(at, _)| !self.is_busy(*at));
-                let next = idle.map(|(_, group)| group.next_round).filter(|_| !self.full);
+                // What waits for a turn is not brought about by time.
+                let waits = |due: &Time| self.full || self.wants.is_some_and(|(_, since)| *due <= since);
+                let next = idle.map(|(_, group)| group.next_round).filter(|due| !waits(due));
                 next.min().unwrap_or(Time::NEVER).min(lanes)
             }
             Phase::Stopping => lanes.min(self.stop_limit),
@@ -407,7 +468,7 @@ impl Announcer {
     }
 
     /// Each tracker, in the present order of the tiers.
-    pub fn status(&self) -> impl Iterator<Item = TrackerStatus<'_>> {
+    pub fn status(&self) -> impl Iterator<Item = TrackerStatus> {
         self.tiers.iter().flatten().filter_map(|&at| {
             let tracker = self.trackers.get(at)?;
             let asking = self.asks.iter().any(|ask| ask.tracker == at && !ask.answered);
@@ -420,13 +481,18 @@ impl Announcer {
                 _ => (TrackerState::Untried, None),
             };
             Some(TrackerStatus {
-                url: &tracker.text,
+                url: tracker.text.clone(),
                 tier: tracker.tier,
                 state,
-                last_error: tracker.last_error.as_ref(),
+                last_error: tracker.last_error.clone(),
+                fails: tracker.fails,
+                warning: tracker.warning.clone(),
+                answered_at: tracker.answered_at,
+                peers: tracker.peers,
                 next_announce: next.filter(|_| self.phase == Phase::Running),
                 complete: tracker.complete,
                 incomplete: tracker.incomplete,
+                downloaded: tracker.downloaded,
             })
         })
     }
@@ -441,6 +507,10 @@ impl Announcer {
 }
 
 impl Tracker {
+    fn is_http(&self) -> bool {
+        self.url.scheme() != Scheme::Udp
+    }
+
     fn new(url: TrackerUrl, tier: usize) -> Tracker {
         Tracker {
             text: url.to_string(),
@@ -449,6 +519,7 @@ impl Tracker {
             trusted: false,
             started: false,
             gone: false,
+            removed: false,
             fails: 0,
             retry_at: Time::ZERO,
             not_before: Time::ZERO,
@@ -458,6 +529,9 @@ impl Tracker {
             connections: [None; 2],
             complete: None,
             incomplete: None,
+            downloaded: None,
+            warning: None,
+            peers: 0,
         }
     }
 }

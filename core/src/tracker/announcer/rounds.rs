@@ -1,6 +1,6 @@
 //! Rounds: whose turn it is, and what an answer or a failure means.
 
-use super::{AnnounceFacts, Announcer, Ask, Group, Grouping, Phase, TrackerSaid};
+use super::{AnnounceFacts, Announcer, Ask, Group, Grouping, Phase, Tracker, TrackerSaid, Turn};
 use crate::cx::Cx;
 use crate::net_policy::{Scheme, Word};
 use crate::time::Time;
@@ -8,7 +8,11 @@ use crate::tracker::exchange::{Ended, Env, Exchange, Terms};
 use crate::tracker::{AnnounceEvent, AnnounceRequest, AnnounceResponse, Answer, Question, TrackerError};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use core::time::Duration;
+
+/// Who is to be asked next: the tracker, for which group (`None`: it is told `stopped`), and with what event.
+type Next = (usize, Option<usize>, Option<AnnounceEvent>);
 
 impl Announcer {
     /// The first start decides what the groups are.
@@ -30,7 +34,7 @@ impl Announcer {
             Grouping::Tier => self.tiers.len(),
             Grouping::Tracker => self.trackers.len(),
         };
-        let group = Group { round: None, next_round: Time::NEVER, told: false, last: None };
+        let group = Group { round: None, next_round: Time::NEVER, told: false, last: None, left: None, forced: false };
         self.groups = alloc::vec![group; count];
     }
 
@@ -69,7 +73,7 @@ impl Announcer {
     }
 
     /// The trackers of a group, in the order to ask them.
-    fn members(&self, group: usize) -> VecDeque<usize> {
+    pub(super) fn members(&self, group: usize) -> VecDeque<usize> {
         match self.grouping {
             Grouping::All => {
                 let mut all: VecDeque<usize> = self.tiers.iter().flatten().copied().collect();
@@ -82,7 +86,10 @@ impl Announcer {
                 all
             }
             Grouping::Tier => self.tiers.get(group).into_iter().flatten().copied().collect(),
-            Grouping::Tracker => VecDeque::from([group]),
+            Grouping::Tracker => {
+                let listed = self.tiers.iter().flatten().any(|&at| at == group);
+                listed.then_some(group).into_iter().collect()
+            }
         }
     }
 
@@ -102,31 +109,73 @@ impl Announcer {
 
     /// Goes on as far as it goes without an answer.
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>, facts: &AnnounceFacts) {
+        self.wants = None;
         // Each turn asks one tracker, and those that end at once are then out of the round or of `to_stop`.
         loop {
             let under_way = self.asks.iter().filter(|ask| !ask.answered).count();
             self.full = under_way >= cx.config.announce.max_asks as usize;
-            let next = match self.phase {
-                Phase::Running if !self.full => (0..self.groups.len())
-                    .filter(|&group| !self.is_busy(group))
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .find_map(|group| self.next_of_round(cx.now, group).map(|(at, event)| (at, Some(group), event))),
-                Phase::Stopping if !self.full => {
-                    // What a tracker answered since stopping began may be that it never wants to be asked again.
-                    while self.to_stop.front().is_some_and(|&at| !self.is_due_stopped(at)) {
-                        self.to_stop.pop_front();
-                    }
-                    self.to_stop.pop_front().map(|at| (at, None, Some(AnnounceEvent::Stopped)))
-                }
-                _ => None,
-            };
-            let Some((at, group, event)) = next else { break };
+            if self.full {
+                break;
+            }
+            let Some(next) = self.next(cx.now) else { break };
+            if facts.gated && !core::mem::take(&mut self.turn) {
+                self.wants = Some((self.turn_of(next), cx.now));
+                self.put_back(next);
+                break;
+            }
+            let (at, group, event) = next;
+            if let Some(group) = group.and_then(|group| self.groups.get_mut(group)) {
+                group.forced = false;
+            }
             self.ask(cx, facts, at, group, event);
         }
         if self.phase == Phase::Stopping && self.to_stop.is_empty() && self.asks.iter().all(|ask| ask.answered) {
             self.end_stopping(cx);
         }
+    }
+
+    /// Who is to be asked now; taken out of where it waits.
+    fn next(&mut self, now: Time) -> Option<Next> {
+        match self.phase {
+            Phase::Running => {
+                let leaving = self.next_to_stop(false);
+                leaving.or_else(|| {
+                    (0..self.groups.len())
+                        .filter(|&group| !self.is_busy(group))
+                        .collect::<Vec<_>>()
+                        .into_iter()
+                        .find_map(|group| self.next_of_round(now, group).map(|(at, event)| (at, Some(group), event)))
+                })
+            }
+            Phase::Stopping => self.next_to_stop(true),
+            Phase::Idle | Phase::Stopped => None,
+        }
+    }
+
+    /// Who is to be told `stopped` next: of all, or of those that are not in the list any more.
+    fn next_to_stop(&mut self, all: bool) -> Option<Next> {
+        loop {
+            let at = if all { self.to_stop.pop_front() } else { self.leaving.pop_front() }?;
+            // What a tracker answered since may be that it never wants to be asked again.
+            if self.is_due_stopped(at) {
+                return Some((at, None, Some(AnnounceEvent::Stopped)));
+            }
+        }
+    }
+
+    fn put_back(&mut self, (at, group, _): Next) {
+        let round = group.and_then(|group| self.groups.get_mut(group)).and_then(|group| group.round.as_mut());
+        match (group, round) {
+            (Some(_), Some(round)) => round.push_front(at),
+            (Some(_), None) => {}
+            (None, _) if self.phase == Phase::Stopping => self.to_stop.push_front(at),
+            (None, _) => self.leaving.push_front(at),
+        }
+    }
+
+    fn turn_of(&self, (at, group, event): Next) -> Turn {
+        let forced = group.and_then(|group| self.groups.get(group)).is_some_and(|group| group.forced);
+        Turn { http: self.trackers.get(at).is_some_and(Tracker::is_http), urgent: event.is_some() || forced }
     }
 
     /// The tracker of a group whose turn it is. Begins a round when one is due; ends it when nobody is left.
@@ -210,11 +259,18 @@ impl Announcer {
             num_want: Some(num_want),
             key: Some(self.key),
             tracker_id: tracker.tracker_id.clone(),
+            // "Our IPv6 address goes into `&ipv6=` only for private torrents."
+            own_ips: facts.own.into_iter().flatten().filter(|_| facts.private && !config.hide_client).collect(),
         };
-        let limit = if self.phase == Phase::Stopping { self.stop_limit } else { Time::NEVER };
+        let limit = match (self.phase, event) {
+            (Phase::Stopping, _) => self.stop_limit,
+            (_, Some(AnnounceEvent::Stopped)) => cx.now + config.stop_timeout,
+            _ => Time::NEVER,
+        };
         let (url, known) = (tracker.url.clone(), tracker.connections);
         let word = if tracker.trusted { Word::User } else { Word::Local };
-        let terms = Terms { word, patient: !others, limit };
+        let named = facts.private || !config.hide_client;
+        let terms = Terms { word, patient: !others, limit, named };
         let mut env = Env { ways: facts.ways(), secret: &mut self.secret, abandoned: &mut self.abandoned };
         let (lane, ended) = Exchange::begin(cx, &mut env, url, Question::Announce(request), known, terms);
         self.asked += 1;
@@ -272,6 +328,7 @@ impl Announcer {
         }
         let global = lane.asked_global();
         let answered = matches!(ended, Ended::Answer(_));
+        let from = lane.asked();
         let last = ask.lanes.is_empty();
         if answered && !late {
             ask.answered = true;
@@ -282,9 +339,11 @@ impl Announcer {
             self.asks.remove(place);
         }
         match ended {
-            Ended::Answer(Answer::Announced(response)) if late => self.say_answer(cx, (tracker, global), response),
+            Ended::Answer(Answer::Announced(response)) if late => {
+                self.say_answer(cx, (tracker, from, global), response)
+            }
             Ended::Answer(Answer::Announced(response)) => {
-                self.succeeded(cx, facts, (tracker, group, event), (response, global));
+                self.succeeded(cx, facts, (tracker, group, event), (response, from, global));
             }
             // No announce is answered by counts.
             Ended::Answer(Answer::Scraped(_)) => {}
@@ -294,8 +353,14 @@ impl Announcer {
         }
         // What was under way when we stopped is over: now it can be told.
         let was_first = !late && (answered || last) && event != Some(AnnounceEvent::Stopped);
-        if was_first && self.phase == Phase::Stopping && self.is_due_stopped(tracker) {
-            self.to_stop.push_front(tracker);
+        if was_first && self.is_due_stopped(tracker) {
+            match self.phase {
+                Phase::Stopping => self.to_stop.push_front(tracker),
+                _ if self.trackers.get(tracker).is_some_and(|tracker| tracker.removed) => {
+                    self.leaving.push_back(tracker);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -303,8 +368,8 @@ impl Announcer {
         &mut self,
         cx: &mut Cx<'_>,
         facts: &AnnounceFacts,
-        (at, group, event): (usize, Option<usize>, Option<AnnounceEvent>),
-        (response, global): (AnnounceResponse, bool),
+        (at, group, event): Next,
+        (response, from, global): (AnnounceResponse, Option<IpAddr>, bool),
     ) {
         let (interval, min_interval) = intervals(cx, &response);
         let Some(tracker) = self.trackers.get_mut(at) else { return };
@@ -314,33 +379,46 @@ impl Announcer {
         tracker.answered_at = Some(cx.now);
         tracker.not_before = cx.now + min_interval;
         tracker.started = event != Some(AnnounceEvent::Stopped);
+        if tracker.removed {
+            return;
+        }
         if let Some(group) = group.and_then(|group| self.groups.get_mut(group)) {
             group.told |= event == Some(AnnounceEvent::Completed);
             group.round = None;
             // A `completed` that came meanwhile, or to a tracker that first had to be told `started`, is due at once.
             group.next_round = if self.completed && !group.told { cx.now } else { cx.now + interval };
-            let before = group.last.replace(at).filter(|before| *before != at && facts.private);
-            if let Some(before) = before {
-                let url = |at: usize| self.trackers.get(at).map(|tracker| tracker.text.clone()).unwrap_or_default();
-                let switched = TrackerSaid::Switched { from: url(before), to: url(at) };
-                self.say(switched);
+            let (before, left) = (group.last.replace(at), group.left.take());
+            let url = |at: usize| self.trackers.get(at).map(|tracker| tracker.text.clone()).unwrap_or_default();
+            let before = left.or(before.filter(|before| *before != at).map(url));
+            if let Some(from) = before.filter(|_| facts.private) {
+                let to = url(at);
+                self.say(TrackerSaid::Switched { from, to });
             }
         }
-        self.say_answer(cx, (at, global), response);
+        self.say_answer(cx, (at, from, global), response);
         self.promote(at);
     }
 
-    fn say_answer(&mut self, cx: &Cx<'_>, (at, from_global): (usize, bool), response: AnnounceResponse) {
+    fn say_answer(
+        &mut self,
+        cx: &Cx<'_>,
+        (at, from, from_global): (usize, Option<IpAddr>, bool),
+        response: AnnounceResponse,
+    ) {
         let (interval, _) = intervals(cx, &response);
-        let Some(tracker) = self.trackers.get_mut(at) else { return };
+        let Some(tracker) = self.trackers.get_mut(at).filter(|tracker| !tracker.removed) else { return };
         tracker.complete = response.complete.or(tracker.complete);
         tracker.incomplete = response.incomplete.or(tracker.incomplete);
+        tracker.downloaded = response.downloaded.or(tracker.downloaded);
+        tracker.peers = response.peers.len() as u32;
+        tracker.warning.clone_from(&response.warning);
         // "If a tracker id was sent and the next answer has none, keep the old one."
         if response.tracker_id.is_some() {
             tracker.tracker_id = response.tracker_id;
         }
         let said = TrackerSaid::Answered {
             url: tracker.text.clone(),
+            from,
             peers: response.peers,
             interval,
             warning: response.warning,
@@ -367,6 +445,9 @@ impl Announcer {
         tracker.fails = tracker.fails.saturating_add(1);
         tracker.gone |= matches!(error, TrackerError::Gone(_));
         tracker.started &= !stopping;
+        if tracker.removed {
+            return;
+        }
         // "`5 + fails² · 12.5` s, at most an hour, at least what `retry in` says", which is believed up to a day.
         let square = tracker.fails.saturating_mul(tracker.fails);
         let growing = config.retry_step.checked_mul(square).unwrap_or(config.retry_max);
@@ -398,6 +479,7 @@ impl Announcer {
             ask.lanes.iter_mut().for_each(|lane| lane.abandon(cx, &mut self.abandoned));
         }
         self.to_stop.clear();
+        self.wants = None;
         self.stop_limit = Time::NEVER;
         self.phase = Phase::Stopped;
     }

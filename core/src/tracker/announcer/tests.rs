@@ -19,6 +19,7 @@ use std::vec;
 
 mod families;
 mod groups;
+mod list;
 mod policy;
 
 /// An announcer with everything outside it.
@@ -74,6 +75,8 @@ impl World {
                 bind_ip: None,
                 ways: None,
                 private: false,
+                own: [None; 2],
+                gated: false,
             },
             http: vec![],
             lookups: vec![],
@@ -180,7 +183,7 @@ impl World {
     }
 
     fn order(&self) -> Vec<u16> {
-        self.announcer.status().map(|status| TrackerUrl::parse(status.url).unwrap().port()).collect()
+        self.announcer.status().map(|status| TrackerUrl::parse(&status.url).unwrap().port()).collect()
     }
 
     /// How long until the next announce.

@@ -30,6 +30,20 @@ pub struct AnnounceFacts {
     pub ways: Option<Ways>,
     /// Whether the torrent is private (BEP 27): one tracker at a time, and [`TrackerSaid::Switched`] when it is another.
     pub private: bool,
+    /// Addresses of ours on the open internet that we listen on, by family: told to trackers of private torrents only.
+    pub own: [Option<IpAddr>; 2],
+    /// Whether each announce waits for a [`Turn`]. Where there is one torrent only nobody else has to be waited for.
+    pub gated: bool,
+}
+
+/// What an announcer waits for: leave to begin one announce. There are limits over all torrents, of which one announcer
+/// cannot know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Whether it goes out by HTTP, which costs a connection.
+    pub http: bool,
+    /// Whether it goes before others: it carries an event, or the user wants it.
+    pub urgent: bool,
 }
 
 impl AnnounceFacts {
@@ -57,6 +71,8 @@ pub enum TrackerSaid {
     Answered {
         /// The tracker's URL.
         url: String,
+        /// The address that answered.
+        from: Option<IpAddr>,
         /// Peers to try.
         peers: Vec<Target>,
         /// How long until it is asked again.
@@ -100,19 +116,29 @@ pub enum TrackerState {
 
 /// A tracker at a glance, for views.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackerStatus<'a> {
+pub struct TrackerStatus {
     /// Its URL.
-    pub url: &'a str,
+    pub url: String,
     /// Its tier, from 0.
     pub tier: usize,
     /// How it does.
     pub state: TrackerState,
     /// Why it failed the last time; a success clears it.
-    pub last_error: Option<&'a TrackerError>,
+    pub last_error: Option<TrackerError>,
+    /// Failures in a row.
+    pub fails: u32,
+    /// What it wanted the user to know at its last answer. Untrusted text, cut and cleaned.
+    pub warning: Option<String>,
+    /// When it answered last.
+    pub answered_at: Option<Time>,
     /// When it may be asked next, if that is known.
     pub next_announce: Option<Time>,
-    /// How many seeds it knew at its last answer.
+    /// How many peers its last answer named.
+    pub peers: u32,
+    /// How many seeds it knew at its last answer to an announce or a scrape.
     pub complete: Option<u32>,
     /// How many other peers it knew.
     pub incomplete: Option<u32>,
+    /// How often the torrent was downloaded whole, as it knew.
+    pub downloaded: Option<u32>,
 }

@@ -2,9 +2,11 @@
 
 use crate::border::{InfoHash, PeerId};
 use crate::tracker::{AnnounceEvent, AnnounceRequest, Ledger, TrackerUrl};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
+use core::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 /// BEP 3: "must be escaped"; all but RFC 3986's unreserved characters. Never `+` for a space.
@@ -38,6 +40,10 @@ pub fn announce_target(url: &TrackerUrl, request: &AnnounceRequest) -> String {
     }
     if let Some(id) = &request.tracker_id {
         put.raw("trackerid", id);
+    }
+    for ip in &request.own_ips {
+        let name = if ip.is_ipv6() { "ipv6" } else { "ipv4" };
+        put.raw(name, format!("{ip}").as_bytes());
     }
     target
 }
@@ -164,6 +170,7 @@ pub fn parse_announce(query: &[u8]) -> Result<HttpAnnounce, QueryError> {
             num_want,
             key,
             tracker_id: find("trackerid").cloned(),
+            own_ips: [find("ipv4"), find("ipv6")].into_iter().flatten().filter_map(|ip| address(ip)).collect(),
         },
         compact: find("compact").is_none_or(|value| value != b"0"),
         no_peer_id: find("no_peer_id").is_some_and(|value| value != b"0"),
@@ -204,6 +211,10 @@ fn parameters(query: &[u8]) -> Result<Vec<Parameter<'_>>, QueryError> {
 fn decimal(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     core::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    core::str::from_utf8(value).ok()?.parse().ok()
 }
 
 fn hexadecimal(value: &str) -> Option<u32> {

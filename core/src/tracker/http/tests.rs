@@ -21,6 +21,7 @@ fn request() -> AnnounceRequest {
         num_want: Some(200),
         key: Some(0xbeef),
         tracker_id: Some(b"a&b".to_vec()),
+        own_ips: Vec::new(),
     }
 }
 
@@ -204,6 +205,7 @@ fn any_request() -> impl Strategy<Value = AnnounceRequest> {
             num_want,
             key,
             tracker_id,
+            own_ips: Vec::new(),
         },
     )
 }

@@ -42,6 +42,8 @@ pub struct ScrapeResponse {
 pub struct Scrape {
     /// The URL that is asked: already the one for scrapes.
     url: TrackerUrl,
+    /// On whose word.
+    word: Word,
     secret: Rng,
     /// Torrents that have not been asked for.
     left: Vec<InfoHash>,
@@ -59,6 +61,17 @@ impl Scrape {
     /// Begins to ask the tracker that has `url` for announces. Doubles among the torrents count once. `secret` yields UDP
     /// transaction ids.
     pub fn begin(cx: &mut Cx<'_>, ways: Ways, url: &TrackerUrl, torrents: &[InfoHash], secret: Rng) -> Scrape {
+        Scrape::begin_for(cx, ways, url, torrents, (Word::Local, secret))
+    }
+
+    /// Like [`begin`](Scrape::begin), on somebody's word.
+    pub fn begin_for(
+        cx: &mut Cx<'_>,
+        ways: Ways,
+        url: &TrackerUrl,
+        torrents: &[InfoHash],
+        (word, secret): (Word, Rng),
+    ) -> Scrape {
         let mut left = torrents.to_vec();
         left.sort_unstable();
         left.dedup();
@@ -70,6 +83,7 @@ impl Scrape {
         };
         let mut scrape = Scrape {
             url,
+            word,
             secret,
             left,
             batch: Vec::new(),
@@ -168,7 +182,8 @@ impl Scrape {
             let mut env = Env { ways, secret: &mut self.secret, abandoned: &mut self.abandoned };
             let question = Question::Scrape(self.batch.clone());
             // Nobody waits for a scrape as for peers: 15 s an address are enough.
-            let terms = Terms { word: Word::Local, patient: false, limit: Time::NEVER };
+            let named = !cx.config.announce.hide_client;
+            let terms = Terms { word: self.word, patient: false, limit: Time::NEVER, named };
             let (exchange, ended) = Exchange::begin(cx, &mut env, self.url.clone(), question, self.known, terms);
             self.exchange = Some(exchange);
             self.ended(ended);

@@ -24,6 +24,7 @@ fn request(port: u16, left: u64, event: Option<AnnounceEvent>) -> AnnounceReques
         num_want: None,
         key: Some(1),
         tracker_id: None,
+        own_ips: Vec::new(),
     }
 }
 

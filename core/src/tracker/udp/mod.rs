@@ -142,8 +142,17 @@ impl UdpRequest {
                 let port = u16::from_be_bytes(reader.take()?);
                 let ledger = Ledger { uploaded, downloaded, left };
                 let key = Some(key);
-                let request =
-                    AnnounceRequest { info_hash, peer_id, port, ledger, event, num_want, key, tracker_id: None };
+                let request = AnnounceRequest {
+                    info_hash,
+                    peer_id,
+                    port,
+                    ledger,
+                    event,
+                    num_want,
+                    key,
+                    tracker_id: None,
+                    own_ips: Vec::new(),
+                };
                 let url_data = read_url_data(reader.0);
                 Some(UdpRequest::Announce { connection, transaction, request, ip, url_data })
             }

@@ -27,6 +27,7 @@ fn request(event: Option<AnnounceEvent>) -> AnnounceRequest {
         num_want: Some(200),
         key: Some(0xabcd_ef01),
         tracker_id: None,
+        own_ips: Vec::new(),
     }
 }
 
@@ -312,6 +313,7 @@ fn any_request() -> impl Strategy<Value = AnnounceRequest> {
             num_want,
             key: Some(key),
             tracker_id: None,
+            own_ips: Vec::new(),
         })
 }
 
