@@ -2,3 +2,7 @@
 //!
 //! Each line of what peers and trackers do wrong is a part of its own, named after what it does, and driven by the world's
 //! seed alone, so that a run can be repeated.
+//!
+//! - [`tracker`]: a tracker.
+
+pub mod tracker;
