@@ -112,6 +112,16 @@ pub enum State {
     Downloading,
     /// Serving.
     Seeding,
+    /// Held by the user.
+    Paused,
+    /// Waiting for a place.
+    Queued,
+    /// On its way to another folder.
+    Moving,
+    /// What is wanted does not fit on the disk; what is there is served.
+    Full,
+    /// The disk fails; it is tried again.
+    NoDisk,
     /// Ending.
     Stopping,
     /// Ended.
@@ -128,6 +138,11 @@ impl State {
             State::Checking => "checking",
             State::Downloading => "downloading",
             State::Seeding => "seeding",
+            State::Paused => "paused",
+            State::Queued => "queued",
+            State::Moving => "moving",
+            State::Full => "disk full",
+            State::NoDisk => "waiting for the disk",
             State::Stopping => "stopping",
             State::Stopped => "stopped",
             State::Failed => "failed",

@@ -18,7 +18,9 @@ use futures_lite::{FutureExt as _, StreamExt as _};
 use hook::{Finished, Hook};
 use job::{End, Job};
 use lines::Line;
-use parcacik_core::border::{CloseReason, IoFault, Notice, SeedGoal, TorrentId, TorrentState};
+use parcacik_core::border::{
+    CloseReason, IoFault, Notice, RemoveFiles, SeedGoal, StorageState, TorrentId, TorrentState,
+};
 use parcacik_driver_smol::{AddOptions, Client, ClientError, NoticeReceiver};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -313,10 +315,22 @@ impl Run<'_> {
                 self.fail(index, why)?;
                 if let Some(id) = id {
                     // Its files are closed and what it has is saved. When that fails too, there is nobody left to tell.
-                    let _ = self.client.remove(id).await;
+                    let _ = self.client.remove(id, RemoveFiles::Keep).await;
                 }
             }
             Notice::StorageFailed { fault, .. } => job.fault = Some(fault),
+            Notice::Storage { torrent, state: StorageState::Failing(IoFault::NotFound) } => {
+                let view = self.client.stats(torrent).await;
+                if view.is_some_and(|view| view.state == TorrentState::Checking) {
+                    let why = format!(
+                        "its files are gone from {}, where they were at the last run; if a disk is missing, mount it, \
+                         else begin anew with --recheck",
+                        self.plan.dir.display()
+                    );
+                    self.fail(index, why)?;
+                    let _ = self.client.remove(torrent, RemoveFiles::Keep).await;
+                }
+            }
             Notice::TrackerFailed { url, why, retry, .. } => {
                 let again = retry.map_or("not tried again".into(), |after| format!("next try in {}", span(after)));
                 let line = format!("{name}: tracker {url}: {why}; {again}");
@@ -513,6 +527,7 @@ fn torrent_of(notice: &Notice) -> Option<TorrentId> {
         | Notice::ForeignFile { torrent, .. }
         | Notice::Checked { torrent, .. }
         | Notice::StorageFailed { torrent, .. }
+        | Notice::Storage { torrent, .. }
         | Notice::Saved { torrent, .. } => Some(*torrent),
         _ => None,
     }

@@ -24,6 +24,7 @@ fn peers(count: usize) -> Vec<ChokePeer> {
             choked: true,
             download_rate: rng.below(1 << 20),
             upload_rate: rng.below(1 << 20),
+            uploaded: rng.below(1 << 30),
             snubbed: false,
             connected_at: Time::from_secs(number as u64),
             upload_only: false,
@@ -63,7 +64,7 @@ fn choker(c: &mut Criterion) {
             let guest = ChokePeer { key: PeerKey(1 << 40), interested: true, ..peers[0] };
             b.iter(|| {
                 black_box(choker.interest_changed(now, &ChokeConfig::default(), &guest));
-                choker.peer_gone(guest.key);
+                choker.peer_gone(now, &ChokeConfig::default(), guest.key, 0);
             });
         });
     }

@@ -24,15 +24,10 @@ fuzz_target!(|input: &[u8]| {
     let Some((&step, stream)) = input.split_first() else { return };
     let mut world = World::new();
     let add = AddTorrent {
-        metainfo: metainfo(),
-        root: RootId(0),
-        extra_trackers: Vec::new(),
         use_trackers: false,
-        peers: Vec::new(),
         goal: SeedGoal::Forever,
         overwrite: true,
-        recheck: false,
-        seed_only: false,
+        ..AddTorrent::new(metainfo(), RootId(0))
     };
     world.tell(Event::Command { id: CommandId(1), command: Command::Add(Box::new(add)) });
     let info_hash = world.info_hash.expect("the torrent is good");

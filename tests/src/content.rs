@@ -1,5 +1,6 @@
 //! Torrents whose bytes can be made again at any place.
 
+use crate::second::{Range, Word};
 use bytes::Bytes;
 use parcacik_core::bencode::encode_dict;
 use sha1::{Digest, Sha1};
@@ -76,5 +77,18 @@ impl Content {
             info_hash: Sha1::digest(&info).into(),
             piece_length,
         }
+    }
+
+    /// How many pieces there are.
+    pub fn pieces(&self) -> u32 {
+        self.bytes.len().div_ceil(self.piece_length as usize) as u32
+    }
+
+    /// The `piece` message that answers a request; `None` where it lies outside.
+    pub fn block(&self, asked: Range) -> Option<Word> {
+        let start =
+            (asked.piece as usize).checked_mul(self.piece_length as usize)?.checked_add(asked.begin as usize)?;
+        let data = self.bytes.get(start..start.checked_add(asked.length as usize)?)?;
+        Some(Word::Piece(asked.piece, asked.begin, data.to_vec()))
     }
 }

@@ -2,19 +2,23 @@
 
 use bytes::Bytes;
 use parcacik_core::border::{
-    FileState, InfoHash, IoFault, JobResult, PieceHash, StorageLayout, TorrentId, Verdict, Work,
+    FileState, InfoHash, IoFault, JobResult, LayoutFile, PieceHash, RootId, StorageLayout, TorrentId, Verdict, Work,
 };
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Files, resume data, and the faults that a test asks for.
+///
+/// The files of the first folder go by their path; those of another one have `NUMBER:` before it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     layouts: BTreeMap<TorrentId, Arc<StorageLayout>>,
-    keys: BTreeMap<TorrentId, InfoHash>,
+    keys: BTreeMap<TorrentId, (InfoHash, RootId)>,
     files: BTreeMap<String, File>,
-    state: BTreeMap<InfoHash, Vec<Bytes>>,
+    /// The files, while the disk is not mounted.
+    away: Option<BTreeMap<String, File>>,
+    state: BTreeMap<(InfoHash, RootId), Vec<Bytes>>,
     clock: i64,
     /// Room left in bytes; `None`: as much as one likes.
     pub room: Option<u64>,
@@ -99,9 +103,25 @@ impl MemoryDisk {
         }
     }
 
-    /// The resume data of a torrent, the newest first.
+    /// Takes the disk away. What is written meanwhile lies in its mount point.
+    pub fn unmount(&mut self) {
+        self.away.get_or_insert_with(|| std::mem::take(&mut self.files));
+    }
+
+    /// Brings the disk back; what was written to the mount point is hidden by it, and given here.
+    pub fn mount(&mut self) -> Vec<String> {
+        let back = self.away.take().map(|back| std::mem::replace(&mut self.files, back));
+        back.unwrap_or_default().into_keys().collect()
+    }
+
+    /// The resume data of a torrent in the first folder, the newest first.
     pub fn resume(&self, key: InfoHash) -> &[Bytes] {
-        self.state.get(&key).map_or(&[], |copies| copies)
+        self.resume_in(key, RootId(0))
+    }
+
+    /// The resume data of a torrent in a folder, the newest first.
+    pub fn resume_in(&self, key: InfoHash, root: RootId) -> &[Bytes] {
+        self.state.get(&(key, root)).map_or(&[], |copies| copies)
     }
 
     /// Does one piece of work; `None` when it is not disk work.
@@ -112,9 +132,9 @@ impl MemoryDisk {
             return Some(Err(fault));
         }
         let result = match work {
-            Work::Open { torrent, key, layout, .. } => {
+            Work::Open { torrent, root, key, layout } => {
                 self.layouts.insert(*torrent, layout.clone());
-                self.keys.insert(*torrent, *key);
+                self.keys.insert(*torrent, (*key, *root));
                 Ok(JobResult::Done)
             }
             Work::Release { torrent } => {
@@ -136,15 +156,18 @@ impl MemoryDisk {
                 Ok(JobResult::Verified(self.verify(*torrent, *piece, *length, expect, *blocks)))
             }
             Work::Save { torrent, bytes } => {
-                let copies = self.keys.get(torrent).map(|key| self.state.entry(*key).or_default())?;
+                let Some(key) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
+                let copies = self.state.entry(*key).or_default();
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
                 Ok(JobResult::Done)
             }
             Work::Load { torrent } => {
-                let key = *self.keys.get(torrent)?;
-                Ok(JobResult::Loaded(self.resume(key).to_vec()))
+                let Some(&(key, root)) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
+                Ok(JobResult::Loaded(self.resume_in(key, root).to_vec()))
             }
+            Work::Delete { torrent, spare } => self.delete(*torrent, spare),
+            Work::Move { torrent, root } => self.move_to(*torrent, *root),
             _ => return None,
         };
         Some(result)
@@ -154,13 +177,53 @@ impl MemoryDisk {
         self.layouts.get(&torrent).cloned().ok_or(IoFault::NotFound)
     }
 
+    /// What a file is called here.
+    fn name(&self, torrent: TorrentId, file: &LayoutFile) -> String {
+        name_in(self.keys.get(&torrent).map_or(RootId(0), |&(_, root)| root), file)
+    }
+
+    fn delete(&mut self, torrent: TorrentId, spare: &[u32]) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        for (index, file) in layout.files().iter().enumerate() {
+            if !spare.contains(&(index as u32)) && !file.pad {
+                self.files.remove(&self.name(torrent, file));
+            }
+        }
+        if let Some(key) = self.keys.get(&torrent) {
+            self.state.remove(key);
+        }
+        Ok(JobResult::Done)
+    }
+
+    fn move_to(&mut self, torrent: TorrentId, root: RootId) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        let &(key, old) = self.keys.get(&torrent).ok_or(IoFault::NotFound)?;
+        let names: Vec<(String, String)> =
+            layout.files().iter().filter(|file| !file.pad).map(|f| (name_in(old, f), name_in(root, f))).collect();
+        if names.iter().any(|(_, to)| self.files.contains_key(to)) {
+            return Err(IoFault::Exists);
+        }
+        for (from, to) in names {
+            if let Some(file) = self.files.remove(&from) {
+                self.files.insert(to.clone(), file);
+            }
+            self.unsynced.iter_mut().filter(|(path, ..)| *path == from).for_each(|(path, ..)| path.clone_from(&to));
+        }
+        if let Some(copies) = self.state.remove(&(key, old)) {
+            self.state.insert((key, root), copies);
+        }
+        self.keys.insert(torrent, (key, root));
+        self.unsynced.clear();
+        self.check(torrent)
+    }
+
     fn check(&self, torrent: TorrentId) -> Result<JobResult, IoFault> {
         let layout = self.layout(torrent)?;
         let files = layout
             .files()
             .iter()
             .map(|file| {
-                let found = self.files.get(&file.path.to_string()).filter(|_| !file.pad)?;
+                let found = self.files.get(&self.name(torrent, file)).filter(|_| !file.pad)?;
                 Some(FileState { length: found.bytes.len() as u64, modified: found.modified })
             })
             .collect();
@@ -169,7 +232,7 @@ impl MemoryDisk {
 
     fn create_empty(&mut self, torrent: TorrentId) -> Result<JobResult, IoFault> {
         for file in self.layout(torrent)?.files().iter().filter(|file| file.length == 0 && !file.pad) {
-            self.files.entry(file.path.to_string()).or_default();
+            self.files.entry(self.name(torrent, file)).or_default();
         }
         Ok(JobResult::Done)
     }
@@ -183,7 +246,7 @@ impl MemoryDisk {
                 bytes.resize(bytes.len() + range.length as usize, 0);
                 continue;
             }
-            let found = self.files.get(&file.path.to_string()).ok_or(IoFault::NotFound)?;
+            let found = self.files.get(&self.name(torrent, file)).ok_or(IoFault::NotFound)?;
             let (from, to) = (range.offset as usize, (range.offset + range.length) as usize);
             bytes.extend_from_slice(found.bytes.get(from..to).ok_or(IoFault::ShortRead)?);
         }
@@ -232,12 +295,13 @@ impl MemoryDisk {
             let length = range.length as usize;
             let file = &layout.files()[range.file];
             if !file.pad {
-                let found = self.files.entry(file.path.to_string()).or_default();
+                let name = self.name(torrent, file);
+                let found = self.files.entry(name.clone()).or_default();
                 let (from, to) = (range.offset as usize, range.offset as usize + length);
                 if found.bytes.len() < to {
                     found.bytes.resize(to, 0);
                 }
-                self.unsynced.push((file.path.to_string(), from, found.bytes[from..to].to_vec()));
+                self.unsynced.push((name, from, found.bytes[from..to].to_vec()));
                 found.bytes[from..to].copy_from_slice(&bytes[at..at + length]);
                 found.modified = self.clock;
             }
@@ -257,6 +321,11 @@ impl MemoryDisk {
     }
 }
 
+/// What a file is called in a folder.
+fn name_in(root: RootId, file: &LayoutFile) -> String {
+    if root == RootId(0) { file.path.to_string() } else { format!("{}:{}", root.0, file.path) }
+}
+
 /// What work on the disk is called in tests; `None` for other work.
 fn kind_of(work: &Work) -> Option<&'static str> {
     Some(match work {
@@ -270,6 +339,8 @@ fn kind_of(work: &Work) -> Option<&'static str> {
         Work::Verify { .. } => "verify",
         Work::Save { .. } => "save",
         Work::Load { .. } => "load",
+        Work::Delete { .. } => "delete",
+        Work::Move { .. } => "move",
         _ => return None,
     })
 }

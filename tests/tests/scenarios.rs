@@ -1,7 +1,8 @@
 //! Scenarios that swarms have got wrong before, each by its name.
 
 use parcacik_core::border::{
-    Actions, CloseReason, Command, Config, Event, InfoHash, IoFault, Notice, SeedGoal, SocketId, TcpId, TorrentState,
+    Actions, CloseReason, Command, Config, Event, InfoHash, IoFault, Notice, RemoveFiles, SeedGoal, SocketId, TcpId,
+    TorrentState,
 };
 use parcacik_testkit::{Content, Limits, NodeId, Stuck, World};
 use std::net::SocketAddr;
@@ -95,7 +96,7 @@ fn removing_a_torrent_gives_its_budgets_back() {
     world.set_disk_time(leech, Duration::from_secs(10_000));
     wait(&mut world, |world| world.session(leech).shared().disk_queue > 0);
     let torrent = world.session(leech).find(InfoHash(content.info_hash)).unwrap();
-    world.command(leech, Command::Remove { torrent });
+    world.command(leech, Command::Remove { torrent, files: RemoveFiles::Keep });
     wait(&mut world, |world| world.notices(leech).contains(&Notice::Removed { torrent }));
     let shared = world.session(leech).shared();
     assert_eq!((shared.disk_queue, shared.read_ahead, shared.half_open, shared.peers), (0, 0, 0, 0));

@@ -2,6 +2,7 @@
 
 mod traffic {
     mod blame;
+    mod choking;
     mod limits;
     mod super_seeding;
 }

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::progress::{Row, State};
 use crate::torrent_file::TorrentFile;
 use crate::values::{clean, rate, size, span};
-use parcacik_core::border::{IoFault, StorageLayout, TorrentId, TorrentState};
+use parcacik_core::border::{IoFault, StorageLayout, StorageState, TorrentId, TorrentState};
 use parcacik_driver_smol::TorrentStats;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -107,14 +107,11 @@ impl Job {
         }
         self.row = Row {
             name: self.name.clone(),
-            state: match view.state {
-                TorrentState::Checking => State::Checking,
-                TorrentState::Downloading => State::Downloading,
-                TorrentState::Seeding => State::Seeding,
-                TorrentState::Failed(_) => State::Failed,
-                TorrentState::Stopping => State::Stopping,
-                TorrentState::Stopped => State::Stopped,
-                _ => State::Waiting,
+            state: match (view.state, view.storage) {
+                (TorrentState::Checking, StorageState::Failing(_)) => State::NoDisk,
+                (TorrentState::Downloading, StorageState::Full { .. }) => State::Full,
+                (TorrentState::Downloading, StorageState::Failing(_)) => State::NoDisk,
+                (state, _) => state_of(state),
             },
             done: view.total_bytes.saturating_sub(view.missing_bytes),
             total: view.total_bytes,
@@ -143,5 +140,20 @@ impl Job {
         let millis = took.as_millis().max(1);
         let per_second = u64::try_from(u128::from(self.size) * 1000 / millis).unwrap_or(u64::MAX);
         format!("{name}: finished, {} in {} ({}), at {path}", size(self.size), span(took), rate(per_second))
+    }
+}
+
+fn state_of(state: TorrentState) -> State {
+    match state {
+        TorrentState::Checking => State::Checking,
+        TorrentState::Downloading => State::Downloading,
+        TorrentState::Seeding => State::Seeding,
+        TorrentState::Paused => State::Paused,
+        TorrentState::Queued => State::Queued,
+        TorrentState::Moving => State::Moving,
+        TorrentState::Failed(_) => State::Failed,
+        TorrentState::Stopping => State::Stopping,
+        TorrentState::Stopped => State::Stopped,
+        _ => State::Waiting,
     }
 }

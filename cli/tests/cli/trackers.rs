@@ -47,7 +47,7 @@ fn the_trackers_of_a_torrent_file_are_asked_and_each_answers_for_itself() {
     here.done(&["create", "a.bin", "-o", "a.torrent", "--tracker", &dead, "--tracker", &http]);
     for command in ["announce", "scrape"] {
         let told = here.done(&[&[command, "a.torrent"][..], &FROM].concat());
-        assert!(told.out.contains(&format!("{dead}")) && told.out.contains("failed: "), "{told:?}");
+        assert!(told.out.contains(&dead) && told.out.contains("failed: "), "{told:?}");
         assert!(
             told.out.lines().any(|line| line.starts_with(&http) && !line.contains("failed")) || command == "scrape"
         );

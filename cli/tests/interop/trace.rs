@@ -12,6 +12,7 @@ use parcacik_core::torrent::resume::ResumeData;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Everything that writes files, syncs or renames.
 const CALLS: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,copy_file_range,sendfile,splice,io_uring_setup,mmap,\
@@ -213,7 +214,20 @@ fn small_trace(synced: u64) -> Vec<Call> {
     let hashes = InfoHashes { v1: Some([7; 20]), v2: None };
     let (generation, uploaded, downloaded) = (1, 0, 0);
     let (completed, examined, files) = (false, true, vec![None]);
-    let data = ResumeData { hashes, generation, uploaded, downloaded, completed, examined, pieces, files };
+    let (paused, active, seeding) = (false, Duration::ZERO, Duration::ZERO);
+    let data = ResumeData {
+        hashes,
+        generation,
+        uploaded,
+        downloaded,
+        paused,
+        active,
+        seeding,
+        completed,
+        examined,
+        pieces,
+        files,
+    };
     let hex: String = data.emit().iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let length = data.emit().len();
     let lines = [

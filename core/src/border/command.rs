@@ -78,11 +78,61 @@ pub enum Command {
     /// Announce once, without a torrent in the session. Answered by [`Notice::Announced`](super::Notice::Announced) for each
     /// tracker (for each family of addresses that it was asked by), then `CommandDone`.
     Announce(Box<AnnounceOnce>),
-    /// Stop a torrent and forget it. Its files stay. Answered by [`Notice::Removed`](super::Notice::Removed), which names the
-    /// torrent.
+    /// Stop a torrent and forget it. Answered by [`Notice::Removed`](super::Notice::Removed), which names the torrent.
     Remove {
         /// The torrent.
         torrent: TorrentId,
+        /// What happens to its files.
+        files: RemoveFiles,
+    },
+    /// Pause a torrent: its connections end, none are made or let in, and trackers are told `stopped`. It is still
+    /// [told](Command::AddPeers) of peers, and what it has is made durable. Resume data keep that it is paused.
+    Pause {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Whether what has been asked for may come first, for
+        /// [`SessionConfig::pause_limit`](super::SessionConfig::pause_limit) at most.
+        graceful: bool,
+    },
+    /// Let a paused torrent go on; a [managed](AddTorrent::managed) one, as soon as it has a place.
+    Resume {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Close a torrent's connections, hash all of it that is on the disk, and go on. What was counted stays. Also starts one
+    /// anew that has [failed](super::TorrentState::Failed), and makes one whose files are all gone begin with nothing.
+    Recheck {
+        /// The torrent.
+        torrent: TorrentId,
+    },
+    /// Move a torrent's files to another folder; its connections end meanwhile. Answered when that is done. When it fails,
+    /// everything is as it was: nothing that is there already is ever replaced.
+    Move {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The folder.
+        root: RootId,
+    },
+    /// Change when a torrent is done.
+    SetGoal {
+        /// The torrent.
+        torrent: TorrentId,
+        /// When it is done from now on. One that is reached already stops the torrent at once.
+        goal: SeedGoal,
+    },
+    /// Change whether the queue decides when a torrent runs.
+    SetManaged {
+        /// The torrent.
+        torrent: TorrentId,
+        /// As [`AddTorrent::managed`].
+        managed: bool,
+    },
+    /// Change a torrent's place in the queue. Torrents that are not managed have a place too, for when they are.
+    SetPlace {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Where to.
+        place: QueuePlace,
     },
     /// Use this list of blocked addresses in place of the one before; at the start it is empty. Peers that it blocks are
     /// closed ([`CloseReason::Filtered`](super::CloseReason::Filtered)) and forgotten, and nobody whom it blocks is dialled or let
@@ -144,6 +194,11 @@ pub struct AddTorrent {
     /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen: for the first seed of a new torrent, to get it
     /// out with as little upload as possible.
     pub super_seed: bool,
+    /// Whether it waits for [`Command::Resume`] before it meets peers or trackers. What is on the disk is looked at all the
+    /// same. Resume data that say so pause it too.
+    pub paused: bool,
+    /// Whether the session's queue ([`QueueConfig`](super::QueueConfig)) decides when it runs.
+    pub managed: bool,
 }
 
 impl AddTorrent {
@@ -161,6 +216,8 @@ impl AddTorrent {
             seed_only: false,
             limits: RateLimits::default(),
             super_seed: false,
+            paused: false,
+            managed: true,
         }
     }
 }
@@ -170,10 +227,42 @@ impl AddTorrent {
 pub enum SeedGoal {
     /// At once.
     None,
-    /// When uploaded / size has reached this, in thousandths.
+    /// When uploaded / size has reached this, in thousandths; uploads of earlier runs count.
     Ratio(u32),
-    /// After seeding for this long.
+    /// After seeding for this long; earlier runs count, time spent paused does not.
     Time(Duration),
     /// Never.
     Forever,
+    /// Whichever comes first.
+    Either {
+        /// As in [`SeedGoal::Ratio`].
+        thousandths: u32,
+        /// As in [`SeedGoal::Time`].
+        time: Duration,
+    },
+}
+
+/// What happens to the files of a torrent that is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoveFiles {
+    /// They stay, and so do its resume data: added again it need not be checked.
+    Keep,
+    /// They are deleted, its resume data too, and the folders that become empty by that. A file that was there before and
+    /// holds nothing of the torrent is not its own; nor is anything while it is not known to be.
+    Delete,
+}
+
+/// A place in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueuePlace {
+    /// Before all others.
+    Top,
+    /// One further to the front.
+    Up,
+    /// One further to the end.
+    Down,
+    /// Behind all others.
+    Bottom,
+    /// So many before it; behind all others when there are not so many.
+    At(u32),
 }

@@ -166,6 +166,8 @@ pub enum CloseReason {
     Filtered,
     /// The torrent was stopped or removed, or the session is shutting down.
     Stopped,
+    /// The torrent was paused, or is busy with its files: it will be back.
+    Paused,
     /// The torrent is private and has gone over to another tracker (BEP 27).
     TrackerSwitched,
     /// The peer wanted something, could have asked for it, and did not for too long.
@@ -190,6 +192,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Banned => f.write_str("banned"),
             CloseReason::Filtered => f.write_str("on the list of blocked addresses"),
             CloseReason::Stopped => f.write_str("stopped"),
+            CloseReason::Paused => f.write_str("paused"),
             CloseReason::NoRequests => f.write_str("asked for nothing though it could"),
             CloseReason::TrackerSwitched => f.write_str("the private torrent has another tracker now"),
         }

@@ -18,17 +18,17 @@ mod tracker;
 mod work;
 
 pub use action::{Action, Actions, Route, SocketKind, Target};
-pub use command::{AddTorrent, Command, SeedGoal};
+pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy, PeerConfig,
-    PersistConfig, PickConfig, RateConfig, SessionConfig,
+    PersistConfig, PickConfig, QueueConfig, RateConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
 pub use ip_filter::IpFilter;
 pub(crate) use ip_filter::NotARange;
-pub use notice::{CommandError, Notice, PeerSummary, TorrentState};
+pub use notice::{CommandError, Notice, PeerSummary, StorageState, TorrentState};
 pub use rates::RateLimits;
 pub use storage::{FileRange, LayoutFile, StorageLayout};
 pub use tracker::{AnnounceEvent, AnnounceOnce, AnnounceResponse, ScrapeCounts};

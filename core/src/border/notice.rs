@@ -199,6 +199,13 @@ pub enum Notice {
         /// Why.
         fault: IoFault,
     },
+    /// A torrent's storage has gone on to another state.
+    Storage {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The state it is in now.
+        state: StorageState,
+    },
     /// Resume data that claim so many pieces are safely stored.
     Saved {
         /// The torrent.
@@ -222,10 +229,35 @@ pub enum TorrentState {
     Seeding,
     /// Stopped by a fault that does not heal by itself.
     Failed(IoFault),
+    /// Paused by the application: no connections, no trackers.
+    Paused,
+    /// Waiting for a place in the queue; else as if paused.
+    Queued,
+    /// Its files are on their way to another folder; no connections meanwhile.
+    Moving,
     /// Stopping: telling trackers, saving.
     Stopping,
     /// Stopped; everything is saved and closed.
     Stopped,
+}
+
+/// How it is with a torrent's storage. What is not good is tried again by itself, after longer and longer waits
+/// ([`StorageConfig`](super::StorageConfig)).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageState {
+    /// It works, as far as is known.
+    Good,
+    /// What is wanted does not fit: nothing is downloaded before it does. What is there is served.
+    Full {
+        /// Bytes that are wanted and missing.
+        needed: u64,
+        /// Bytes that there is room for, where that is known.
+        free: Option<u64>,
+    },
+    /// It failed. With a fault of writing nothing is downloaded, and what is there is served; when the files that were there
+    /// at the last run are all gone ([`IoFault::NotFound`]), the torrent waits for them to come back.
+    Failing(IoFault),
 }
 
 /// Why a command was not done.
@@ -250,6 +282,10 @@ pub enum CommandError {
     Limit,
     /// A rate limit of 0 bytes a second: nothing would ever go.
     ZeroLimit,
+    /// The torrent is in a state in which that cannot be done: it has failed, is stopping, or is being moved.
+    NotNow,
+    /// The storage could not do it; everything is as it was.
+    Storage(IoFault),
 }
 
 impl fmt::Display for CommandError {
@@ -264,6 +300,8 @@ impl fmt::Display for CommandError {
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
             CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
+            CommandError::NotNow => f.write_str("not possible in the state that the torrent is in"),
+            CommandError::Storage(fault) => write!(f, "storage: {fault}"),
         }
     }
 }

@@ -29,7 +29,8 @@ pub enum Work {
         /// The torrent.
         torrent: TorrentId,
     },
-    /// Look which files exist. Ends with [`JobResult::Checked`].
+    /// Look which files exist. The folder is looked for anew, as the disk that it is on may have been mounted since. Ends
+    /// with [`JobResult::Checked`].
     Check {
         /// The torrent.
         torrent: TorrentId,
@@ -92,6 +93,25 @@ pub enum Work {
     Load {
         /// Whose.
         torrent: TorrentId,
+    },
+    /// Delete a torrent's content files, the folders of its layout that are empty then, and its resume data. Comes after all
+    /// other work on it has ended, or else is done when that has. Only regular files are deleted, and never the download
+    /// folder itself. What cannot be deleted is passed over; the first fault is the answer. Ends with [`JobResult::Done`].
+    Delete {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Files that are not the torrent's own, by their place in the layout, rising: they stay.
+        spare: Vec<u32>,
+    },
+    /// Move a torrent's content files and its resume data to another folder, by copying where it must be. All or nothing:
+    /// after a fault everything is where it was. Nothing that exists there is replaced, else `Exists`. When it is done the
+    /// files survive a power cut in their new place, with their times of change as they were, and all later work means
+    /// that place. Comes when no other work on the torrent is under way. Ends with [`JobResult::Checked`].
+    Move {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The folder.
+        root: RootId,
     },
     /// Look up a host's addresses. Ends with [`JobResult::Resolved`].
     Resolve {

@@ -68,11 +68,11 @@ pub use replay::{Difference, Machine, ReplayError, ReplayReport, replay, replay_
 pub const MAGIC: &[u8; 8] = b"\x89PARJRN\n";
 
 /// The version of the format. It changes when anything of it does: the frames, the canonical encoding, the fields of a configuration.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The behaviour epoch. It goes up with every change that makes the core answer some events in another way: a recording comes to the
 /// same digest only in the epoch it was made in.
-pub const BEHAVIOUR: u32 = 2;
+pub const BEHAVIOUR: u32 = 3;
 
 /// How many events lie between checkpoints. 18 bytes for some 30 KiB.
 pub const CHECKPOINT_EVERY: u64 = 1024;

@@ -37,6 +37,7 @@ impl PeerConn {
                 [flag @ 0..=1] => {
                     self.introduction.upload_only = Some(flag == 1);
                     self.said.push_back(PeerSaid::Introduced);
+                    self.useless(cx);
                 }
                 _ => self.useless(cx),
             },
@@ -61,6 +62,7 @@ impl PeerConn {
         old.encryption = handshake.encryption.or(old.encryption);
         self.peer_reqq = old.reqq.unwrap_or(cx.config.peer.default_reqq);
         self.said.push_back(PeerSaid::Introduced);
+        self.useless(cx);
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Requests {
     target: u32,
     slow_start: bool,
     snubbed: bool,
+    /// How often in a row it has choked us when it was asked, without a block between.
+    fruitless: u32,
     refusals: Refusals,
     round: Round,
     /// The shortest time that a block took to come.
@@ -96,6 +98,7 @@ impl Requests {
             target: config.depth_min,
             slow_start: true,
             snubbed: false,
+            fruitless: 0,
             refusals: Refusals::default(),
             round: Round { since: now, bytes: 0, before: 0 },
             round_trip: None,
@@ -210,6 +213,16 @@ impl Requests {
         returned
     }
 
+    /// The peer answers what it was asked for by a choke. One that does nothing else is as good as one that is silent.
+    pub fn choked_us(&mut self, config: &PeerConfig) {
+        self.fruitless = self.fruitless.saturating_add(1);
+        if self.fruitless >= config.max_fruitless {
+            self.snubbed = true;
+            self.slow_start = false;
+            self.target = config.depth_min;
+        }
+    }
+
     /// The peer serves us again, and shows its rate anew. Requests from before the choke that it has not answered keep
     /// their time: a peer that chokes and unchokes could hold them for ever.
     pub fn unchoked(&mut self, now: Time) {
@@ -267,6 +280,7 @@ impl Requests {
     fn counted(&mut self, now: Time, block: Block, config: &PeerConfig) {
         let bytes = u64::from(block.length());
         self.snubbed = false;
+        self.fruitless = 0;
         self.refusals = Refusals::default();
         self.progress_at = now;
         self.last_block_at = Some(now);

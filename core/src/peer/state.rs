@@ -37,7 +37,12 @@ pub struct PeerConn {
     pub(super) outbox: Outbox,
     pub(super) credit: Credit,
     pub(super) said: VecDeque<PeerSaid>,
+    /// When a message last was whole, or had come on by [`min_progress`](crate::border::PeerConfig::min_progress).
     pub(super) last_received_at: Time,
+    /// How often it has come on by so much.
+    progress: usize,
+    /// Until when the handshake has to be whole.
+    handshake_until: Time,
 
     pub(super) peer_id: Option<PeerId>,
     pub(super) fast: bool,
@@ -91,7 +96,6 @@ pub(super) enum Phase {
 /// The time limits of the configuration, kept so that the deadline can be told without it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timers {
-    handshake: Duration,
     keep_alive: Duration,
     idle: Duration,
     request: Duration,
@@ -156,7 +160,6 @@ impl PeerConn {
             connected_at: cx.now,
             torrent: facts.torrent,
             timers: Timers {
-                handshake: config.handshake_timeout,
                 keep_alive: config.keep_alive,
                 idle: config.idle_timeout,
                 request: config.request_timeout,
@@ -169,6 +172,8 @@ impl PeerConn {
             credit: Credit::default(),
             said: VecDeque::new(),
             last_received_at: cx.now,
+            progress: 0,
+            handshake_until: cx.now + config.handshake_timeout,
             peer_id: None,
             fast: false,
             extended: false,
@@ -197,13 +202,17 @@ impl PeerConn {
         }
     }
 
+    /// Leaves the peer no longer for its handshake than this: it has begun it before it came to us.
+    pub fn limit_handshake(&mut self, until: Time) {
+        self.handshake_until = self.handshake_until.min(until);
+    }
+
     // What it is told.
 
     /// Bytes came; they start at `offset` in the buffer of the event that is being handled. To be followed by
     /// [`step`](PeerConn::step).
-    pub fn feed(&mut self, cx: &mut Cx<'_>, bytes: Bytes, offset: u32) {
+    pub fn feed(&mut self, _cx: &mut Cx<'_>, bytes: Bytes, offset: u32) {
         if !bytes.is_empty() && !self.is_closed() {
-            self.last_received_at = cx.now;
             self.credit.received(bytes.len());
             self.framer.feed(bytes, offset);
         }
@@ -259,7 +268,7 @@ impl PeerConn {
         match self.phase {
             Phase::Closed => {}
             Phase::Handshake { .. } => {
-                if now >= self.connected_at + self.timers.handshake {
+                if now >= self.handshake_until {
                     self.close(cx, CloseReason::HandshakeTimeout);
                 }
             }
@@ -286,7 +295,7 @@ impl PeerConn {
     pub fn deadline(&self) -> Option<Time> {
         match self.phase {
             Phase::Closed => None,
-            Phase::Handshake { .. } => Some(self.connected_at + self.timers.handshake),
+            Phase::Handshake { .. } => Some(self.handshake_until),
             Phase::Open => {
                 let silence = self.idle_at().min(self.outbox.keep_alive_at(self.timers.keep_alive));
                 let owed = self.outbox.stalled_at(self.timers.send).min(self.overdue_at());
@@ -350,12 +359,28 @@ impl PeerConn {
                     }
                 }
                 Phase::Open => match self.framer.next(&mut cx.out.opaque) {
-                    Ok(Some(message)) => self.on_message(cx, facts, message),
-                    Ok(None) => return None,
+                    Ok(Some(message)) => {
+                        self.last_received_at = cx.now;
+                        self.progress = 0;
+                        self.on_message(cx, facts, message);
+                    }
+                    Ok(None) => {
+                        self.note_progress(cx);
+                        return None;
+                    }
                     Err(WireError::TooLong { .. }) => self.fault(cx, PeerFault::MessageTooLong),
                     Err(WireError::WrongLength { .. }) => self.fault(cx, PeerFault::WrongMessageLength),
                 },
             }
+        }
+    }
+
+    /// How far a message that is not whole has come. In steps, so that it makes no difference how it was cut.
+    fn note_progress(&mut self, cx: &Cx<'_>) {
+        let progress = self.framer.unfinished() / cx.config.peer.min_progress as usize;
+        if progress > self.progress {
+            self.progress = progress;
+            self.last_received_at = cx.now;
         }
     }
 
@@ -387,6 +412,7 @@ impl PeerConn {
 
     fn open(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, handshake: &Handshake) {
         self.phase = Phase::Open;
+        self.last_received_at = cx.now;
         self.peer_id = Some(handshake.peer_id);
         // "The extension is enabled only if both ends of the connection set this bit." We always do.
         self.fast = handshake.reserved.fast();
@@ -431,7 +457,10 @@ impl PeerConn {
             // These say nothing of pieces and may come before the first message that does.
             Message::KeepAlive => return self.useless(cx),
             Message::Port(0) | Message::Unknown { .. } => return self.useless(cx),
-            Message::Port(port) => return self.said.push_back(PeerSaid::DhtPort(port)),
+            Message::Port(port) => {
+                self.said.push_back(PeerSaid::DhtPort(port));
+                return self.useless(cx);
+            }
             Message::Extended { id, payload } => return self.on_extended(cx, facts, id, payload),
             Message::HaveAll => return self.on_pieces(cx, facts, Bitfield::all(pieces)),
             Message::HaveNone => return self.on_pieces(cx, facts, Bitfield::none(pieces)),
@@ -462,6 +491,8 @@ impl PeerConn {
             Message::NotInterested if self.interested => {
                 self.interested = false;
                 self.said.push_back(PeerSaid::NotInterested);
+                // Once is news; again and again is a flood.
+                self.useless(cx);
             }
             Message::Unchoke | Message::Interested | Message::NotInterested => self.useless(cx),
             Message::Have(number) => match facts.geometry.piece(number) {
@@ -491,9 +522,13 @@ impl PeerConn {
             return self.useless(cx);
         }
         self.choking_us = true;
+        if self.requests.len() > 0 {
+            self.requests.choked_us(&cx.config.peer);
+        }
         // BEP 6: "Choke no longer implicitly rejects all pending requests". Without it, it does.
         let returned = if self.fast { Vec::new() } else { self.requests.return_all() };
         self.said.push_back(PeerSaid::Choked { returned });
+        self.useless(cx);
     }
 
     fn on_piece(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, piece: u32, begin: u32, data: Bytes) {

@@ -8,7 +8,7 @@
 //!
 //! A stranger may hold a place for as long as a handshake may take, and send the 48 bytes up to the info-hash; credit for
 //! no more than a whole handshake is given. When all places are taken the newcomer is refused, so that a flood cannot push out
-//! those who are in the middle of their handshake.
+//! those who are in the middle of their handshake. One address gets a part of the places only.
 
 use crate::border::{Action, InfoHash, TcpId};
 use crate::cx::Cx;
@@ -17,7 +17,7 @@ use crate::wire::Handshake48;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Bytes of a whole handshake (BEP 3: 1 + 19 + 8 + 20 + 20).
 const HANDSHAKE: u32 = 68;
@@ -29,6 +29,8 @@ pub struct Acceptor {
     order: BTreeSet<(Time, TcpId)>,
     /// Those who wait for a torrent to be ready.
     kept: BTreeSet<(InfoHash, TcpId)>,
+    /// How many of the places each address has.
+    places: BTreeMap<IpAddr, u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,12 +60,15 @@ pub struct Routed {
 impl Acceptor {
     /// A stream came in. It is closed at once when there is no place.
     pub fn accepted(&mut self, cx: &mut Cx, tcp: TcpId, remote: SocketAddr) {
-        if self.waiting.len() >= cx.config.session.max_unrouted as usize {
+        let ip = remote.ip().to_canonical();
+        let has = self.places.get(&ip).copied().unwrap_or(0);
+        let too_many = has >= cx.config.session.max_unrouted_per_ip && !ip.is_loopback();
+        if too_many || self.waiting.len() >= cx.config.session.max_unrouted as usize {
             cx.act(Action::Close { tcp, flush: false });
             return;
         }
         let until = cx.now + cx.config.peer.handshake_timeout;
-        self.waiting.insert(tcp, Stranger { remote, until, read: BytesMut::new(), wants: None });
+        self.put(tcp, Stranger { remote, until, read: BytesMut::new(), wants: None });
         self.order.insert((until, tcp));
         cx.act(Action::Grant { tcp, bytes: HANDSHAKE });
     }
@@ -103,7 +108,7 @@ impl Acceptor {
         let mut read = BytesMut::from(&routed.head.emit()[..]);
         read.extend_from_slice(&routed.rest);
         let wants = Some(routed.head.info_hash);
-        self.waiting.insert(tcp, Stranger { remote: routed.remote, until: routed.until, read, wants });
+        self.put(tcp, Stranger { remote: routed.remote, until: routed.until, read, wants });
         self.order.insert((routed.until, tcp));
         self.kept.insert((routed.head.info_hash, tcp));
     }
@@ -152,6 +157,7 @@ impl Acceptor {
         self.waiting.clear();
         self.order.clear();
         self.kept.clear();
+        self.places.clear();
     }
 
     /// When [`Acceptor::tick`] is due.
@@ -159,9 +165,19 @@ impl Acceptor {
         self.order.first().map(|&(time, _)| time)
     }
 
+    fn put(&mut self, tcp: TcpId, stranger: Stranger) {
+        *self.places.entry(stranger.remote.ip().to_canonical()).or_default() += 1;
+        self.waiting.insert(tcp, stranger);
+    }
+
     fn forget(&mut self, tcp: TcpId) -> Option<Stranger> {
         let stranger = self.waiting.remove(&tcp)?;
         self.order.remove(&(stranger.until, tcp));
+        let ip = stranger.remote.ip().to_canonical();
+        match self.places.get_mut(&ip) {
+            Some(places @ 2..) => *places -= 1,
+            _ => _ = self.places.remove(&ip),
+        }
         if let Some(wanted) = stranger.wants {
             self.kept.remove(&(wanted, tcp));
         }

@@ -24,6 +24,7 @@
 mod acceptor;
 mod announce_turns;
 mod probes;
+pub mod queue;
 mod rates;
 mod sockets;
 #[cfg(test)]
@@ -53,6 +54,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::ops::Bound;
 use core::time::Duration;
 use probes::Probes;
+use queue::Queue;
 use rates::Turns;
 use sockets::Sockets;
 
@@ -89,6 +91,7 @@ pub struct Session {
     held: BTreeSet<TorrentId>,
     /// Torrents that were asked to go.
     removing: BTreeSet<TorrentId>,
+    queue: Queue,
     dial_window: (Time, u32),
     /// Torrents that wait to announce.
     announce_turns: AnnounceTurns,
@@ -136,6 +139,7 @@ impl Session {
             turns: Turns::default(),
             held: BTreeSet::new(),
             removing: BTreeSet::new(),
+            queue: Queue::default(),
             dial_window: (Time::ZERO, 0),
             announce_turns: AnnounceTurns::default(),
             probes: Probes::default(),
@@ -211,6 +215,7 @@ impl Session {
             Event::Command { id, command } => self.command(out, id, command),
         }
         self.run_due(out);
+        self.queue_round(out);
         self.let_in(out);
         self.dial_round(out);
         self.announce_round(out);
@@ -225,11 +230,12 @@ impl Session {
             (true, false) => Some(self.next_dial_time()),
             (true, true) => self.dialers.first(),
         };
+        let queue = self.queue.deadline().filter(|_| self.stopping.is_none());
         let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
         let (down, up) = (self.turns.down.due, self.turns.up.due);
         let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
         let (stranger, probe) = (self.acceptor.deadline(), self.probes.deadline());
-        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, stop])
+        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, queue, stop])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -245,6 +251,16 @@ impl Session {
     /// All torrents, in the order they were added.
     pub fn torrents(&self) -> impl Iterator<Item = TorrentId> + '_ {
         self.torrents.keys().copied()
+    }
+
+    /// All torrents, in the order of the queue.
+    pub fn queue(&self) -> &[TorrentId] {
+        self.queue.order()
+    }
+
+    /// Whether the queue decides when a torrent runs.
+    pub fn is_managed(&self, torrent: TorrentId) -> bool {
+        self.queue.is_managed(torrent)
     }
 
     /// The torrent of this info-hash.
@@ -360,10 +376,17 @@ impl Session {
         self.shared.http_announces += http;
         self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
         self.announce_turns.set(id, torrent.wants_to_announce());
+        let standing = torrent.standing();
+        if core::mem::replace(&mut torrent.noted, standing) != standing {
+            self.queue.stands(self.now, &self.config.queue, id, standing);
+        }
         for tcp in self.shared.gone.drain(..) {
             self.streams.remove(&tcp);
         }
-        if torrent.is_stopped() {
+        if !torrent.is_stopped() {
+            // One that is removed with its files has to be opened again for that.
+            self.alive += usize::from(was_stopped);
+        } else {
             self.alive -= usize::from(!was_stopped);
             if self.removing.remove(&id) {
                 self.forget(out, id);
@@ -383,6 +406,7 @@ impl Session {
         self.shared.http_announces = self.shared.http_announces.saturating_sub(torrent.http_held);
         self.announce_turns.set(id, None);
         self.held.remove(&id);
+        self.queue.remove(self.now, &self.config.queue, id);
         self.ready_dialers.remove(&id);
         self.readers.remove(&id);
         self.turns.forget(id, &mut torrent);
@@ -445,9 +469,9 @@ impl Session {
             self.acceptor.keep(tcp, routed);
             return;
         }
-        let Routed { remote, head, rest, consumed, .. } = routed;
+        let Routed { remote, until, head, rest, consumed } = routed;
         let made = self
-            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, &head))
+            .with_torrent(Some(id), out, |torrent, cx, shared| torrent.accepted(cx, shared, tcp, remote, until, &head))
             .flatten();
         let Some(key) = made else { return };
         self.own_stream(tcp, id, key);
@@ -490,9 +514,10 @@ impl Session {
                 }
             }
             Command::AddPeers { torrent, peers } => {
-                let known =
-                    self.with_torrent(Some(torrent), out, |torrent, cx, _| torrent.add_peers(cx, &peers, Word::User));
-                Self::answer(out, id, known.ok_or(CommandError::NoSuchTorrent));
+                self.order(out, id, torrent, |torrent, cx, _| {
+                    torrent.add_peers(cx, &peers, Word::User);
+                    Ok(())
+                });
             }
             Command::Reannounce { torrent, force } => {
                 let known = self.with_torrent(Some(torrent), out, |torrent, cx, shared| {
@@ -527,13 +552,41 @@ impl Session {
                     Self::answer(out, id, Err(error));
                 }
             }
-            Command::Remove { torrent } => {
+            Command::Remove { torrent, files } => {
                 if !self.torrents.contains_key(&torrent) {
                     out.notices.push(Notice::CommandFailed { command: id, error: CommandError::NoSuchTorrent });
                     return;
                 }
                 self.removing.insert(torrent);
-                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.stop(cx, shared));
+                self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.remove(cx, shared, files));
+            }
+            Command::Pause { torrent, graceful } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.pause(cx, shared, graceful));
+            }
+            Command::Resume { torrent } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.resume(cx, shared));
+            }
+            Command::Recheck { torrent } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.check_anew(cx, shared));
+            }
+            Command::Move { torrent, root } => {
+                let begun =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.move_to(cx, shared, id, root));
+                // It answers when it has been moved.
+                if let Err(error) = begun.unwrap_or(Err(CommandError::NoSuchTorrent)) {
+                    Self::answer(out, id, Err(error));
+                }
+            }
+            Command::SetGoal { torrent, goal } => {
+                self.order(out, id, torrent, |torrent, cx, shared| torrent.set_goal(cx, shared, goal));
+            }
+            Command::SetManaged { torrent, managed } => {
+                self.queue.set_managed(self.now, &self.config.queue, torrent, managed);
+                self.order(out, id, torrent, |_, _, _| Ok(()));
+            }
+            Command::SetPlace { torrent, place } => {
+                self.queue.set_place(self.now, &self.config.queue, torrent, place);
+                self.order(out, id, torrent, |_, _, _| Ok(()));
             }
             Command::SetSuperSeed { torrent, on } => {
                 let known =
@@ -550,6 +603,18 @@ impl Session {
             }
             Command::Shutdown => self.shutdown(out),
         }
+    }
+
+    /// Has a torrent do what a command says, and answers it.
+    fn order(
+        &mut self,
+        out: &mut Actions,
+        command: CommandId,
+        torrent: TorrentId,
+        call: impl FnOnce(&mut Torrent, &mut Cx, &mut Shared) -> Result<(), CommandError>,
+    ) {
+        let done = self.with_torrent(Some(torrent), out, call);
+        Self::answer(out, command, done.unwrap_or(Err(CommandError::NoSuchTorrent)));
     }
 
     fn set_ip_filter(&mut self, out: &mut Actions, filter: Arc<IpFilter>) -> Result<(), CommandError> {
@@ -611,7 +676,12 @@ impl Session {
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;
-        self.with_torrent(Some(id), out, |_, _, _| ());
+        let waits = self.queue.add(self.now, &self.config.queue, id, add.managed);
+        self.with_torrent(Some(id), out, |torrent, cx, shared| {
+            if waits {
+                torrent.set_queued(cx, shared, true);
+            }
+        });
         Ok(())
     }
 
@@ -626,6 +696,18 @@ impl Session {
                 torrent.timer = None;
             }
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.tick(cx, shared));
+        }
+    }
+
+    /// Gives places in the queue anew, when that is due.
+    fn queue_round(&mut self, out: &mut Actions) {
+        if self.stopping.is_some() || self.queue.deadline().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let (torrents, now) = (&self.torrents, self.now);
+        let rates = |id| torrents.get(&id).map_or((0, 0), |torrent| torrent.rates(now));
+        for (id, runs) in self.queue.review(now, &self.config.queue, rates) {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.set_queued(cx, shared, !runs));
         }
     }
 

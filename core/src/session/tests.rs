@@ -5,7 +5,7 @@ mod trackers;
 
 use super::*;
 use crate::bencode::encode_dict;
-use crate::border::{IoFault, JobId, JobResult, RootId, SeedGoal, SocketId, SocketKind, Target, Work};
+use crate::border::{IoFault, JobId, JobResult, RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, Work};
 use std::vec;
 use std::vec::Vec;
 
@@ -75,6 +75,8 @@ impl Rig {
             seed_only: false,
             limits: Default::default(),
             super_seed: false,
+            paused: false,
+            managed: true,
         })))
     }
 
@@ -191,6 +193,30 @@ fn strangers_are_limited_in_number_time_and_credit() {
 }
 
 #[test]
+fn one_address_cannot_take_all_places_of_strangers() {
+    let mut rig = Rig::new(|config| config.session.max_unrouted_per_ip = 2);
+    let accept = |rig: &mut Rig, tcp: u64, from: &str| {
+        closes(&rig.tell(Event::Accepted {
+            sock: SocketId(1),
+            tcp: TcpId(tcp),
+            local: addr("10.0.0.9:1"),
+            remote: addr(from),
+        }))
+    };
+    assert!(accept(&mut rig, 1, "192.0.2.1:1").is_empty());
+    assert!(accept(&mut rig, 2, "192.0.2.1:2").is_empty());
+    assert_eq!(accept(&mut rig, 3, "192.0.2.1:3"), [TcpId(3)]);
+    assert!(accept(&mut rig, 4, "192.0.2.2:1").is_empty(), "others come in");
+    // A place that becomes free can be had again.
+    rig.tell(Event::Closed { tcp: TcpId(1), fault: None });
+    assert!(accept(&mut rig, 5, "192.0.2.1:5").is_empty());
+    assert_eq!(accept(&mut rig, 6, "192.0.2.1:6"), [TcpId(6)]);
+    for tcp in 10..30 {
+        assert!(accept(&mut rig, tcp, &std::format!("127.0.0.1:{tcp}")).is_empty(), "loopback is not limited");
+    }
+}
+
+#[test]
 fn late_events_for_the_dead_do_nothing() {
     let mut rig = Rig::new(|_| ());
     rig.running(1, vec![]);
@@ -224,7 +250,7 @@ fn a_dial_that_nobody_waits_for_any_more_is_closed() {
     let mut rig = Rig::new(|_| ());
     let begun = rig.running(1, targets(1));
     let [dial] = dials(&begun)[..] else { panic!("{begun:?}") };
-    let removed = rig.command(Command::Remove { torrent: TorrentId(0) });
+    let removed = rig.command(Command::Remove { torrent: TorrentId(0), files: RemoveFiles::Keep });
     assert!(removed.list.contains(&Action::CancelDial { dial }));
     rig.serve_disk(removed);
     assert_eq!(rig.session.torrents().count(), 0);
@@ -241,7 +267,7 @@ fn a_torrent_is_added_once_and_can_come_back_after_it_was_removed() {
     rig.running(1, vec![]);
     let error = CommandError::Duplicate(TorrentId(0));
     assert_eq!(rig.add(1, vec![]).notices, [Notice::CommandFailed { command: CommandId(2), error }]);
-    let removed = rig.command(Command::Remove { torrent: TorrentId(0) });
+    let removed = rig.command(Command::Remove { torrent: TorrentId(0), files: RemoveFiles::Keep });
     let removed = rig.serve_disk(removed);
     assert!(removed.notices.contains(&Notice::Removed { torrent: TorrentId(0) }));
     let again = rig.add(1, vec![]).notices;
@@ -256,14 +282,14 @@ fn commands_that_cannot_be_done_say_why() {
         other => panic!("{other:?}"),
     };
     let torrent = TorrentId(3);
-    assert_eq!(failed(rig.command(Command::Remove { torrent })), CommandError::NoSuchTorrent);
+    assert_eq!(failed(rig.command(Command::Remove { torrent, files: RemoveFiles::Keep })), CommandError::NoSuchTorrent);
     assert_eq!(failed(rig.command(Command::AddPeers { torrent, peers: vec![] })), CommandError::NoSuchTorrent);
     rig.add(1, vec![]);
     let told = rig.command(Command::AddPeers { torrent: TorrentId(0), peers: vec![] }).notices;
     assert!(matches!(told[..], [Notice::CommandDone { .. }]), "what can be done is answered too: {told:?}");
     assert_eq!(failed(rig.add(2, vec![])), CommandError::Limit);
     rig.command(Command::Shutdown);
-    assert_eq!(failed(rig.command(Command::Remove { torrent })), CommandError::Stopping);
+    assert_eq!(failed(rig.command(Command::Remove { torrent, files: RemoveFiles::Keep })), CommandError::Stopping);
 }
 
 #[test]
@@ -291,6 +317,8 @@ fn a_torrent_of_version_2_alone_is_refused() {
         seed_only: false,
         limits: Default::default(),
         super_seed: false,
+        paused: false,
+        managed: true,
     })));
     assert_eq!(done.notices, [Notice::CommandFailed { command: CommandId(1), error: CommandError::V2Only }]);
 }
@@ -393,6 +421,8 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         seed_only: false,
         limits: Default::default(),
         super_seed: false,
+        paused: false,
+        managed: true,
     })));
     let done = rig.serve_disk(added);
     let asked = done.list.iter().find_map(|action| match action {

@@ -4,8 +4,8 @@
 //! mismatch frees its blocks, and its blocks are hashed one by one so that [`Blame`](super::blame::Blame) can tell who sent a
 //! bad one once a good copy is known.
 //!
-//! A write that fails (the disk is full, say) gives its block back and stops further requests; after a pause, which grows,
-//! one more try is made. Serving goes on meanwhile: RELIABILITY "ENOSPC/EIO: stop requesting, keep seeding what is synced".
+//! A write that fails (the disk is full, say) gives its block back and stops further requests. Serving goes on meanwhile:
+//! RELIABILITY "ENOSPC/EIO: stop requesting, keep seeding what is synced". How that ends is told in `health`.
 
 use super::persist::PersistOrder;
 use super::{Phase, Purpose, Shared, Torrent};
@@ -15,22 +15,28 @@ use crate::metainfo::{Block, PieceIndex};
 use crate::peer::PeerOrder;
 use crate::time::Time;
 use crate::torrent::resume::ResumeData;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 /// What the torrent knows of its disk.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DiskState {
     /// Writes under way and blocks done, of each piece that is not verified yet.
     pieces: BTreeMap<PieceIndex, PieceWrites>,
-    /// Verified pieces that a failed sync has put in doubt, until they have been hashed again.
-    doubted: BTreeSet<PieceIndex>,
-    fault: Option<IoFault>,
-    pub(super) retry_at: Option<Time>,
-    failures: u32,
+    /// Verified pieces that a failed sync or read has put in doubt, until they have been hashed again.
+    doubted: BTreeMap<PieceIndex, Doubt>,
+    /// When those that could not be read are tried again.
+    doubt_at: Option<Time>,
+}
+
+/// A piece that may not be what it was.
+#[derive(Clone, Copy, Debug, Default)]
+struct Doubt {
+    /// How often it could not be read.
+    tries: u32,
+    hashing: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -42,14 +48,24 @@ struct PieceWrites {
 }
 
 impl DiskState {
-    /// Whether nothing is to be asked for, because it could not be stored.
-    pub(super) fn stalled(&self) -> bool {
-        self.fault.is_some()
-    }
-
     /// Whether a piece of ours may not be what it was.
     pub(super) fn doubts(&self, piece: PieceIndex) -> bool {
-        self.doubted.contains(&piece)
+        self.doubted.contains_key(&piece)
+    }
+
+    /// A piece is in doubt no more, whatever it has turned out to be.
+    pub(super) fn trusts(&mut self, piece: PieceIndex) {
+        self.doubted.remove(&piece);
+    }
+
+    /// When a piece in doubt is to be hashed once more.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.doubt_at
+    }
+
+    /// All of the torrent is hashed anew: what was known of single pieces does not matter any more.
+    pub(super) fn forget(&mut self) {
+        *self = DiskState::default();
     }
 }
 
@@ -88,16 +104,15 @@ impl Torrent {
         state.under_way = state.under_way.saturating_sub(1);
         match result {
             Ok(_) => {
-                if !self.disk.stalled() {
-                    self.disk.failures = 0;
-                }
+                self.health.wrote();
+                self.wrote_to(block);
             }
             Err(fault) => {
                 state.full = false;
                 state.senders.remove(&block.number());
                 self.picker.write_failed(block);
                 self.refill = true;
-                self.disk_failed(cx, fault);
+                self.storage_failed(cx, fault);
             }
         }
         self.verify_if_whole(cx, piece);
@@ -154,7 +169,7 @@ impl Torrent {
             Err(fault) => {
                 // It could not be read back: nobody is to blame, and it has to be fetched again.
                 self.free_piece(piece);
-                self.disk_failed(cx, fault);
+                self.storage_failed(cx, fault);
             }
         }
     }
@@ -215,70 +230,73 @@ impl Torrent {
         self.spread(cx, shared, piece);
     }
 
-    /// A read for a peer failed: what was there is damaged or gone. RELIABILITY: "a short read or missing file un-claims the
-    /// pieces, it is never a fatal torrent error".
-    pub(super) fn read_failed(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, fault: IoFault) {
-        cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
-        if matches!(fault, IoFault::ShortRead | IoFault::NotFound) && self.picker.have().get(piece.get()) {
-            self.lose(cx, shared, piece);
+    /// A piece of ours may not be what it was: it is hashed again, and not served before.
+    pub(super) fn doubt(&mut self, cx: &mut Cx, piece: PieceIndex) {
+        if !self.disk.doubts(piece) {
+            self.disk.doubted.insert(piece, Doubt { tries: 0, hashing: true });
+            self.hash(cx, piece, false, Purpose::Recheck(piece));
         }
     }
 
-    /// A piece that was ours is not there any more.
-    pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
-        self.disk.doubted.remove(&piece);
-        self.picker.piece_lost(piece);
-        self.lost.insert(piece);
-        self.end_super_seed(cx, shared, None);
-        self.persist.piece_lost(piece);
-        if !self.only_gives() {
-            // It is a download again: seeds are of use, and the goal is counted anew from when it is whole again.
-            self.candidates.set_seeding(false);
-            self.finished_at = None;
-        }
-        self.recount_interest(cx, shared);
-        self.tell_state(cx);
-    }
-
-    /// A piece that was in doubt after a failed sync has been hashed.
-    pub(super) fn doubt_ends(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, matches: bool) {
-        if matches {
-            self.disk.doubted.remove(&piece);
-            self.persist.piece_verified(cx.now, piece);
-        } else {
-            self.lose(cx, shared, piece);
-        }
-    }
-
-    fn disk_failed(&mut self, cx: &mut Cx, fault: IoFault) {
-        let first = self.disk.fault.is_none();
-        self.disk.fault = Some(fault);
-        if first {
-            let pause = Duration::from_secs(1u64 << self.disk.failures.min(6));
-            self.disk.failures = self.disk.failures.saturating_add(1);
-            self.disk.retry_at = Some(cx.now + pause);
-            cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+    /// A piece that was in doubt has been hashed.
+    pub(super) fn doubt_ends(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        piece: PieceIndex,
+        result: Result<JobResult, IoFault>,
+    ) {
+        let Some(doubt) = self.disk.doubted.get_mut(&piece) else { return };
+        match result {
+            Ok(JobResult::Verified(verdict)) if verdict.matches => {
+                self.disk.trusts(piece);
+                self.persist.piece_verified(cx.now, piece);
+            }
+            // It could not be read, which may pass.
+            Err(_) if doubt.tries + 1 < cx.config.storage.read_tries => {
+                let config = &cx.config.storage;
+                let due = cx.now + config.backoff(doubt.tries, config.retry_max);
+                *doubt = Doubt { tries: doubt.tries + 1, hashing: false };
+                self.disk.doubt_at = Some(self.disk.doubt_at.map_or(due, |at| at.min(due)));
+            }
+            _ => self.lose(cx, shared, &[piece]),
         }
     }
 
-    /// Tries again after a pause.
-    pub(super) fn disk_retry(&mut self, cx: &mut Cx) {
-        if self.disk.retry_at.is_some_and(|due| due <= cx.now) {
-            self.disk.retry_at = None;
-            self.disk.fault = None;
-            self.refill = true;
-            self.hungry.extend(self.peers.keys().copied());
+    /// Pieces in doubt that could not be read are hashed once more.
+    pub(super) fn doubt_tick(&mut self, cx: &mut Cx) {
+        if self.disk.doubt_at.is_none_or(|at| at > cx.now) || !matches!(self.phase, Phase::Running) {
+            return;
         }
+        self.disk.doubt_at = None;
+        let again: Vec<PieceIndex> =
+            self.disk.doubted.iter().filter(|(_, doubt)| !doubt.hashing).map(|(&piece, _)| piece).collect();
+        for piece in again {
+            if let Some(doubt) = self.disk.doubted.get_mut(&piece) {
+                doubt.hashing = true;
+            }
+            self.hash(cx, piece, false, Purpose::Recheck(piece));
+        }
+    }
+
+    /// Whether syncs and saves may be ordered now.
+    pub(super) fn may_persist(&self) -> bool {
+        let phase = match self.phase {
+            Phase::Running | Phase::Halted => true,
+            Phase::Stopping { .. } => !self.life.wants_delete(),
+            _ => false,
+        };
+        self.examined && phase && !self.life.needs_the_disk()
     }
 
     /// Carries out what the persistence protocol orders.
     pub(super) fn persist_orders(&mut self, cx: &mut Cx) {
-        if !self.examined || !matches!(self.phase, Phase::Running | Phase::Stopping { .. }) {
+        if !self.may_persist() {
             return;
         }
         while let Some(order) = self.persist.next(cx.now, &cx.config.persist) {
             match order {
-                PersistOrder::Sync => self.start(cx, Work::Sync { torrent: self.id }, Purpose::Sync),
+                PersistOrder::Sync => _ = self.start(cx, Work::Sync { torrent: self.id }, Purpose::Sync),
                 PersistOrder::Save(claims) => {
                     let pieces = claims.pieces.count();
                     let data = ResumeData {
@@ -286,6 +304,9 @@ impl Torrent {
                         generation: claims.generation,
                         uploaded: self.total_uploaded(),
                         downloaded: self.total_downloaded(),
+                        paused: self.life.paused,
+                        active: self.active.total(cx.now),
+                        seeding: self.seeding.total(cx.now),
                         completed: self.completed_ever,
                         examined: claims.examined,
                         pieces: claims.pieces,
@@ -298,8 +319,7 @@ impl Torrent {
                     // What peers were told stands: it cannot be taken back, and is true nearly always. But nothing of them
                     // is served before it is known.
                     for piece in pieces {
-                        self.disk.doubted.insert(piece);
-                        self.hash(cx, piece, false, Purpose::Recheck(piece));
+                        self.doubt(cx, piece);
                     }
                 }
             }
@@ -312,9 +332,7 @@ impl Torrent {
             Ok(_) => Err(IoFault::Other),
             Err(fault) => Err(fault),
         };
-        if let Err(fault) = result {
-            cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
-        }
+        self.made_durable(cx, result.as_ref().map(|_| ()).map_err(|&fault| fault));
         self.persist.synced(cx.now, &cx.config.persist, result);
     }
 
@@ -324,11 +342,13 @@ impl Torrent {
                 let first = !self.persist.may_write();
                 self.persist.saved(cx.now, &cx.config.persist, Ok(()));
                 self.refill |= first;
+                self.saved_at = cx.now;
+                self.made_durable(cx, Ok(()));
                 cx.out.notices.push(Notice::Saved { torrent: self.id, pieces });
             }
             Err(fault) => {
                 self.persist.saved(cx.now, &cx.config.persist, Err(fault));
-                cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+                self.made_durable(cx, Err(fault));
             }
         }
     }

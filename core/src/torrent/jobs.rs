@@ -17,7 +17,7 @@ pub(super) enum Purpose {
     Check,
     /// Create files of no length.
     CreateEmpty,
-    /// Hash a piece that is said to be on the disk: at the start, or after a failed sync.
+    /// Hash a piece that is said to be on the disk: at the start, or when it has come into doubt.
     Recheck(PieceIndex),
     /// Hash a piece whose blocks have all been written.
     Verify(PieceIndex),
@@ -33,6 +33,16 @@ pub(super) enum Purpose {
     Save { pieces: u32 },
     /// Let go of the files.
     Release,
+    /// See how it is with the storage, after it has failed or something is missing.
+    Look,
+    /// Hash a piece that was missing and may have come back.
+    Regain(PieceIndex),
+    /// Move the files to another folder.
+    Move,
+    /// Tell the driver once more where the torrent lies, to delete its files.
+    Reopen,
+    /// Delete the files.
+    Delete,
     /// Find the addresses of a peer given by name.
     Resolve { port: u16, word: Word },
 }

@@ -10,19 +10,27 @@
 //! | [`blame`] | who sent bad data |
 //! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
+//! | `health` | whether the storage works, and when it is looked at again |
+//! | `lifecycle` | pausing, checking anew, moving, deleting: what the application asks of a torrent that runs |
 //! | [`Announcer`] | which tracker to ask, and when |
 //! | [`PeerConn`] | everything between the bytes of one connection and their meaning |
 //!
 //! # States
 //!
 //! ```text
-//! Opening ──> Looking ──> Checking ──> Running (downloading, then seeding) ──> Stopping ──> Stopped
-//!    └───────────┴────────────┴──────────> Failed ────────────────────────────────^
+//!  Opening ─> Looking ─> Checking ──> Halted <──> Running (downloading, then seeding)
+//!     │  ^       │  ^       │  ^        │  │          │
+//!     │  └─wait──┘──┘       │  └recheck─┘  │          │
+//!     └──────────┴──────────┴──> Failed    └──────────┴──> Stopping ──> (deleting) ──> Stopped
 //! ```
 //!
-//! *Opening*: the storage learns the layout and resume data are fetched. *Looking*: which files exist. *Checking*: pieces
-//! that may be there are hashed. *Running*: peers and trackers. *Stopping*: trackers are told, what is dirty is synced and
-//! saved, files are closed. Each phase has its code in a file of its own.
+//! *Opening*: the storage learns the layout and resume data are fetched. *Looking*: which files exist; a storage that is not
+//! there yet is waited for. *Checking*: pieces that may be there are hashed. *Running*: peers and trackers. *Halted*: neither, because
+//! the torrent is paused, has no place in the [queue](crate::session::queue), or its files are to be moved or hashed again
+//! first. *Failed*: something that a person has to see to; a check begins anew. *Stopping*, from anywhere: trackers are told,
+//! what is dirty is synced and saved, files are deleted if that is wanted, and closed. Each phase has its code in a file of its own.
+//!
+//! A storage that fails is no phase: a torrent whose disk is full runs on and serves what it has (`health`).
 //!
 //! # Invariants
 //!
@@ -33,9 +41,12 @@ pub mod blame;
 pub mod brake;
 pub mod candidates;
 pub mod choker;
+mod clock;
 mod disk;
 mod guests;
+mod health;
 mod jobs;
+mod lifecycle;
 mod limits;
 mod peers;
 pub mod persist;
@@ -51,8 +62,8 @@ mod view;
 
 use crate::bitfield::Bitfield;
 use crate::border::{
-    AddTorrent, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, SeedGoal, StorageLayout,
-    TorrentId, TorrentState, Work,
+    AddTorrent, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerId, PeerKey, RootId, SeedGoal,
+    StorageLayout, TorrentId, TorrentState, Work,
 };
 use crate::cx::Cx;
 use crate::metainfo::{Geometry, Metainfo, PieceHashes, PieceIndex};
@@ -71,13 +82,14 @@ use alloc::vec::Vec;
 use blame::Blame;
 use candidates::Candidates;
 use choker::Choker;
+use clock::Stopwatch;
 use core::net::SocketAddr;
 use jobs::{Jobs, Purpose};
 pub use limits::Buckets;
 pub(crate) use limits::Way;
 use persist::Persist;
 use picker::Picker;
-pub use shared::{Listening, Shared};
+pub use shared::{Listening, Shared, Standing};
 use startup::Startup;
 pub use view::{RefusedPeers, TorrentView};
 
@@ -99,6 +111,8 @@ enum Phase {
     Starting(Box<Startup>),
     /// Exchanging pieces.
     Running,
+    /// All that is there is known, and nothing is exchanged: see [`lifecycle`].
+    Halted,
     /// Stopped by a fault that does not heal by itself.
     Failed(IoFault),
     /// Finishing.
@@ -126,6 +140,8 @@ struct Peer {
     gave: bool,
     /// Whether its handshake was completed.
     ready: bool,
+    /// Whether it has just left blocks to others: it is asked for more after those.
+    gave_back: bool,
     /// What it has used of rate limits.
     shares: limits::Shares,
     /// What it was told of, when it is a guest of super seeding.
@@ -140,6 +156,7 @@ pub struct Torrent {
     id: TorrentId,
     facts: Facts,
     peer_id: PeerId,
+    root: RootId,
     goal: SeedGoal,
     overwrite: bool,
     recheck: bool,
@@ -186,11 +203,18 @@ pub struct Torrent {
     super_seed: Option<Box<superseed::SuperSeed>>,
     /// Whether it is counted among the torrents that serve somebody.
     serving: bool,
+    health: health::Health,
+    life: lifecycle::Lifecycle,
 
     /// When the hungry may find something merely because time has gone by.
     chance_at: Option<Time>,
     started_at: Time,
-    finished_at: Option<Time>,
+    /// Counts while it runs.
+    active: Stopwatch,
+    /// Counts while it runs and has all that is wanted.
+    seeding: Stopwatch,
+    /// When resume data were last saved.
+    saved_at: Time,
     /// Whether trackers have been told of the completion, in this run or an earlier one.
     completed_ever: bool,
     goal_reached: bool,
@@ -207,6 +231,8 @@ pub struct Torrent {
     pub(crate) timer: Option<Time>,
     /// When the session is to ask for somebody to dial, as registered there.
     pub(crate) dial_timer: Option<Time>,
+    /// What it means to the queue, as registered with the session.
+    pub(crate) noted: Standing,
     /// The UDP answers it waits for, as registered with the session.
     pub(crate) udp_keys: Vec<(SocketAddr, u32)>,
     /// Its announces by HTTP under way, as counted in the session.
@@ -244,6 +270,7 @@ impl Torrent {
         let mut torrent = Torrent {
             id,
             peer_id,
+            root: add.root,
             goal: add.goal,
             overwrite: add.overwrite,
             recheck: add.recheck,
@@ -275,9 +302,13 @@ impl Torrent {
             super_seed: None,
             serving: false,
             lost: BTreeSet::new(),
+            health: health::Health::default(),
+            life: lifecycle::Lifecycle::new(add.paused),
             chance_at: None,
             started_at: cx.now,
-            finished_at: None,
+            active: Stopwatch::default(),
+            seeding: Stopwatch::default(),
+            saved_at: cx.now,
             completed_ever: false,
             goal_reached: false,
             downloaded: Rate::default(),
@@ -290,6 +321,7 @@ impl Torrent {
             scratch: Vec::new(),
             timer: None,
             dial_timer: None,
+            noted: Standing::Out,
             udp_keys: Vec::new(),
             http_held: 0,
             own_version: 0,
@@ -327,14 +359,16 @@ impl Torrent {
             Phase::Stopping { until, .. } => Some(until),
             _ => None,
         };
-        let active = running || stopping.is_some();
+        let starting = self.is_starting();
         earliest([
             self.timers.first(),
             self.announcer.deadline(),
             stopping,
-            if active && self.examined { self.persist.deadline(&cx.config.persist) } else { None },
+            if self.may_persist() { self.persist.deadline(&cx.config.persist) } else { None },
+            if running || starting { self.health.deadline() } else { None },
             if running { self.choker.deadline() } else { None },
-            if running { self.disk.retry_at } else { None },
+            if running { self.disk.deadline() } else { None },
+            if running { self.life.deadline() } else { None },
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
             self.limits.deadline(cx.now),
@@ -354,7 +388,8 @@ impl Torrent {
             self.drive(cx, shared, key, peer);
         }
         self.announce_tick(cx, shared);
-        self.disk_retry(cx);
+        self.health_tick(cx);
+        self.doubt_tick(cx);
         self.super_seed_tick(cx, shared);
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;
@@ -385,7 +420,7 @@ impl Torrent {
     fn work_done(&mut self, cx: &mut Cx, shared: &mut Shared, purpose: Purpose, result: Result<JobResult, IoFault>) {
         match purpose {
             Purpose::Open | Purpose::Load | Purpose::Check | Purpose::CreateEmpty => {
-                self.startup_step(cx, shared, &purpose, result);
+                self.startup_step(cx, &purpose, result);
             }
             Purpose::Recheck(piece) => self.rechecked(cx, shared, piece, result),
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
@@ -395,6 +430,11 @@ impl Torrent {
             Purpose::Sync => self.synced(cx, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
             Purpose::Release => self.ended(cx),
+            Purpose::Look => self.looked(cx, shared, result),
+            Purpose::Regain(piece) => self.regained(cx, shared, piece, result),
+            Purpose::Move => self.moved(cx, result),
+            Purpose::Reopen => self.reopened(cx, result),
+            Purpose::Delete => self.deleted(cx, result),
             Purpose::Resolve { port, word } => self.resolved(cx, port, word, result),
         }
     }
@@ -405,6 +445,8 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && self.choker.deadline().is_some_and(|due| due <= cx.now) {
             self.choke_round(cx, shared);
         }
+        self.adjust(cx, shared);
+        self.run_clocks(cx.now);
         if self.refill {
             self.refill = false;
             self.feed_hungry(cx, shared);
@@ -412,14 +454,22 @@ impl Torrent {
             self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
         }
         self.ask_for_peers(cx, shared);
-        self.persist_orders(cx);
         self.check_goal(cx, shared);
+        self.persist_orders(cx);
         self.stop_step(cx);
     }
 
-    fn start(&mut self, cx: &mut Cx, work: Work, purpose: Purpose) {
+    /// Lets the clocks of [`TorrentView`] and the goal run or stand.
+    fn run_clocks(&mut self, now: Time) {
+        let running = matches!(self.phase, Phase::Running);
+        self.active.set(now, running);
+        self.seeding.set(now, running && self.only_gives());
+    }
+
+    fn start(&mut self, cx: &mut Cx, work: Work, purpose: Purpose) -> JobId {
         let job = cx.start(work);
         self.jobs.add(job, purpose);
+        job
     }
 
     fn take(&mut self, key: PeerKey) -> Option<Box<Peer>> {
@@ -444,8 +494,12 @@ impl Torrent {
     fn state(&self) -> TorrentState {
         match self.phase {
             Phase::Starting(_) => TorrentState::Checking,
-            Phase::Running if self.only_gives() => TorrentState::Seeding,
-            Phase::Running => TorrentState::Downloading,
+            Phase::Halted if self.life.is_moving() => TorrentState::Moving,
+            Phase::Halted if self.life.needs_the_disk() => TorrentState::Checking,
+            Phase::Halted if self.life.paused => TorrentState::Paused,
+            Phase::Halted if self.life.queued => TorrentState::Queued,
+            Phase::Running | Phase::Halted if self.only_gives() => TorrentState::Seeding,
+            Phase::Running | Phase::Halted => TorrentState::Downloading,
             Phase::Failed(fault) => TorrentState::Failed(fault),
             Phase::Stopping { .. } => TorrentState::Stopping,
             Phase::Stopped => TorrentState::Stopped,

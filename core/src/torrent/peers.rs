@@ -30,6 +30,7 @@ impl Torrent {
             counted: false,
             gave: false,
             ready: false,
+            gave_back: false,
             shares: Default::default(),
             shown: None,
             unveiled: None,
@@ -180,8 +181,14 @@ impl Torrent {
                 self.show_interest(cx, shared, peer);
                 return self.nothing_to_exchange(peer);
             }
-            PeerSaid::Choked { returned } | PeerSaid::Snubbed { returned } => self.give_back(key, &returned),
-            PeerSaid::Rejected(block) => self.give_back(key, &[block]),
+            PeerSaid::Choked { returned } | PeerSaid::Snubbed { returned } => {
+                peer.gave_back |= !returned.is_empty();
+                self.give_back(key, &returned);
+            }
+            PeerSaid::Rejected(block) => {
+                peer.gave_back = true;
+                self.give_back(key, &[block]);
+            }
             PeerSaid::Unchoked | PeerSaid::AllowedFast(_) | PeerSaid::Suggested(_) => {}
             PeerSaid::Interested | PeerSaid::NotInterested => self.interest_changed(cx, shared, peer),
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
@@ -331,13 +338,23 @@ impl Torrent {
         matches!(self.phase, Phase::Running) && peer.interesting > 0 && peer.conn.room(cx.now) > 0
     }
 
-    /// Asks a connection for as much as it has room for.
+    /// Asks a connection for as much as it has room for; one that lets us wait, or has just given blocks back, only after all
+    /// others. It would get the same ones at once again otherwise: a few that never answer could keep the last blocks from
+    /// everybody.
     fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
+        if !comes_last(peer) {
+            self.ask_now(cx, shared, key, peer);
+        } else if peer.interesting > 0 && peer.conn.room(cx.now) > 0 {
+            self.refill |= self.hungry.insert(key);
+        }
+    }
+
+    fn ask_now(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
         self.hungry.remove(&key);
-        if self.seed_only || peer.interesting == 0 {
+        if self.seed_only || peer.interesting == 0 || self.life.is_draining() {
             return;
         }
-        if self.disk.stalled() || !self.persist.may_write() {
+        if self.health.is_ill() || !self.persist.may_write() {
             self.hungry.insert(key);
             return;
         }
@@ -359,6 +376,7 @@ impl Torrent {
             only,
             fast: self.is_fast(conn.download_rate().per_second(cx.now)),
             suggested: conn.suggested(),
+            only_free: comes_last(peer),
         };
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
         if (blocks.len() as u32) < room {
@@ -378,17 +396,35 @@ impl Torrent {
         rate.saturating_mul(WHOLE_PIECE_SECONDS) >= u64::from(self.facts.geometry.piece_length())
     }
 
+    /// In which order peers are asked for what has become free: the lowest first.
+    fn trust(&self, key: PeerKey) -> u8 {
+        match self.peers.get(&key) {
+            Some(Some(peer)) if peer.conn.snubbed() => 3,
+            Some(Some(peer)) if peer.gave_back => 2,
+            Some(Some(peer)) if peer.conn.last_piece_at().is_some() => 0,
+            _ => 1,
+        }
+    }
+
     /// Lets everybody who could be asked for more look again.
     pub(super) fn feed_hungry(&mut self, cx: &mut Cx, shared: &mut Shared) {
         if !matches!(self.phase, Phase::Running) {
             return;
         }
-        let hungry: alloc::vec::Vec<PeerKey> = self.hungry.iter().copied().collect();
-        for key in hungry {
-            let Some(peer) = self.take(key) else {
+        // First those that have sent something, then who has still to show it, then who has given blocks back, last who lets us
+        // wait.
+        let mut hungry: alloc::vec::Vec<(u8, PeerKey)> =
+            self.hungry.iter().map(|&key| (self.trust(key), key)).collect();
+        hungry.sort_unstable();
+        for (_, key) in hungry {
+            let Some(mut peer) = self.take(key) else {
                 self.hungry.remove(&key);
                 continue;
             };
+            if comes_last(&peer) && peer.conn.is_ready() {
+                self.ask_now(cx, shared, key, &mut peer);
+                peer.gave_back = false;
+            }
             self.drive(cx, shared, key, peer);
         }
         // Whoever set this again while being fed has only taken blocks.
@@ -442,7 +478,7 @@ impl Torrent {
             Err(fault) => Err(fault),
         };
         if let Err(fault) = data {
-            self.read_failed(cx, shared, run.piece, fault);
+            self.read_failed(cx, run.piece, fault);
         }
         let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
@@ -524,7 +560,7 @@ impl Torrent {
         if peer.counted {
             self.picker.peer_left(conn.pieces());
         }
-        self.choker.peer_gone(key);
+        self.choker.peer_gone(cx.now, &cx.config.choke, key, peer.conn.upload_rate().total());
         self.note_serving(shared);
         let mut timer = peer.timer;
         self.timers.clear(key, &mut timer);
@@ -583,4 +619,9 @@ impl Torrent {
     pub(super) fn refuse(cx: &mut Cx, tcp: TcpId) {
         cx.act(Action::Close { tcp, flush: false });
     }
+}
+
+/// Whether others are asked before it.
+fn comes_last(peer: &Peer) -> bool {
+    peer.gave_back || peer.conn.snubbed()
 }

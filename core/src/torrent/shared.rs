@@ -44,6 +44,18 @@ pub struct Shared {
     next_peer: u64,
 }
 
+/// What a torrent means to the [queue](crate::session::queue).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It would not run anyway.
+    #[default]
+    Out,
+    /// It has something to fetch.
+    Download,
+    /// It has all that it wants.
+    Seed,
+}
+
 /// An open pair of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listening {

@@ -4,7 +4,10 @@
 //! 2. `Check` tells which files exist. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
 //!    resume data every piece whose bytes all exist is hashed.
 //! 3. A few `Verify` run at a time.
-//! 4. A file that was there before us and holds nothing of the torrent is not ours to overwrite. Resume data say that we were here
+//! 4. When resume data claim pieces and none of the files is there that they lie in, nothing is concluded from that: the disk
+//!    is likely not mounted, and a download from nothing would fill another one. It is looked again from time to time, until one
+//!    of them is there or the application orders a check. A look that fails is repeated in the same way.
+//! 5. A file that was there before us and holds nothing of the torrent is not ours to overwrite. Resume data say that we were here
 //!    (they are saved once before the first write), so this is only asked without them.
 
 use super::persist::Persist;
@@ -15,6 +18,7 @@ use crate::border::{FileState, IoFault, JobResult, Notice, Work};
 use crate::cx::Cx;
 use crate::metainfo::PieceIndex;
 use crate::rng::Stream;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -38,19 +42,38 @@ pub(super) struct Startup {
     under_way: u32,
     done: u32,
     total: u32,
+    /// Room on the device, as last looked at.
+    free: Option<u64>,
+}
+
+impl Startup {
+    /// For a torrent that is known to the storage, and has looked at all of it before.
+    pub(super) fn again() -> Startup {
+        Startup { opened: true, loaded: true, ..Startup::default() }
+    }
+}
+
+/// Whether a fault at the start may pass by itself.
+fn may_pass(fault: IoFault) -> bool {
+    use IoFault::{Device, NoSpace, NotFound, TimedOut, TooManyOpen};
+    matches!(fault, Device | NoSpace | NotFound | TimedOut | TooManyOpen)
 }
 
 impl Torrent {
-    pub(super) fn startup_step(
-        &mut self,
-        cx: &mut Cx,
-        shared: &mut Shared,
-        purpose: &Purpose,
-        result: Result<JobResult, IoFault>,
-    ) {
+    pub(super) fn startup_step(&mut self, cx: &mut Cx, purpose: &Purpose, result: Result<JobResult, IoFault>) {
         let Phase::Starting(startup) = &mut self.phase else {
-            if let (Purpose::CreateEmpty, Err(fault)) = (purpose, result) {
-                cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+            match (purpose, result) {
+                (Purpose::CreateEmpty, Err(fault)) => {
+                    cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+                }
+                // It is being stopped already; but whose the files are matters still, if they are to be deleted.
+                (Purpose::Load, Ok(JobResult::Loaded(copies))) => {
+                    let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
+                    if let Ok(resume) = ResumeData::choose(&copies, &self.facts.hashes, pieces, files) {
+                        self.life.resumed(resume.paused);
+                    }
+                }
+                _ => {}
             }
             return;
         };
@@ -60,10 +83,17 @@ impl Torrent {
                 startup.loaded = true;
                 let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
                 startup.resume = ResumeData::choose(&copies, &self.facts.hashes, pieces, files).ok();
+                if let Some(resume) = &startup.resume {
+                    self.life.resumed(resume.paused);
+                }
             }
-            (Purpose::Check, Ok(JobResult::Checked { files, .. })) => {
-                startup.files = files;
-                self.sort_pieces(cx, shared);
+            (Purpose::Check, Ok(JobResult::Checked { files, free })) => {
+                (startup.files, startup.free) = (files, free);
+                if self.all_files_are_gone() {
+                    return self.storage_failed(cx, IoFault::NotFound);
+                }
+                self.storage_is_well(cx);
+                self.sort_pieces(cx);
                 return;
             }
             // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
@@ -72,11 +102,53 @@ impl Torrent {
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
             (_, Ok(_)) => {}
+            (_, Err(fault)) if may_pass(fault) => return self.storage_failed(cx, fault),
             (_, Err(fault)) => return self.fail(cx, fault),
         }
         if matches!(&self.phase, Phase::Starting(startup) if startup.opened && startup.loaded) {
             self.start(cx, Work::Check { torrent: self.id }, Purpose::Check);
         }
+    }
+
+    /// Whether files of ours were there at the last run, and not one of them is now.
+    fn all_files_are_gone(&self) -> bool {
+        let Phase::Starting(startup) = &self.phase else { return false };
+        let Some(resume) = startup.resume.as_ref().filter(|resume| resume.pieces.count() > 0) else { return false };
+        let held = |state: &Option<FileState>| state.is_some_and(|state| state.length > 0);
+        let (was, is) = (resume.files.iter().any(held), startup.files.iter().any(Option::is_some));
+        was && !is && !self.recheck
+    }
+
+    /// The start got stuck; it is tried once more from there.
+    pub(super) fn startup_again(&mut self, cx: &mut Cx) {
+        let Phase::Starting(startup) = &self.phase else { return };
+        match (startup.opened, startup.loaded) {
+            (true, true) => _ = self.start(cx, Work::Check { torrent: self.id }, Purpose::Check),
+            (true, false) => _ = self.start(cx, Work::Load { torrent: self.id }, Purpose::Load),
+            (false, _) => self.start_over(cx),
+        }
+    }
+
+    /// Starts from the very beginning.
+    pub(super) fn start_over(&mut self, cx: &mut Cx) {
+        self.phase = Phase::Starting(Box::default());
+        let (key, layout) = (self.info_hash(), self.facts.layout.clone());
+        self.start(cx, Work::Open { torrent: self.id, root: self.root, key, layout }, Purpose::Open);
+        self.start(cx, Work::Load { torrent: self.id }, Purpose::Load);
+        self.tell_state(cx);
+    }
+
+    /// Has a start that has not decided yet believe nothing; false when it has, or there is none.
+    pub(super) fn startup_distrusts(&mut self, cx: &mut Cx) -> bool {
+        let undecided = matches!(&self.phase, Phase::Starting(startup) if startup.sorted.is_none());
+        if undecided {
+            self.recheck = true;
+            if self.health.is_ill() {
+                self.storage_is_well(cx);
+                self.startup_again(cx);
+            }
+        }
+        undecided
     }
 
     /// A fault that needs a person.
@@ -87,7 +159,7 @@ impl Torrent {
     }
 
     /// Decides which pieces are trusted and which are hashed.
-    fn sort_pieces(&mut self, cx: &mut Cx, shared: &mut Shared) {
+    fn sort_pieces(&mut self, cx: &mut Cx) {
         let geometry = self.facts.geometry;
         let Phase::Starting(startup) = &mut self.phase else { return };
         let sorted = match &startup.resume {
@@ -102,11 +174,11 @@ impl Torrent {
         startup.queue = sorted.samples.iter().chain(rest).filter_map(|number| geometry.piece(number)).collect();
         startup.total = startup.queue.len() as u32;
         startup.sorted = Some(sorted);
-        self.check_more(cx, shared);
+        self.check_more(cx);
     }
 
     /// Keeps a few checks under way; goes on when all are done.
-    fn check_more(&mut self, cx: &mut Cx, shared: &mut Shared) {
+    fn check_more(&mut self, cx: &mut Cx) {
         loop {
             let Phase::Starting(startup) = &mut self.phase else { return };
             if startup.under_way >= CHECKS_AT_ONCE {
@@ -117,7 +189,7 @@ impl Torrent {
             self.hash(cx, piece, false, Purpose::Recheck(piece));
         }
         if matches!(&self.phase, Phase::Starting(startup) if startup.under_way == 0) {
-            self.checked(cx, shared);
+            self.checked(cx);
         }
     }
 
@@ -144,15 +216,17 @@ impl Torrent {
                 if startup.done.is_multiple_of(TELL_EVERY) || startup.done == startup.total {
                     cx.out.notices.push(Notice::Checked { torrent: self.id, done: startup.done, total: startup.total });
                 }
-                self.check_more(cx, shared);
+                self.check_more(cx);
             }
-            Phase::Running | Phase::Stopping { .. } if self.examined => self.doubt_ends(cx, shared, piece, matches),
+            Phase::Running | Phase::Halted | Phase::Stopping { .. } if self.examined => {
+                self.doubt_ends(cx, shared, piece, result);
+            }
             _ => {}
         }
     }
 
     /// Everything that may be there has been looked at.
-    fn checked(&mut self, cx: &mut Cx, shared: &mut Shared) {
+    fn checked(&mut self, cx: &mut Cx) {
         let geometry = self.facts.geometry;
         let Phase::Starting(startup) = &mut self.phase else { return };
         let startup = *core::mem::take(startup);
@@ -161,23 +235,33 @@ impl Torrent {
         for number in trusted.iter() {
             found.insert(number);
         }
-        if startup.resume.is_none()
-            && !self.overwrite
-            && !self.seed_only
-            && let Some(file) = self.foreign_file(&startup.files, &found)
-        {
-            cx.out.notices.push(Notice::ForeignFile { torrent: self.id, file: file as u32 });
-            return self.fail(cx, IoFault::Exists);
+        let first = !self.examined;
+        if first && startup.resume.is_none() {
+            let foreign = self.foreign_files(&startup.files, &found);
+            if let Some(&file) = foreign.first().filter(|_| !self.overwrite && !self.seed_only) {
+                cx.out.notices.push(Notice::ForeignFile { torrent: self.id, file: file as u32 });
+                return self.fail(cx, IoFault::Exists);
+            }
+            self.life.looked_at(foreign.into_iter());
         }
-        self.persist = match &startup.resume {
+        let (files, free) = (if self.seed_only { startup.files.clone() } else { Vec::new() }, startup.free);
+        match &startup.resume {
+            // Claims go on, and each is found to be true or not below.
+            _ if !first => {}
             Some(resume) => {
                 self.uploaded_before = resume.uploaded;
                 self.downloaded_before = resume.downloaded;
+                self.active.add(resume.active);
+                self.seeding.add(resume.seeding);
                 self.completed_ever = resume.completed;
-                Persist::resumed(geometry, resume, trusted.clone(), startup.files)
+                self.persist = Persist::resumed(geometry, resume, trusted.clone(), startup.files);
+                if resume.paused != self.life.paused && self.life.is_paused_by_command() {
+                    self.persist.touch(cx.now);
+                    self.persist.flush(cx.now);
+                }
             }
-            None => Persist::fresh(geometry, startup.files.len()),
-        };
+            None => self.persist = Persist::fresh(geometry, startup.files.len()),
+        }
         for piece in geometry.iter() {
             match (found.get(piece.get()), trusted.get(piece.get())) {
                 (true, false) => self.persist.piece_verified(cx.now, piece),
@@ -188,36 +272,38 @@ impl Torrent {
         self.persist.examined();
         let rng = cx.seeds.decisions(Stream::Picker, u64::from(self.id.0));
         self.picker = Picker::new(geometry, &found, &cx.config.pick, rng);
-        self.run(cx, shared);
+        self.examined = true;
+        self.run(cx, first, free);
+        self.first_look(cx, files);
     }
 
-    /// Begins to exchange pieces.
-    fn run(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        self.phase = Phase::Running;
-        self.examined = true;
-        self.started_at = cx.now;
-        if !self.seed_only {
+    /// What is there is known: the torrent may begin to exchange pieces, if nothing holds it back.
+    fn run(&mut self, cx: &mut Cx, first: bool, free: Option<u64>) {
+        let was_complete = !first && self.completed_ever;
+        if first {
+            self.started_at = cx.now;
+        }
+        if first && !self.seed_only {
             self.start(cx, Work::CreateEmpty { torrent: self.id }, Purpose::CreateEmpty);
         }
         self.candidates.set_seeding(self.only_gives());
-        if self.only_gives() {
-            // What is missing is not to be fetched: the goal counts from now on all the same.
-            self.finished_at = Some(cx.now);
-        }
         if self.picker.missing_bytes() == 0 {
             self.completed_ever = true;
             self.persist.flush(cx.now);
-            cx.out.notices.push(Notice::Finished { torrent: self.id });
+            if !was_complete {
+                cx.out.notices.push(Notice::Finished { torrent: self.id });
+            }
         }
-        self.tell_state(cx);
-        self.announce_start(cx, shared);
+        self.check_room(cx, free);
+        // Whether it goes on from there is seen to when the call is over.
+        self.phase = Phase::Halted;
     }
 
-    /// A file that was there before, of which no piece is right.
-    fn foreign_file(&self, files: &[Option<FileState>], found: &Bitfield) -> Option<usize> {
+    /// The files that were there before, of which no piece is right.
+    fn foreign_files(&self, files: &[Option<FileState>], found: &Bitfield) -> Vec<usize> {
         let layout = &self.facts.layout;
         let piece_length = u64::from(layout.piece_length());
-        layout.files().iter().enumerate().find_map(|(index, file)| {
+        let foreign = layout.files().iter().enumerate().filter_map(|(index, file)| {
             let state = files.get(index).copied().flatten().filter(|state| state.length > 0 && !file.pad)?;
             let (first, last) = layout.pieces_of(index).unwrap_or((0, 0));
             if file.length > 0 && (first..=last).any(|piece| found.get(piece)) {
@@ -227,6 +313,7 @@ impl Torrent {
             let whole_from = file.offset.next_multiple_of(piece_length.max(1));
             let has_whole_piece = whole_from + piece_length <= file.offset + file.length;
             (has_whole_piece || state.length != file.length).then_some(index)
-        })
+        });
+        foreign.collect()
     }
 }

@@ -1,15 +1,19 @@
 //! The end of a torrent: its goal, stopping in order, and what is done when stopping takes too long.
 
 use super::{Phase, Purpose, Shared, Torrent};
-use crate::border::{CloseReason, Notice, SeedGoal, Work};
+use crate::border::{CloseReason, IoFault, Notice, SeedGoal, Work};
 use crate::cx::Cx;
 use crate::time::Time;
+use core::time::Duration;
+
+/// Resume data are saved once more at the end when the times in them are older than this. Losing less is no matter, and not
+/// worth a write.
+const TIME_WORTH_SAVING: Duration = Duration::from_secs(60);
 
 impl Torrent {
     /// Everything that was wanted is there.
     pub(super) fn all_there(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let first_time = !core::mem::replace(&mut self.completed_ever, true);
-        self.finished_at.get_or_insert(cx.now);
         self.candidates.set_seeding(true);
         self.persist.flush(cx.now);
         if first_time {
@@ -22,26 +26,28 @@ impl Torrent {
 
     /// When the goal may be reached by time alone.
     pub(super) fn goal_deadline(&self) -> Option<Time> {
-        match (self.goal, self.finished_at) {
-            (SeedGoal::Time(span), Some(since)) if !self.goal_reached => Some(since + span),
+        match self.goal {
+            SeedGoal::Time(time) | SeedGoal::Either { time, .. } if !self.goal_reached => self.seeding.reaches(time),
             _ => None,
         }
     }
 
     /// Stops the torrent once it has done what it was to do.
     pub(super) fn check_goal(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        if self.goal_reached || !matches!(self.phase, Phase::Running) {
+        if self.goal_reached || !matches!(self.phase, Phase::Running) || !self.only_gives() {
             return;
         }
-        let Some(since) = self.finished_at else { return };
+        let has_seeded = |time: Duration| self.seeding.total(cx.now) >= time;
+        let has_given = |thousandths: u32| {
+            let due = u128::from(self.facts.geometry.total_length()) * u128::from(thousandths);
+            u128::from(self.total_uploaded()) * 1000 >= due
+        };
         let reached = match self.goal {
             SeedGoal::None => true,
             SeedGoal::Forever => false,
-            SeedGoal::Time(span) => cx.now >= since + span,
-            SeedGoal::Ratio(thousandths) => {
-                let due = u128::from(self.facts.geometry.total_length()) * u128::from(thousandths);
-                u128::from(self.total_uploaded()) * 1000 >= due
-            }
+            SeedGoal::Time(time) => has_seeded(time),
+            SeedGoal::Ratio(thousandths) => has_given(thousandths),
+            SeedGoal::Either { thousandths, time } => has_given(thousandths) || has_seeded(time),
         };
         if reached {
             self.goal_reached = true;
@@ -57,21 +63,25 @@ impl Torrent {
             Phase::Stopping { .. } | Phase::Stopped => return,
             // Nothing is saved: a record made now would claim nothing, in place of one that may claim everything, or would
             // say that files are ours which were not even looked at.
-            Phase::Starting(_) | Phase::Failed(_) => self.phase = Phase::Stopping { until, flushed: true },
-            Phase::Running => {
+            Phase::Starting(_) | Phase::Failed(_) if !self.examined => {
+                self.phase = Phase::Stopping { until, flushed: true };
+            }
+            Phase::Starting(_) | Phase::Failed(_) | Phase::Running | Phase::Halted => {
                 self.phase = Phase::Stopping { until, flushed: false };
+                let unsaved = cx.now.since(self.saved_at) >= TIME_WORTH_SAVING;
+                if unsaved && self.active.total(cx.now) > Duration::ZERO {
+                    self.persist.touch(cx.now);
+                }
                 self.persist.flush(cx.now);
             }
         }
+        self.run_clocks(cx.now);
+        self.give_up_moving(cx);
         // Where no tracker has been told anything, this ends at once.
         self.announce_stop(cx, shared);
         self.tell_state(cx);
         self.close_all(cx, shared, CloseReason::Stopped);
-        // What they answer is not waited for.
-        for dial in core::mem::take(&mut self.dials).into_keys() {
-            shared.half_open = shared.half_open.saturating_sub(1);
-            cx.act(crate::border::Action::CancelDial { dial });
-        }
+        self.drop_dials(cx, shared, CloseReason::Stopped);
         self.persist_orders(cx);
         self.stop_step(cx);
     }
@@ -82,7 +92,10 @@ impl Torrent {
             return;
         }
         // Files are closed when nothing uses them any more; trackers may take longer.
-        let disk_idle = !self.jobs.any(|purpose| !matches!(purpose, Purpose::Resolve { .. }));
+        let disk_idle = self.disk_is_idle();
+        if disk_idle && self.life.wants_delete() {
+            return self.delete(cx);
+        }
         if let Phase::Stopping { flushed: flushed @ false, .. } = &mut self.phase
             && disk_idle
         {
@@ -102,8 +115,14 @@ impl Torrent {
         }
     }
 
-    /// Time is up: the files are closed whatever is still under way.
+    /// Time is up: the files are closed whatever is still under way. The driver deletes them before that, if they are to be.
     pub(super) fn out_of_time(&mut self, cx: &mut Cx) {
+        if self.life.wants_delete() {
+            return self.delete(cx);
+        }
+        if self.jobs.any(|purpose| *purpose == Purpose::Delete) {
+            cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault: IoFault::TimedOut });
+        }
         if !self.jobs.any(|purpose| *purpose == Purpose::Release) {
             self.start(cx, Work::Release { torrent: self.id }, Purpose::Release);
         }
@@ -114,6 +133,10 @@ impl Torrent {
     pub(super) fn ended(&mut self, cx: &mut Cx) {
         if matches!(self.phase, Phase::Stopped) {
             return;
+        }
+        // It was asked for when the files were being closed already.
+        if self.life.wants_delete() {
+            return self.open_to_delete(cx);
         }
         self.phase = Phase::Stopped;
         self.tell_state(cx);

@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::net_policy::{AddrClass, NetRules, Refusal, Word};
 use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
-use crate::torrent::candidates::{Source, has_reached};
+use crate::torrent::candidates::{Source, has_reached, machine};
 use crate::torrent::choker::{ChokePeer, slots_for};
 use crate::wire::Handshake48;
 use alloc::vec::Vec;
@@ -98,6 +98,7 @@ impl Torrent {
     /// Whether more connections are wanted.
     pub(super) fn wants_peers(&self, cx: &Cx) -> bool {
         matches!(self.phase, Phase::Running)
+            && !self.life.is_draining()
             && self.peers.len() + self.dials.len() < cx.config.session.max_peers_per_torrent as usize
     }
 
@@ -122,6 +123,10 @@ impl Torrent {
         loop {
             let addr = self.candidates.next(cx.now, &cx.config.candidates)?;
             let (user, proven) = self.candidates.standing(addr);
+            if !user && !self.has_room_for(cx, addr) {
+                self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::LimitReached, false);
+                continue;
+            }
             match shared.brake.wait(cx.now, &cx.config.session, addr, proven) {
                 Some(until) if !user => self.candidates.postpone(addr, until),
                 _ => return Some(addr),
@@ -139,6 +144,11 @@ impl Torrent {
             Self::refuse(cx, tcp);
             return None;
         };
+        if self.life.is_draining() {
+            self.candidates.closed(cx.now, &cx.config.candidates, addr, CloseReason::Paused, false);
+            Self::refuse(cx, tcp);
+            return None;
+        }
         // Others may have come in while it was dialled, or it was blocked.
         let blocked = cx.filter.blocks(addr.ip());
         if blocked || self.is_full(cx, shared) {
@@ -179,20 +189,34 @@ impl Torrent {
         shared: &mut Shared,
         tcp: TcpId,
         remote: SocketAddr,
+        until: Time,
         head: &Handshake48,
     ) -> Option<PeerKey> {
         let welcome = matches!(self.phase, Phase::Running)
+            && !self.life.is_draining()
             && !self.is_full(cx, shared)
-            && self.candidates.incoming(cx.now, remote).is_ok();
+            && self.has_room_for(cx, remote)
+            && self.candidates.incoming(cx.now, &cx.config.candidates, remote).is_ok();
         if !welcome {
             Self::refuse(cx, tcp);
             return None;
         }
         let key = shared.new_peer();
         let facts = self.peer_facts(shared);
-        let conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);
+        let mut conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);
+        conn.limit_handshake(until);
         self.insert_peer(cx, shared, key, conn);
         Some(key)
+    }
+
+    /// Whether one connection more to this address is within its share: many ids at one address are one machine, as far as
+    /// we can tell.
+    fn has_room_for(&self, cx: &Cx, addr: SocketAddr) -> bool {
+        let place = machine(addr.ip());
+        let connected = self.peers.values().flatten().map(|peer| peer.conn.remote());
+        let all = connected.chain(self.dials.values().copied());
+        let there = all.filter(|other| machine(other.ip()) == place).count();
+        place.is_loopback() || there < cx.config.session.max_peers_per_ip as usize
     }
 
     fn is_full(&self, cx: &Cx, shared: &Shared) -> bool {
@@ -258,6 +282,7 @@ fn choke_peer(cx: &Cx, peer: &Peer) -> ChokePeer {
         choked: conn.am_choking(),
         download_rate: conn.download_rate().per_second(cx.now),
         upload_rate: conn.upload_rate().per_second(cx.now),
+        uploaded: conn.upload_rate().total(),
         snubbed: conn.snubbed(),
         connected_at: conn.connected_at(),
         upload_only: conn.upload_only() || conn.is_seed(),

@@ -2,7 +2,7 @@
 
 use super::Torrent;
 use crate::bitfield::Bitfield;
-use crate::border::{InfoHashes, PeerSummary, TorrentId, TorrentState};
+use crate::border::{InfoHashes, PeerSummary, SeedGoal, StorageState, TorrentId, TorrentState};
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
@@ -48,8 +48,20 @@ pub struct TorrentView {
     pub known_peers: u32,
     /// Addresses that somebody named and that are not dialled.
     pub refused_peers: RefusedPeers,
-    /// How long it has run.
+    /// How long it has run in this session, whatever it was doing.
     pub age: Duration,
+    /// How long it has had peers and trackers to talk to, in all sessions.
+    pub active: Duration,
+    /// How long of that it had all that was wanted.
+    pub seeding: Duration,
+    /// When it is done.
+    pub goal: SeedGoal,
+    /// Whether the application has paused it.
+    pub paused: bool,
+    /// How it is with its storage.
+    pub storage: StorageState,
+    /// How long until the storage is tried again, where it has to be.
+    pub storage_retry: Option<Duration>,
 }
 
 /// Addresses that were named as a peer's and may not be dialled, each as often as it was named.
@@ -86,6 +98,12 @@ impl Torrent {
             known_peers: self.candidates.counts().known as u32,
             refused_peers: self.refused_peers,
             age: now.since(self.started_at),
+            active: self.active.total(now),
+            seeding: self.seeding.total(now),
+            goal: self.goal,
+            paused: self.life.paused,
+            storage: self.health.state(),
+            storage_retry: self.health.retry_at().map(|at| at.since(now)),
         }
     }
 

@@ -90,6 +90,11 @@ impl Framer {
         self.head_filled > 0
     }
 
+    /// How many bytes have come of a message that is not complete.
+    pub fn unfinished(&self) -> usize {
+        self.head_filled + self.body.len()
+    }
+
     /// A message that lies whole in the chunk.
     fn whole(&mut self, opaque: &mut Vec<Range<u32>>) -> Result<Option<Message>, WireError> {
         let Some(&length) = self.chunk.first_chunk::<4>() else { return Ok(None) };

@@ -87,7 +87,7 @@ pub enum StartError {
     Client(#[from] ClientError),
 }
 
-/// A torrent could not be added or removed.
+/// A torrent could not be added or moved.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {

@@ -1,6 +1,7 @@
 //! The [`Client`]: a running session that any program can hold.
 
 mod error;
+mod lifecycle;
 mod options;
 mod session;
 #[cfg(test)]
@@ -19,8 +20,8 @@ use async_channel::{Receiver, RecvError};
 use async_io::Timer;
 use futures_lite::FutureExt;
 use parcacik_core::border::{
-    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, IpFilter, Notice, RateLimits, RootId, SocketId, Target,
-    TorrentId,
+    AddTorrent, AnnounceOnce, Command, CommandError, InfoHash, IpFilter, Notice, RateLimits, RemoveFiles, RootId,
+    SocketId, Target, TorrentId,
 };
 use parcacik_core::session::Session;
 use std::collections::BTreeMap;
@@ -133,6 +134,8 @@ impl<M: Machine> Client<M> {
             seed_only: options.seed_only,
             limits: options.limits,
             super_seed: options.super_seed,
+            paused: options.paused,
+            managed: options.managed,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),
@@ -197,14 +200,14 @@ impl<M: Machine> Client<M> {
         self.ask_all(Command::Announce(Box::new(once))).await
     }
 
-    /// Stops a torrent and forgets it. Its files stay.
+    /// Stops a torrent and forgets it; with [`RemoveFiles::Delete`], deletes its files too. Ends when that is done.
     ///
     /// # Errors
-    /// [`AddError::Refused`] when there is no such torrent.
-    pub async fn remove(&self, torrent: TorrentId) -> Result<(), AddError> {
-        match self.ask(Command::Remove { torrent }).await? {
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn remove(&self, torrent: TorrentId, files: RemoveFiles) -> Result<(), CommandFailure> {
+        match self.ask(Command::Remove { torrent, files }).await? {
             Notice::Removed { .. } => Ok(()),
-            other => Err(AddError::Refused(refusal(other))),
+            other => Err(CommandFailure::Refused(refusal(other))),
         }
     }
 

@@ -99,6 +99,10 @@ pub struct AddOptions {
     pub limits: RateLimits,
     /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen.
     pub super_seed: bool,
+    /// Whether it waits for [`Client::resume`](crate::Client::resume).
+    pub paused: bool,
+    /// Whether the session's queue decides when it runs; without limits in its configuration, it always does.
+    pub managed: bool,
 }
 
 impl AddOptions {
@@ -116,6 +120,8 @@ impl AddOptions {
             seed_only: false,
             limits: RateLimits::default(),
             super_seed: false,
+            paused: false,
+            managed: true,
         }
     }
 }

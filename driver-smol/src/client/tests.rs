@@ -26,8 +26,8 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
                     name: "toy".into(),
                 },
             }),
-            Command::Remove { torrent: TorrentId(9) } => out.notices.push(failed(*id, CommandError::NoSuchTorrent)),
-            Command::Remove { torrent } => out.notices.push(Notice::Removed { torrent: *torrent }),
+            Command::Remove { torrent: TorrentId(9), .. } => out.notices.push(failed(*id, CommandError::NoSuchTorrent)),
+            Command::Remove { torrent, .. } => out.notices.push(Notice::Removed { torrent: *torrent }),
             Command::AddPeers { torrent: TorrentId(9), .. } => {
                 out.notices.push(failed(*id, CommandError::NoSuchTorrent));
             }
@@ -36,6 +36,15 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             }
             Command::SetLimits { torrent: None, download: Some(7), upload: None } => {
                 out.notices.push(failed(*id, CommandError::ZeroLimit));
+            }
+            Command::Pause { torrent: TorrentId(9), .. } | Command::Move { torrent: TorrentId(9), .. } => {
+                out.notices.push(failed(*id, CommandError::NotNow));
+            }
+            Command::Pause { .. } | Command::Resume { .. } | Command::Recheck { .. } | Command::Move { .. } => {
+                out.notices.push(Notice::CommandDone { command: *id });
+            }
+            Command::SetGoal { .. } | Command::SetManaged { .. } | Command::SetPlace { .. } => {
+                out.notices.push(Notice::CommandDone { command: *id });
             }
             Command::AddPeers { .. } | Command::SetLimits { .. } | Command::SetIpFilter { .. } => {
                 out.notices.push(Notice::CommandDone { command: *id })
@@ -112,9 +121,9 @@ fn torrents_are_added_refused_and_removed() {
         let folder = add(b"x", "/forbidden").await.unwrap_err();
         assert!(folder.to_string().contains("/forbidden"), "{folder}");
 
-        client.remove(TorrentId(1)).await.unwrap();
-        let refused = client.remove(TorrentId(9)).await;
-        assert!(matches!(refused, Err(AddError::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
+        client.remove(TorrentId(1), RemoveFiles::Keep).await.unwrap();
+        let refused = client.remove(TorrentId(9), RemoveFiles::Delete).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
     });
 }
 
@@ -127,6 +136,19 @@ fn a_command_without_an_answer_of_its_own_is_waited_for() {
         client.set_limits(Some(TorrentId(1)), limits).await.unwrap();
         let refused = client.set_limits(None, limits).await;
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::ZeroLimit))), "{refused:?}");
+        let torrent = TorrentId(1);
+        client.pause(torrent, true).await.unwrap();
+        client.resume(torrent).await.unwrap();
+        client.recheck(torrent).await.unwrap();
+        client.set_goal(torrent, SeedGoal::Forever).await.unwrap();
+        client.set_managed(torrent, false).await.unwrap();
+        client.set_place(torrent, QueuePlace::Top).await.unwrap();
+        let refused = client.pause(TorrentId(9), false).await;
+        assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NotNow))), "{refused:?}");
+        let folder = tempfile::tempdir().unwrap();
+        client.move_to(torrent, folder.path()).await.unwrap();
+        let refused = client.move_to(TorrentId(9), folder.path()).await;
+        assert!(matches!(refused, Err(AddError::Refused(CommandError::NotNow))), "{refused:?}");
         let refused = client.add_peers(TorrentId(9), Vec::new()).await;
         assert!(matches!(refused, Err(CommandFailure::Refused(CommandError::NoSuchTorrent))), "{refused:?}");
         let mut filter = IpFilter::new();

@@ -160,7 +160,7 @@ impl<M: Machine> Engine<M> {
             replies.last += 1;
             let id = CommandId(replies.last);
             if let Some(reply) = reply {
-                if let Command::Remove { torrent } = command {
+                if let Command::Remove { torrent, .. } = command {
                     replies.removals.entry(torrent).or_default().push(id);
                 }
                 replies.commands.insert(id, reply);

@@ -105,13 +105,13 @@ impl Control {
         let (job, result) = match task {
             Task::Release(farewell) => return farewell.bid(&self.answers),
             Task::Sync { job, files } => (job, files.sync().and_then(|()| checked(&files))),
-            Task::Save { job, files, bytes } => (job, self.save(&files.state, &bytes)),
+            Task::Save { job, files, bytes } => (job, self.save(&files.state(), &bytes)),
             Task::Check { job, .. } | Task::CreateEmpty { job, .. } | Task::Load { job, .. } if closing => {
                 (job, Err(IoFault::Cancelled))
             }
             Task::Check { job, files } => (job, checked(&files)),
             Task::CreateEmpty { job, files } => (job, files.create_empty().map(|()| JobResult::Done)),
-            Task::Load { job, files } => (job, self.load(&files.state)),
+            Task::Load { job, files } => (job, self.load(&files.state())),
         };
         self.answers.say(job, result);
     }

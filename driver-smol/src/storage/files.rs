@@ -8,8 +8,10 @@
 //! only was *verified* counts too, once: an earlier run of the program may have written it and been killed before its sync.
 
 use super::handles::Handles;
+use super::relocate::{Place, prune};
 use super::state::StateName;
 use crate::fault::io_fault;
+use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
 use parcacik_core::border::{FileRange, FileState, IoFault, LayoutFile, StorageLayout};
 use rustix::fs::OFlags;
@@ -28,9 +30,9 @@ pub(super) struct Files {
     /// one that was opened later.
     pub(super) serial: u64,
     pub(super) layout: Arc<StorageLayout>,
-    root: Arc<Dir>,
+    place: Mutex<Place>,
     /// The name of its resume data.
-    pub(super) state: StateName,
+    state: Mutex<StateName>,
     handles: Arc<Handles>,
     dirty: Mutex<Dirty>,
     /// Held while a file is created, until its folder is marked: so no other thread can write to it, answer, and have a
@@ -51,11 +53,74 @@ impl Files {
     pub(super) fn new(
         serial: u64,
         layout: Arc<StorageLayout>,
-        root: Arc<Dir>,
+        place: Place,
         state: StateName,
         handles: Arc<Handles>,
     ) -> Files {
-        Files { serial, layout, root, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
+        let (place, state) = (Mutex::new(place), Mutex::new(state));
+        Files { serial, layout, place, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
+    }
+
+    /// The download folder that it lies in.
+    pub(super) fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It lies there from now on, with what is to be synced being the same.
+    pub(super) fn set_place(&self, place: Place) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        self.handles.close(self.serial);
+    }
+
+    /// The name of its resume data.
+    pub(super) fn state(&self) -> StateName {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_state(&self, state: StateName) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// All files that it may have on the disk, by number.
+    pub(super) fn paths(&self) -> impl Iterator<Item = (usize, PathBuf)> + '_ {
+        let files = self.layout.files().iter().enumerate();
+        files.filter(|(_, file)| !file.pad).map(|(number, file)| (number, path_of(file)))
+    }
+
+    /// Deletes its files but some, and the folders that are empty then. What is no regular file is not ours.
+    pub(super) fn delete(&self, spare: &BTreeSet<usize>) -> Result<(), IoFault> {
+        self.handles.close(self.serial);
+        let root = self.root();
+        let mut result = Ok(());
+        for (_, path) in self.paths().filter(|(number, _)| !spare.contains(number)) {
+            let removed = match root.symlink_metadata(&path) {
+                Ok(data) if data.is_file() => root.remove_file(&path),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => result = result.and(Err(io_fault(&error))),
+                _ => {}
+            }
+        }
+        prune(&root, self);
+        *self.lock() = Dirty::default();
+        result
+    }
+
+    /// Sees whether the path of the download folder leads to another one now: a disk has been mounted there, or taken away.
+    fn find_root(&self) -> Result<(), IoFault> {
+        let Place { dir, path } = self.place();
+        let now = Dir::open_ambient_dir(&path, ambient_authority()).map_err(|error| io_fault(&error))?;
+        let name = |dir: &Dir| dir.dir_metadata().map(|data| (data.dev(), data.ino()));
+        if name(&dir).ok() != name(&now).ok() {
+            self.set_place(Place { dir: Arc::new(now), path });
+        }
+        Ok(())
+    }
+
+    fn root(&self) -> Arc<Dir> {
+        self.place().dir
     }
 
     /// Where a piece's byte lies in the torrent; `None` when the range does not lie inside it.
@@ -162,9 +227,10 @@ impl Files {
 
     /// The files as they are, and the room on their device.
     pub(super) fn check(&self) -> Result<(Vec<Option<FileState>>, Option<u64>), IoFault> {
+        self.find_root()?;
         let files = self.layout.files().iter().map(|file| if file.pad { Ok(None) } else { self.stat(file) });
         let files = files.collect::<Result<_, IoFault>>()?;
-        let free = rustix::fs::fstatvfs(&*self.root).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let free = rustix::fs::fstatvfs(&*self.root()).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         Ok((files, free))
     }
 
@@ -232,11 +298,11 @@ impl Files {
         let mut options = OpenOptions::new();
         // A plain read handle: the ones that folders are walked by cannot be synced.
         options.read(true).custom_flags(flags(OFlags::DIRECTORY));
-        self.root.open_with(path, &options)?.sync_all()
+        self.root().open_with(path, &options)?.sync_all()
     }
 
     fn stat(&self, file: &LayoutFile) -> Result<Option<FileState>, IoFault> {
-        match self.root.symlink_metadata(path_of(file)) {
+        match self.root().symlink_metadata(path_of(file)) {
             Ok(data) if data.is_file() => {
                 let modified = data.mtime().saturating_mul(1_000_000_000).saturating_add(data.mtime_nsec());
                 Ok(Some(FileState { length: data.len(), modified }))
@@ -272,11 +338,11 @@ impl Files {
     fn create(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
         let _creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            self.root.create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
+            self.root().create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).custom_flags(flags(SAFE));
-        let opened = self.root.open_with(path, &options);
+        let opened = self.root().open_with(path, &options);
         self.lock().dirs.extend(folders(path));
         let file = Arc::new(opened.map_err(|error| open_fault(errno_of(&error)))?.into_std());
         regular(&file)?;
@@ -288,7 +354,7 @@ impl Files {
         options.read(true).write(write).custom_flags(flags(SAFE));
         // Opened for writing, a file that another thread is creating just now is seen whole: its folder is marked first.
         let _creating = write.then(|| self.creating.lock().unwrap_or_else(PoisonError::into_inner));
-        self.root.open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
+        self.root().open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
     }
 
     fn file(&self, range: FileRange) -> Result<&LayoutFile, IoFault> {
@@ -308,9 +374,9 @@ impl Files {
 
 /// The last element is not followed when it is a link, and opening something that is not a file (a pipe, a terminal)
 /// neither waits nor makes it ours.
-const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+pub(super) const SAFE: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-fn flags(flags: OFlags) -> i32 {
+pub(super) fn flags(flags: OFlags) -> i32 {
     // The kernel's flags are 31 bits; the cast changes the type only.
     flags.bits() as i32
 }
@@ -327,7 +393,7 @@ fn open_fault(errno: Errno) -> IoFault {
 }
 
 /// The number of an error; of those made by the path library, which have none, there is only "it led outside".
-fn errno_of(error: &io::Error) -> Errno {
+pub(super) fn errno_of(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(match error.kind() {
         io::ErrorKind::NotFound => Errno::NOENT,
         io::ErrorKind::AlreadyExists => Errno::EXIST,
@@ -349,7 +415,7 @@ fn path_of(file: &LayoutFile) -> PathBuf {
 }
 
 /// The folders above a path, the download folder itself (the empty path) included.
-fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+pub(super) fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     path.ancestors().skip(1).map(Path::to_path_buf)
 }
 

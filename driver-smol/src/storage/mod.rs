@@ -8,12 +8,14 @@
 //!   verified, so that this reads nothing back; and verifications wait some milliseconds for each other, because several
 //!   pieces hashed in lockstep cost little more than one.
 //! - **One control thread** syncs, looks at files and keeps resume data, so that none of this holds up a block.
+//! - **One thread for chores** deletes and moves, which may take minutes.
 //!
 //! What it keeps to:
 //!
 //! - Nothing outside the download folder is opened, whatever a torrent's paths or the links in the folder say; nothing but regular
 //!   files is. What stands in the way of a file ends the job with [`IoFault::Exists`]; a way out of the folder with
 //!   [`IoFault::Denied`].
+//! - Deleting and moving touch regular files in the torrent's places and nothing else, and a move replaces nothing.
 //! - A file is never truncated nor made executable. Pad files (BEP 47) are hashed and read as zeros and never written.
 //! - When `Sync` ends well, every write that had ended before it was started survives a power cut, as does what was
 //!   verified before; when it fails, the error is given, and the sync is not tried again in silence.
@@ -21,6 +23,7 @@
 //!
 //! Jobs that are no disk work end with [`IoFault::Unsupported`], those for a torrent that is not open with [`IoFault::NotFound`].
 
+mod chores;
 mod control;
 mod files;
 mod handles;
@@ -29,6 +32,7 @@ mod options;
 mod pieces;
 mod pool;
 mod queue;
+mod relocate;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -39,17 +43,19 @@ pub use options::StorageOptions;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use chores::{Calls, Chore, Chores};
 use control::{Control, States};
 use files::Files;
 use handles::Handles;
 use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult, RootId, StorageLayout, TorrentId, Work};
 use pool::Pool;
 use queue::{Haste, Queue};
+use relocate::Place;
 use state::StateName;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,6 +76,8 @@ pub struct Storage {
     states: Arc<States>,
     workers: Vec<Arc<Queue<worker::Task>>>,
     control: Arc<Queue<control::Task>>,
+    chores: Arc<Queue<chores::Task>>,
+    calls: Arc<Calls>,
     running: Arc<Running>,
     stop_limit: Duration,
 }
@@ -77,7 +85,7 @@ pub struct Storage {
 /// Which folders and torrents there are.
 #[derive(Debug, Default)]
 struct Table {
-    roots: BTreeMap<RootId, (Arc<Dir>, PathBuf)>,
+    roots: BTreeMap<RootId, Place>,
     torrents: BTreeMap<TorrentId, Arc<Files>>,
     opened: u64,
 }
@@ -111,6 +119,18 @@ impl Storage {
         if !running.spawn("disk-control".into(), move || thread.run()) {
             control.close();
         }
+        let chores = Arc::new(Queue::new(batch, options.write_linger));
+        let calls = Arc::new(Calls::default());
+        let thread = Chores {
+            queue: Arc::clone(&chores),
+            answers: answers.clone(),
+            states: Arc::clone(&states),
+            calls: Arc::clone(&calls),
+            max_state: options.max_state,
+        };
+        if !running.spawn("disk-chores".into(), move || thread.run()) {
+            chores.close();
+        }
         let storage = Storage {
             answers,
             table: Mutex::default(),
@@ -118,6 +138,8 @@ impl Storage {
             states,
             workers,
             control,
+            chores,
+            calls,
             running,
             stop_limit: options.stop_limit,
         };
@@ -140,7 +162,7 @@ impl Storage {
         }
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let real = path.canonicalize()?;
-        self.table().roots.insert(root, (Arc::new(dir), real));
+        self.table().roots.insert(root, Place { dir: Arc::new(dir), path: real });
         Ok(())
     }
 
@@ -164,6 +186,8 @@ impl Storage {
             || self.control.remove(|task| task.job() == Some(job)).is_some();
         if cancelled {
             self.answers.say(job, Err(IoFault::Cancelled));
+        } else {
+            self.calls.cancel(job);
         }
     }
 
@@ -181,7 +205,24 @@ impl Storage {
                 self.answers.say(job, Ok(JobResult::Done));
                 Ok(())
             }
-            Work::Release { torrent } => self.release(job, torrent),
+            Work::Release { torrent } => {
+                let files = self.table().torrents.remove(&torrent).ok_or(IoFault::NotFound)?;
+                self.bid_farewell(job, files, None);
+                Ok(())
+            }
+            Work::Delete { torrent, spare } => {
+                let spare = spare.into_iter().filter_map(|file| usize::try_from(file).ok()).collect();
+                let files = self.files(torrent)?;
+                self.bid_farewell(job, files, Some(Chore::Delete { spare }));
+                Ok(())
+            }
+            Work::Move { torrent, root } => {
+                let files = self.files(torrent)?;
+                let to = self.table().roots.get(&root).cloned().ok_or(IoFault::NotFound)?;
+                let state = files.state().under(&to.path);
+                self.bid_farewell(job, files, Some(Chore::Move { to, state }));
+                Ok(())
+            }
             Work::Read { torrent, piece, begin, length } => {
                 let files = self.files(torrent)?;
                 self.to_worker(piece, worker::Task::Read { job, files, piece, begin, length })
@@ -217,23 +258,29 @@ impl Storage {
 
     fn open(&self, torrent: TorrentId, root: RootId, key: InfoHash, layout: Arc<StorageLayout>) -> Result<(), IoFault> {
         let mut table = self.table();
-        let (dir, path) = table.roots.get(&root).ok_or(IoFault::NotFound)?;
-        let (dir, state) = (Arc::clone(dir), StateName::new(key, path));
+        let place = table.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+        let state = StateName::new(key, &place.path);
         table.opened += 1;
-        let files = Files::new(table.opened, layout, dir, state, Arc::clone(&self.handles));
-        table.torrents.insert(torrent, Arc::new(files));
+        let files = Files::new(table.opened, layout, place, state, Arc::clone(&self.handles));
+        if let Some(before) = table.torrents.insert(torrent, Arc::new(files)) {
+            before.close();
+        }
         Ok(())
     }
 
     /// Every thread says farewell to the torrent once it is through with what was submitted before; the last one closes
-    /// the files and answers.
-    fn release(&self, job: JobId, torrent: TorrentId) -> Result<(), IoFault> {
-        let files = self.table().torrents.remove(&torrent).ok_or(IoFault::NotFound)?;
+    /// the files and answers, or has the chore begin.
+    fn bid_farewell(&self, job: JobId, files: Arc<Files>, chore: Option<Chore>) {
+        if chore.is_some() {
+            self.calls.open(job);
+        }
         let farewell = Arc::new(Farewell {
             job,
             files,
             left: AtomicUsize::new(self.workers.len() + 1),
             states: Arc::clone(&self.states),
+            chore: Mutex::new(chore),
+            chores: Arc::clone(&self.chores),
         });
         for queue in &self.workers {
             if queue.push(worker::Task::Release(Arc::clone(&farewell)), Haste::Urgent).is_err() {
@@ -243,7 +290,6 @@ impl Storage {
         if self.control.push(control::Task::Release(Arc::clone(&farewell)), Haste::Urgent).is_err() {
             farewell.bid(&self.answers);
         }
-        Ok(())
     }
 
     fn to_worker(&self, piece: u32, task: worker::Task) -> Result<(), IoFault> {
@@ -281,6 +327,8 @@ impl Storage {
             queue.close();
         }
         self.control.close();
+        self.calls.close();
+        self.chores.close();
     }
 }
 
@@ -305,7 +353,7 @@ impl Answers {
     }
 }
 
-/// A torrent that is being released.
+/// A torrent that is being released, or has a chore coming that nobody else may be in the way of.
 #[derive(Debug)]
 struct Farewell {
     job: JobId,
@@ -314,6 +362,8 @@ struct Farewell {
     left: AtomicUsize,
     /// Where its resume data are locked.
     states: Arc<States>,
+    chore: Mutex<Option<Chore>>,
+    chores: Arc<Queue<chores::Task>>,
 }
 
 impl Farewell {
@@ -322,11 +372,20 @@ impl Farewell {
     }
 
     fn bid(&self, answers: &Answers) {
-        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.files.close();
-            self.states.unlock(&self.files.state);
-            answers.say(self.job, Ok(JobResult::Done));
+        if self.left.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
         }
+        let chore = self.chore.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(chore) = chore {
+            let task = chores::Task { job: self.job, files: Arc::clone(&self.files), chore };
+            if self.chores.push(task, Haste::Urgent).is_err() {
+                answers.say(self.job, Err(IoFault::Cancelled));
+            }
+            return;
+        }
+        self.files.close();
+        self.states.unlock(&self.files.state());
+        answers.say(self.job, Ok(JobResult::Done));
     }
 }
 

@@ -34,10 +34,21 @@ pub(super) struct StateName(String);
 impl StateName {
     /// The name for a torrent under a download folder, which is named by its real path.
     pub(super) fn new(key: InfoHash, root: &Path) -> StateName {
-        let root = Sha1::digest(root.as_os_str().as_bytes());
-        let place: String = root.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        StateName(format!("{key}-{place}"))
+        StateName(format!("{key}-{}", place(root)))
     }
+}
+
+impl StateName {
+    /// The name for the same torrent under another download folder.
+    pub(super) fn under(&self, root: &Path) -> StateName {
+        let key = self.0.split('-').next().unwrap_or_default();
+        StateName(format!("{key}-{}", place(root)))
+    }
+}
+
+/// What stands for a download folder.
+fn place(root: &Path) -> String {
+    Sha1::digest(root.as_os_str().as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl fmt::Display for StateName {
@@ -120,6 +131,17 @@ pub(super) fn load(dir: &Dir, key: &StateName, limit: u64) -> Result<Vec<Bytes>,
         Some(fault) if found.is_empty() => Err(fault),
         _ => Ok(found),
     }
+}
+
+/// Removes resume data, also half of a save. The lock's file stays.
+pub(super) fn remove(dir: &Dir, key: &StateName) -> io::Result<()> {
+    for name in [format!("{key}.resume.tmp"), older(key), newest(key)] {
+        match dir.remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn read(dir: &Dir, name: &str, limit: u64) -> Result<Bytes, IoFault> {

@@ -76,6 +76,8 @@ pub struct Audit {
     /// Requested once, and not answered as far as we know.
     ever_requested: BTreeSet<Range>,
     to_answer: BTreeMap<Range, u32>,
+    /// When the peer last sent a block.
+    block_at: Time,
     reqq: usize,
     /// The numbers that the peer gave to extensions.
     extensions: BTreeMap<Vec<u8>, u8>,
@@ -111,6 +113,7 @@ impl Audit {
             requests: BTreeMap::new(),
             ever_requested: BTreeSet::new(),
             to_answer: BTreeMap::new(),
+            block_at: Time::ZERO,
             reqq: DEFAULT_REQQ,
             extensions: BTreeMap::new(),
             introduced: false,
@@ -125,7 +128,7 @@ impl Audit {
     }
 
     /// The session is told, as its `event`-th event, that these bytes came.
-    pub fn heard(&mut self, event: u64, bytes: &[u8]) {
+    pub fn heard(&mut self, now: Time, event: u64, bytes: &[u8]) {
         self.was_unchoked = !self.choked;
         self.event = event;
         if self.lost || self.off {
@@ -135,7 +138,7 @@ impl Audit {
         loop {
             match self.theirs.take() {
                 Ok(Some(Unit::Handshake { reserved, .. })) => self.their_reserved = Some(reserved),
-                Ok(Some(Unit::Word(word))) => self.hear(word),
+                Ok(Some(Unit::Word(word))) => self.hear(now, word),
                 Ok(None) => return,
                 Err(_) => {
                     self.lost = true;
@@ -145,7 +148,7 @@ impl Audit {
         }
     }
 
-    fn hear(&mut self, word: Word) {
+    fn hear(&mut self, now: Time, word: Word) {
         let pieces = self.torrent.as_ref().map_or(0, Terms::pieces);
         match word {
             Word::Choke => {
@@ -168,6 +171,7 @@ impl Audit {
             Word::Piece(piece, begin, data) => {
                 let range = Range { piece, begin, length: data.len() as u32 };
                 self.requests.remove(&range);
+                self.block_at = now;
             }
             Word::Reject(range) => _ = self.requests.remove(&range),
             Word::Extended(0, payload) => {
@@ -307,7 +311,10 @@ impl Audit {
         // [13]
         let served = self.was_unchoked || !self.choked || self.allowed.contains(&range.piece);
         require(served, "while it chokes us")?;
-        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE);
+        // One that was passed over for a minute is given up alone; all of them, when no block came in that minute.
+        let stale = self.requests.values().any(|&at| now.since(at) >= REQUEST_LIFE);
+        let silent = now.since(self.block_at) >= REQUEST_LIFE;
+        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
         // [14]
         require(!self.requests.contains_key(&range), "twice")?;
         self.requests.insert(range, now);

@@ -22,7 +22,7 @@ fn audit(fast: bool) -> Audit {
     let terms = BTreeMap::from([(HASH, Terms { bytes, piece_length: 32_768 })]);
     let mut audit = Audit::new(Time::ZERO, Arc::new(terms));
     audit.said(Time::ZERO, 1, &greeting(true)).unwrap();
-    audit.heard(1, &greeting(fast));
+    audit.heard(Time::ZERO, 1, &greeting(fast));
     audit
 }
 
@@ -31,7 +31,7 @@ fn says(audit: &mut Audit, words: &[Word]) -> Result<(), String> {
 }
 
 fn hears(audit: &mut Audit, words: &[Word]) {
-    audit.heard(1, &words.iter().flat_map(Word::bytes).collect::<Vec<u8>>());
+    audit.heard(Time::ZERO, 1, &words.iter().flat_map(Word::bytes).collect::<Vec<u8>>());
 }
 
 fn block(piece: u32, number: u32) -> Range {

@@ -49,6 +49,8 @@ struct Node {
     next_tcp: u64,
     next_command: u64,
     tick: Option<Time>,
+    /// What waits to be sent.
+    uplink: VecDeque<Parcel>,
     /// When its uplink is free again.
     uplink_free: Time,
     log: Option<Vec<LogEntry>>,
@@ -56,6 +58,13 @@ struct Node {
     /// How long its disk takes, where that is not the world's usual.
     disk_time: Option<Duration>,
     counts: Counts,
+}
+
+/// What waits for a node's uplink.
+#[derive(Debug)]
+enum Parcel {
+    Bytes { tcp: TcpId, other: End, bytes: Bytes },
+    End { other: End },
 }
 
 /// Who is at the other end of a stream.
@@ -140,6 +149,18 @@ impl World {
         self.tracker_up = up;
     }
 
+    /// Lets the tracker know of a peer of a torrent, as if that had announced itself.
+    pub fn tracker_knows(&mut self, content: &Content, peer: SocketAddr) {
+        let escaped: String = content.info_hash.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let path = format!(
+            "/announce?info_hash={escaped}&peer_id=-XX0000-{:012}&port={}&uploaded=0&downloaded=0&left=1&compact=1",
+            self.seq,
+            peer.port()
+        );
+        let answer = self.tracker.http(self.now, SocketAddr::new(peer.ip(), 40_000), path.as_bytes());
+        assert_eq!(answer.status, 200, "{:?}", String::from_utf8_lossy(&answer.body));
+    }
+
     /// A new session that listens.
     pub fn add_node(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len());
@@ -159,6 +180,7 @@ impl World {
             next_tcp: 0,
             next_command: 0,
             tick: None,
+            uplink: VecDeque::new(),
             uplink_free: Time::ZERO,
             log: self.keep_logs.then(Vec::new),
             alive: true,
@@ -219,6 +241,11 @@ impl World {
         &self.config
     }
 
+    /// What the network is like.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Where a node listens.
     pub fn address(&self, node: NodeId) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), PORT)
@@ -265,17 +292,9 @@ impl World {
             Arc::make_mut(&mut self.terms).insert(content.info_hash, terms);
         }
         let mut add = AddTorrent {
-            metainfo: content.metainfo.clone(),
-            root: RootId(0),
-            extra_trackers: Vec::new(),
-            use_trackers: true,
             peers: peers.iter().map(|&addr| Target::Addr(addr)).collect(),
             goal: SeedGoal::Forever,
-            overwrite: false,
-            recheck: false,
-            seed_only: false,
-            limits: Default::default(),
-            super_seed: false,
+            ..AddTorrent::new(content.metainfo.clone(), RootId(0))
         };
         change(&mut add);
         self.command(node, Command::Add(Box::new(add)));
@@ -313,6 +332,7 @@ impl World {
         at.alive = false;
         at.tick = None;
         at.sockets.clear();
+        at.uplink.clear();
         // Ids begin anew with the next session: what was under way must not answer it.
         self.queue.retain(|Reverse(Scheduled(_, _, what))| {
             !matches!(what, Happening::Tell(to, _) | Happening::Listened { node: to, .. } if *to == node)
@@ -394,6 +414,7 @@ impl World {
             }
             Happening::Credit { node, tcp } => self.deliver(node, tcp),
             Happening::Listened { node, dial, to, from_port } => self.answer_dial(node, dial, to, from_port),
+            Happening::Pump(node) => self.pump(node),
             Happening::Reset { node, tcp } => {
                 if self.nodes[node.0].streams.remove(&tcp).is_some() {
                     self.tell(node, Event::Closed { tcp, fault: Some(IoFault::Reset) });
@@ -407,7 +428,8 @@ impl World {
         true
     }
 
-    fn stuck(&self) -> Stuck {
+    /// What every node is doing.
+    pub fn stuck(&self) -> Stuck {
         let states = self
             .nodes
             .iter()

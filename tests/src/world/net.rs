@@ -1,7 +1,7 @@
 //! Streams between the nodes: latency, bandwidth, credit, and the end.
 
 use super::queue::Happening;
-use super::{End, NodeId, Split, Stream_, World};
+use super::{End, NodeId, Parcel, Split, Stream_, World};
 use crate::second::Audit;
 use bytes::{Bytes, BytesMut};
 use parcacik_core::border::{DialId, Event, IoFault, TcpId};
@@ -51,23 +51,49 @@ impl World {
             }
         }
         let other = stream.other;
-        let span = Duration::from_micros((bytes.len() as u64).saturating_mul(1_000_000) / self.limits.upload.max(1));
-        let left = at.uplink_free.max(self.now) + span;
-        at.uplink_free = left;
-        let count = bytes.len() as u64;
-        match other {
-            End::Node(other, far) => {
-                self.traffic.sent(node, other, count);
-                self.schedule(left, Happening::Left { node, tcp, bytes: count });
-                self.schedule(left + self.limits.latency, Happening::Arrive { node: other, tcp: far, bytes });
-            }
-            End::Stranger(who, link) => {
-                let taken = self.link_takes(who, link, count);
-                if taken > 0 {
-                    self.schedule(left, Happening::Left { node, tcp, bytes: taken });
+        if let End::Node(other, _) = other {
+            self.traffic.sent(node, other, bytes.len() as u64);
+        }
+        at.uplink.push_back(Parcel::Bytes { tcp, other, bytes });
+        self.pump(node);
+    }
+
+    /// Lets the uplink of a node go on: one thing after the other, in the order in which they were handed over.
+    pub(super) fn pump(&mut self, node: NodeId) {
+        while self.nodes[node.0].uplink_free <= self.now
+            && let Some(parcel) = self.nodes[node.0].uplink.pop_front()
+        {
+            match parcel {
+                Parcel::Bytes { tcp, other, bytes } => self.transmit(node, tcp, other, bytes),
+                Parcel::End { other } => {
+                    let when = self.now + self.limits.latency;
+                    match other {
+                        End::Node(other, far) => self.schedule(when, Happening::End { node: other, tcp: far }),
+                        End::Stranger(who, link) => self.schedule(when, Happening::LinkEnds { who, link }),
+                    }
                 }
-                self.schedule(left + self.limits.latency, Happening::LinkArrives { who, link, bytes });
             }
+        }
+    }
+
+    fn transmit(&mut self, node: NodeId, tcp: TcpId, other: End, bytes: Bytes) {
+        let count = match other {
+            End::Node(other, far) if self.nodes[other.0].streams.contains_key(&far) => bytes.len() as u64,
+            End::Stranger(who, link) if self.has_link(who, link) => self.link_takes(who, link, bytes.len() as u64),
+            // Whoever it was for has hung up: the system drops it.
+            _ => return,
+        };
+        let span = Duration::from_micros(count.saturating_mul(1_000_000) / self.limits.upload.max(1));
+        let left = self.now + span;
+        self.nodes[node.0].uplink_free = left;
+        if count > 0 {
+            self.schedule(left, Happening::Left { node, tcp, bytes: count });
+        }
+        self.schedule(left, Happening::Pump(node));
+        let when = left + self.limits.latency;
+        match other {
+            End::Node(other, far) => self.schedule(when, Happening::Arrive { node: other, tcp: far, bytes }),
+            End::Stranger(who, link) => self.schedule(when, Happening::LinkArrives { who, link, bytes }),
         }
     }
 
@@ -107,7 +133,7 @@ impl World {
             }
             let event = at.counts.events + 1;
             if let Some(audit) = &mut stream.audit {
-                audit.heard(event, &chunk);
+                audit.heard(self.now, event, &chunk);
             }
             self.tell(node, Event::Received { tcp, bytes: chunk.freeze() });
         }
@@ -116,10 +142,7 @@ impl World {
     pub(super) fn close(&mut self, node: NodeId, tcp: TcpId, _flush: bool) {
         let Some(stream) = self.nodes[node.0].streams.remove(&tcp) else { return };
         // Behind everything that is on its way.
-        let when = self.nodes[node.0].uplink_free.max(self.now) + self.limits.latency;
-        match stream.other {
-            End::Node(other, far) => self.schedule(when, Happening::End { node: other, tcp: far }),
-            End::Stranger(who, link) => self.schedule(when, Happening::LinkEnds { who, link }),
-        }
+        self.nodes[node.0].uplink.push_back(Parcel::End { other: stream.other });
+        self.pump(node);
     }
 }

@@ -18,6 +18,7 @@ pub(super) enum Happening {
     LinkEnds { who: StrangerId, link: LinkId },
     LinkDials { who: StrangerId, link: LinkId, to: SocketAddr },
     Credit { node: NodeId, tcp: TcpId },
+    Pump(NodeId),
     Tick(NodeId, Time),
     Listened { node: NodeId, dial: DialId, to: SocketAddr, from_port: u16 },
 }

@@ -292,6 +292,10 @@ impl World {
         guest.seen.most_open = guest.seen.most_open.max(guest.links.len());
     }
 
+    pub(super) fn has_link(&self, who: StrangerId, link: LinkId) -> bool {
+        self.strangers[who.0].links.contains_key(&link)
+    }
+
     /// How many of the bytes that are being sent to a stranger leave the sender.
     pub(super) fn link_takes(&mut self, who: StrangerId, link: LinkId, count: u64) -> u64 {
         let Some(link) = self.strangers[who.0].links.get_mut(&link) else { return count };

@@ -13,7 +13,7 @@ use parcacik_core::border::{
     Event, FileState, IoFault, JobId, JobResult, LayoutFile, PieceHash, RootId, StorageLayout, TorrentId, Verdict, Work,
 };
 use sha1::{Digest, Sha1};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,7 @@ struct Worker {
 }
 
 struct Torrent {
+    key: String,
     root: PathBuf,
     layout: Arc<StorageLayout>,
     /// Where resume data lie, without an ending.
@@ -87,13 +88,21 @@ impl Worker {
         match work {
             Work::Open { torrent, root, key, layout } => {
                 let root = self.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+                let (key, lock) = (key.to_string(), None);
                 let state = root.join(format!(".{key}"));
-                self.torrents.insert(torrent, Torrent { root, layout, state, lock: None });
+                self.torrents.insert(torrent, Torrent { key, root, layout, state, lock });
                 Ok(JobResult::Done)
             }
             Work::Release { torrent } => {
                 self.torrents.remove(&torrent);
                 Ok(JobResult::Done)
+            }
+            Work::Delete { torrent, spare } => self.torrent(torrent)?.delete(&spare),
+            Work::Move { torrent, root } => {
+                let root = self.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
+                let torrent = self.torrents.get_mut(&torrent).ok_or(IoFault::NotFound)?;
+                torrent.move_to(root)?;
+                torrent.check()
             }
             Work::Check { torrent } => self.torrent(torrent)?.check(),
             Work::CreateEmpty { torrent } => self.torrent(torrent)?.create_empty(),
@@ -127,7 +136,7 @@ impl Worker {
 
 impl Torrent {
     fn path(&self, file: &LayoutFile) -> PathBuf {
-        file.path.elements().iter().fold(self.root.clone(), |path, element| path.join(element))
+        place_in(&self.root, file)
     }
 
     /// The files as they are, or `Exists` where something stands that is no file.
@@ -258,11 +267,105 @@ impl Torrent {
         Ok(JobResult::Loaded(found))
     }
 
+    /// Deletes the torrent's files but some, the folders that are empty then, and its resume data.
+    fn delete(&self, spare: &[u32]) -> Result<JobResult, IoFault> {
+        let mut result = Ok(JobResult::Done);
+        let mut remove = |path: &Path| match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => result = Err(fault(&error)),
+            _ => {}
+        };
+        ["resume.tmp", "resume.1", "resume"].iter().for_each(|ending| remove(&self.state(ending)));
+        for (number, file) in (0u32..).zip(self.layout.files()) {
+            let path = self.path(file);
+            // A link, or whatever else is no file, is not ours.
+            let is_file = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file());
+            if is_file && !file.pad && !spare.contains(&number) {
+                remove(&path);
+            }
+        }
+        self.remove_empty_folders(&self.root);
+        result
+    }
+
+    /// Removes folders of the layout that are empty, the inner ones first.
+    fn remove_empty_folders(&self, root: &Path) {
+        let paths = self.layout.files().iter().map(|file| place_in(root, file));
+        let folders: BTreeSet<PathBuf> =
+            paths.flat_map(|path| path.ancestors().skip(1).map(Path::to_path_buf).collect::<Vec<_>>()).collect();
+        for folder in folders.iter().rev().filter(|folder| folder.starts_with(root) && *folder != root) {
+            // The system refuses to remove what is not empty.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
+    /// Moves files and resume data to another folder; when anything fails, back.
+    fn move_to(&mut self, root: PathBuf) -> Result<(), IoFault> {
+        let files = self.layout.files().iter().filter(|file| !file.pad);
+        let mut pairs: Vec<(PathBuf, PathBuf)> = files.map(|file| (self.path(file), place_in(&root, file))).collect();
+        let state = root.join(format!(".{}", self.key));
+        for ending in ["resume.1", "resume", "lock"] {
+            pairs.push((self.state(ending), with_ending(&state, ending)));
+        }
+        if pairs.iter().any(|(_, to)| fs::symlink_metadata(to).is_ok()) {
+            return Err(IoFault::Exists);
+        }
+        pairs.retain(|(from, _)| fs::symlink_metadata(from).is_ok());
+        let mut moved = 0;
+        let result = pairs.iter().try_for_each(|(from, to)| {
+            fs::create_dir_all(to.parent().unwrap_or(&root))?;
+            carry(from, to)?;
+            moved += 1;
+            Ok(())
+        });
+        match result {
+            Ok(()) => {
+                self.remove_empty_folders(&self.root);
+                (self.root, self.state) = (root, state);
+                self.sync().map_err(|error| fault(&error))
+            }
+            Err(error) => {
+                pairs.iter().take(moved).for_each(|(from, to)| _ = carry(to, from));
+                self.remove_empty_folders(&root);
+                Err(fault(&error))
+            }
+        }
+    }
+
     fn state(&self, ending: &str) -> PathBuf {
-        let mut name = self.state.clone().into_os_string();
-        name.push(".");
-        name.push(ending);
-        name.into()
+        with_ending(&self.state, ending)
+    }
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.to_path_buf().into_os_string();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Where a file lies under a folder.
+fn place_in(root: &Path, file: &LayoutFile) -> PathBuf {
+    file.path.elements().iter().fold(root.to_path_buf(), |path, element| path.join(element))
+}
+
+/// Renames a file, or copies it to another file system. That nothing is there has been looked at.
+fn carry(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let copied = fs::copy(from, to).and_then(|_| {
+                let file = File::options().write(true).open(to)?;
+                file.set_modified(fs::metadata(from)?.modified()?)?;
+                file.sync_all()
+            });
+            match copied {
+                Ok(()) => fs::remove_file(from),
+                Err(error) => {
+                    let _ = fs::remove_file(to);
+                    Err(error)
+                }
+            }
+        }
+        other => other,
     }
 }
 

@@ -18,6 +18,14 @@ pub struct CandidateConfig {
     /// How long an address that was given up is not taken up again when somebody names it anew. Ten minutes at least,
     /// so that false addresses in an answer do not make us knock at a stranger's door again and again.
     pub forget_after: Duration,
+    /// How often one address (IPv6: one /64) may connect to us in a minute; above, it is refused until the minute is over. A
+    /// connection that ends by the peer's own fault counts for five. An honest peer comes once, and a few times when its
+    /// network is bad. Loopback is not limited.
+    pub max_knocks: u32,
+    /// How many addresses are watched for this, those of the last minute; the one that came first gives way. 64 KiB.
+    pub max_knockers: u32,
+    /// How many ports of one address are remembered on the word of peers that connected from it. Each would be dialled.
+    pub max_ports_per_ip: u32,
     /// How long an address rests after a connection that had been ready has ended.
     pub reconnect_after: Duration,
     /// How long a peer that the user named rests after a first failure. It is doubled by every further one.
@@ -35,6 +43,9 @@ impl Default for CandidateConfig {
             unproven_rest: Duration::from_secs(600),
             max_failures: 3,
             forget_after: Duration::from_secs(600),
+            max_knocks: 20,
+            max_knockers: 1_000,
+            max_ports_per_ip: 8,
             reconnect_after: Duration::from_secs(60),
             user_retry_min: Duration::from_secs(1),
             user_retry_max: Duration::from_secs(30),
@@ -46,6 +57,9 @@ impl CandidateConfig {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         require(self.max_known > 0, "candidates.max_known", "is 0: no peer could be remembered")?;
         require(self.max_banned > 0, "candidates.max_banned", "is 0: nobody could be banned")?;
+        require(self.max_knocks > 0, "candidates.max_knocks", "is 0: nobody could connect to us")?;
+        require(self.max_knockers > 0, "candidates.max_knockers", "is 0: nobody could be watched")?;
+        require(self.max_ports_per_ip > 0, "candidates.max_ports_per_ip", "is 0")?;
         require(self.max_failures > 0, "candidates.max_failures", "is 0: every address would be given up untried")?;
         require(self.retry_step > Duration::ZERO, "candidates.retry_step", "is 0: failures would be repeated at once")?;
         require(

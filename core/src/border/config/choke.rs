@@ -15,6 +15,12 @@ pub struct ChokeConfig {
     /// How long a peer keeps a slot while we seed and others wait: several round trips of slow start and a few pieces,
     /// yet the last of 80 waiting ones is served within ten minutes.
     pub seed_turn: Duration,
+    /// How much a peer is given in one turn while we seed and others wait: a few pieces of any usual size. Who is fast has it
+    /// before its time is over, and lets the next one in.
+    pub seed_quota: u64,
+    /// While we seed, what a network was given counts against it for so long, twice that at most: a slot comes round several
+    /// times meanwhile, and who starts anew tomorrow begins anew.
+    pub seed_memory: Duration,
     /// The shortest time that a peer is served before a better one may take its place: one round, so that its rate has
     /// been measured at all.
     pub min_served: Duration,
@@ -33,6 +39,8 @@ impl Default for ChokeConfig {
             round: Duration::from_secs(10),
             optimistic_turn: Duration::from_secs(30),
             seed_turn: Duration::from_secs(60),
+            seed_quota: 16 << 20,
+            seed_memory: Duration::from_secs(600),
             min_served: Duration::from_secs(10),
             changes_per_round: 1,
             super_seed_patience: Duration::from_secs(120),
@@ -46,6 +54,8 @@ impl ChokeConfig {
         require(self.round >= Duration::from_secs(1), "choke.round", "is less than a second")?;
         require(self.optimistic_turn >= self.round, "choke.optimistic_turn", "is shorter than a round")?;
         require(self.seed_turn >= self.round, "choke.seed_turn", "is shorter than a round")?;
+        require(self.seed_quota > 0, "choke.seed_quota", "is 0: slots would change hands in every round")?;
+        require(self.seed_memory >= self.seed_turn, "choke.seed_memory", "is shorter than choke.seed_turn")?;
         require(
             self.changes_per_round > 0,
             "choke.changes_per_round",

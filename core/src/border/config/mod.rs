@@ -8,8 +8,10 @@ mod net;
 mod peer;
 mod persist;
 mod pick;
+mod queue;
 mod rate;
 mod session;
+mod storage;
 
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
@@ -19,8 +21,10 @@ pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
 pub use pick::PickConfig;
+pub use queue::QueueConfig;
 pub use rate::RateConfig;
 pub use session::SessionConfig;
+pub use storage::StorageConfig;
 
 use core::fmt;
 
@@ -47,6 +51,10 @@ pub struct Config {
     pub rate: RateConfig,
     /// How our own address is found out.
     pub external: ExternalConfig,
+    /// What is done when the storage fails.
+    pub storage: StorageConfig,
+    /// Which torrents run at once.
+    pub queue: QueueConfig,
 }
 
 /// A configuration that cannot work; the text names the field.
@@ -78,7 +86,9 @@ impl Config {
         self.persist.check()?;
         self.net.check()?;
         self.rate.check()?;
-        self.external.check()
+        self.external.check()?;
+        self.storage.check()?;
+        self.queue.check()
     }
 }
 

@@ -10,10 +10,18 @@ pub struct PeerConfig {
     /// a slow line 20.
     pub keep_alive: Duration,
     /// How long a peer may be silent. BEP 3's keep-alives come every two minutes; half a minute more for a slow line.
+    /// A message counts when it is whole, and one that is on its way by each [`min_progress`](PeerConfig::min_progress) of it:
+    /// a byte now and then is silence.
     pub idle_timeout: Duration,
+    /// So many bytes of a message that is not whole yet count as a sign of life. A kibibyte in
+    /// [`idle_timeout`](PeerConfig::idle_timeout) is seven bytes a second: a hundred peers that share a modem are faster.
+    pub min_progress: u32,
     /// How long a request may go unanswered, and a peer that owes us blocks may send none before it counts as snubbing.
     /// A minute is what the original client waited before it called a peer snubbing, and what libtorrent waits now.
     pub request_timeout: Duration,
+    /// After so many chokes in answer to requests, without a block between, a peer counts as snubbing too. Honest ones choke;
+    /// but they send something before.
+    pub max_fruitless: u32,
     /// How long nothing of a queue may leave before the peer counts as not reading.
     pub send_timeout: Duration,
     /// How long a peer that wants something of us and is unchoked may ask for nothing, and be owed nothing, before it is taken
@@ -49,7 +57,8 @@ pub struct PeerConfig {
     pub max_unrequested: u32,
     /// The most requests that make no sense: outside a piece, too long, of a piece that we do not have, beyond `reqq`.
     pub max_bad_requests: u32,
-    /// The most messages without effect within a minute. Honest peers send a handful, and a few hundred cancels at the end.
+    /// The most messages without effect within a minute; those count too that take something back or say it anew (choke, not
+    /// interested, a further extended handshake). Honest peers send a handful, and a few hundred cancels at the end.
     pub max_useless_per_minute: u32,
     /// The longest range that is served. BEP 3 says 2^14; 2^17 is what old clients took as the limit.
     pub max_request_length: u32,
@@ -85,7 +94,9 @@ impl Default for PeerConfig {
             handshake_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(100),
             idle_timeout: Duration::from_secs(150),
+            min_progress: 1 << 10,
             request_timeout: Duration::from_secs(60),
+            max_fruitless: 8,
             send_timeout: Duration::from_secs(90),
             no_request_timeout: Duration::from_secs(60),
             reject_grace: 64,
@@ -123,8 +134,10 @@ impl PeerConfig {
         require(self.handshake_timeout >= second, "peer.handshake_timeout", "is less than a second")?;
         require(self.keep_alive >= second, "peer.keep_alive", "is less than a second")?;
         require(self.idle_timeout >= second, "peer.idle_timeout", "is less than a second")?;
+        require(self.min_progress > 0, "peer.min_progress", "is 0: no byte at all would be a sign of life")?;
         require(self.request_timeout >= second, "peer.request_timeout", "is less than a second")?;
         require(self.send_timeout >= second, "peer.send_timeout", "is less than a second")?;
+        require(self.max_fruitless > 0, "peer.max_fruitless", "is 0: everybody would be snubbing")?;
         require(self.no_request_timeout >= second, "peer.no_request_timeout", "is less than a second")?;
         require(self.reject_wait > Duration::ZERO, "peer.reject_wait", "is 0: it would be asked again at once")?;
         require(self.reject_wait_max >= self.reject_wait, "peer.reject_wait_max", "is less than peer.reject_wait")?;

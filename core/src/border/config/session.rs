@@ -18,6 +18,11 @@ pub struct SessionConfig {
     /// The most accepted connections that have not told their torrent yet. A stranger holds one for at most
     /// [`PeerConfig::handshake_timeout`](super::PeerConfig::handshake_timeout).
     pub max_unrouted: u32,
+    /// How many of these may come from one address, so that one machine cannot keep all others out. Loopback is not limited.
+    pub max_unrouted_per_ip: u32,
+    /// The most connections of one torrent to one address (IPv6: one /64), however many ids there are behind it. libtorrent takes one;
+    /// four leave room for a household behind one address. Loopback, and addresses that the user named, are not limited.
+    pub max_peers_per_ip: u32,
     /// The most dials under way at once. Home routers drop state when there are many.
     pub max_half_open: u32,
     /// The most dials begun in a second (libtorrent: 30).
@@ -37,6 +42,9 @@ pub struct SessionConfig {
     /// The most bytes that are being read from the disk for peers, over all of them. What has been read waits in the peers'
     /// send queues, each with a limit of its own ([`PeerConfig::send_watermark_max`](super::PeerConfig::send_watermark_max)).
     pub max_read_ahead: u64,
+    /// How long a torrent that is paused gracefully may take to get what it has asked for. A block that does not come in
+    /// half a minute comes from somebody who will not send it.
+    pub pause_limit: Duration,
     /// How long stopping may take, trackers included (libtorrent's `stop_tracker_timeout`: 5 s).
     pub shutdown_limit: Duration,
 }
@@ -50,6 +58,8 @@ impl Default for SessionConfig {
             max_peers: 200,
             max_peers_per_torrent: 100,
             max_unrouted: 50,
+            max_unrouted_per_ip: 10,
+            max_peers_per_ip: 4,
             max_half_open: 50,
             dials_per_second: 30,
             dials_per_network: 20,
@@ -57,6 +67,7 @@ impl Default for SessionConfig {
             announces_per_second: 100,
             max_disk_queue: 8 << 20,
             max_read_ahead: 16 << 20,
+            pause_limit: Duration::from_secs(30),
             shutdown_limit: Duration::from_secs(5),
         }
     }
@@ -68,6 +79,8 @@ impl SessionConfig {
         require(self.max_torrents > 0 && self.max_torrents < 1 << 24, "session.max_torrents", "is not in 1..2^24")?;
         require(self.max_peers > 0, "session.max_peers", "is 0")?;
         require(self.max_peers_per_torrent > 0, "session.max_peers_per_torrent", "is 0")?;
+        require(self.max_unrouted_per_ip > 0, "session.max_unrouted_per_ip", "is 0: nobody could connect to us")?;
+        require(self.max_peers_per_ip > 0, "session.max_peers_per_ip", "is 0: nobody could be connected to")?;
         require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
         require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
         require(self.dials_per_network > 0, "session.dials_per_network", "is 0: nobody could be dialled")?;

@@ -165,6 +165,16 @@ impl Put for Work {
                 to.byte(11);
                 request.put(to);
             }
+            Work::Delete { torrent, spare } => {
+                to.byte(12);
+                torrent.put(to);
+                spare.put(to);
+            }
+            Work::Move { torrent, root } => {
+                to.byte(13);
+                torrent.put(to);
+                root.put(to);
+            }
         }
     }
 }

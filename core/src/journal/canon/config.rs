@@ -4,10 +4,23 @@
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
 use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, RateConfig, RateLimits, SessionConfig,
+    PickConfig, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 
-canon_struct!(Config { session, peer, pick, choke, candidates, announce, persist, net, rate, external });
+canon_struct!(Config {
+    session,
+    peer,
+    pick,
+    choke,
+    candidates,
+    announce,
+    persist,
+    net,
+    rate,
+    external,
+    storage,
+    queue,
+});
 
 canon_struct!(SessionConfig {
     client,
@@ -16,6 +29,8 @@ canon_struct!(SessionConfig {
     max_peers,
     max_peers_per_torrent,
     max_unrouted,
+    max_unrouted_per_ip,
+    max_peers_per_ip,
     max_half_open,
     dials_per_second,
     dials_per_network,
@@ -23,6 +38,7 @@ canon_struct!(SessionConfig {
     announces_per_second,
     max_disk_queue,
     max_read_ahead,
+    pause_limit,
     shutdown_limit,
 });
 
@@ -30,7 +46,9 @@ canon_struct!(PeerConfig {
     handshake_timeout,
     keep_alive,
     idle_timeout,
+    min_progress,
     request_timeout,
+    max_fruitless,
     send_timeout,
     no_request_timeout,
     reject_grace,
@@ -79,6 +97,8 @@ canon_struct!(ChokeConfig {
     round,
     optimistic_turn,
     seed_turn,
+    seed_quota,
+    seed_memory,
     min_served,
     changes_per_round,
     super_seed_patience
@@ -91,6 +111,9 @@ canon_struct!(CandidateConfig {
     unproven_rest,
     max_failures,
     forget_after,
+    max_knocks,
+    max_knockers,
+    max_ports_per_ip,
     reconnect_after,
     user_retry_min,
     user_retry_max,
@@ -154,3 +177,18 @@ canon_struct!(RateConfig { limits, burst, turn });
 canon_struct!(RateLimits { download, upload });
 
 canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });
+
+canon_struct!(StorageConfig { retry_min, retry_max, look_max, read_tries, check_space, reserve, delete_limit });
+
+canon_struct!(QueueConfig {
+    max_downloads,
+    max_seeds,
+    max_active,
+    skip_slow,
+    slow_download,
+    slow_upload,
+    slow_after,
+    start_spacing,
+    review,
+    seed_turn,
+});

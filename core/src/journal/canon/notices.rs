@@ -1,7 +1,7 @@
 //! Notices: written, never read back. A replay makes its own.
 
 use super::{Encoder, Put, canon_enum};
-use crate::border::{AnnounceResponse, CommandError, Notice, ScrapeCounts, TorrentState};
+use crate::border::{AnnounceResponse, CommandError, Notice, ScrapeCounts, StorageState, TorrentState};
 use bytes::Bytes;
 
 canon_enum!(out Notice {
@@ -29,6 +29,7 @@ canon_enum!(out Notice {
     21 = Scraped { command, url, counts, failure },
     22 = Announced { command, url, from, answer },
     23 = ExternalAddress { v6, ip },
+    24 = Storage { torrent, state },
 });
 
 canon_enum!(out TorrentState {
@@ -38,7 +39,12 @@ canon_enum!(out TorrentState {
     3 = Failed(fault),
     4 = Stopping,
     5 = Stopped,
+    6 = Paused,
+    7 = Queued,
+    8 = Moving,
 });
+
+canon_enum!(out StorageState { 0 = Good, 1 = Full { needed, free }, 2 = Failing(fault) });
 
 canon_enum!(out CommandError {
     0 = BadMetainfo(why),
@@ -50,6 +56,8 @@ canon_enum!(out CommandError {
     6 = Stopping,
     7 = Limit,
     8 = ZeroLimit,
+    9 = NotNow,
+    10 = Storage(fault),
 });
 
 impl Put for ScrapeCounts {

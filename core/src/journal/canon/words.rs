@@ -3,8 +3,8 @@
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
-    InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, RootId, SeedGoal, SocketId, Target,
-    TcpId, TorrentId, Verdict,
+    InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId,
+    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
 };
 
 macro_rules! canon_id {
@@ -48,7 +48,7 @@ canon_enum!(Command {
     0 = Listen { tcp, udp, addr, device },
     1 = Add(add),
     2 = AddPeers { torrent, peers },
-    3 = Remove { torrent },
+    3 = Remove { torrent, files },
     4 = Shutdown,
     5 = SetLimits { torrent, download, upload },
     6 = SetIpFilter { filter },
@@ -59,6 +59,13 @@ canon_enum!(Command {
     11 = ScrapeTorrent { torrent },
     12 = Scrape { trackers, torrents },
     13 = Announce(once),
+    14 = Pause { torrent, graceful },
+    15 = Resume { torrent },
+    16 = Recheck { torrent },
+    17 = Move { torrent, root },
+    18 = SetGoal { torrent, goal },
+    19 = SetManaged { torrent, managed },
+    20 = SetPlace { torrent, place },
 });
 
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
@@ -76,9 +83,14 @@ canon_struct!(AddTorrent {
     seed_only,
     limits,
     super_seed,
+    paused,
+    managed,
 });
 
-canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever });
+canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });
+
+canon_enum!(RemoveFiles { 0 = Keep, 1 = Delete });
+canon_enum!(QueuePlace { 0 = Top, 1 = Up, 2 = Down, 3 = Bottom, 4 = At(before) });
 
 canon_enum!(Target { 0 = Addr(addr), 1 = Host { name, port } });
 
@@ -154,4 +166,5 @@ canon_enum!(out CloseReason {
     14 = TrackerSwitched,
     15 = Filtered,
     16 = NoRequests,
+    17 = Paused,
 });

@@ -2,7 +2,8 @@
 
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash,
-    IoFault, IpFilter, JobId, JobResult, RateLimits, RootId, SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    IoFault, IpFilter, JobId, JobResult, QueuePlace, RateLimits, RemoveFiles, RootId, SeedGoal, SocketId, Target,
+    TcpId, TorrentId, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -71,24 +72,28 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
-fn add() -> impl Strategy<Value = AddTorrent> {
-    let goal = prop_oneof![
+fn goal() -> impl Strategy<Value = SeedGoal> {
+    prop_oneof![
         Just(SeedGoal::None),
         any::<u32>().prop_map(SeedGoal::Ratio),
         span().prop_map(SeedGoal::Time),
         Just(SeedGoal::Forever),
-    ];
-    let switches = any::<(bool, bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal, switches, limits()).prop_map(
-        |(
-            metainfo,
-            root,
-            extra_trackers,
-            peers,
-            goal,
-            (use_trackers, overwrite, recheck, seed_only, super_seed),
-            limits,
-        )| {
+        (any::<u32>(), span()).prop_map(|(thousandths, time)| SeedGoal::Either { thousandths, time }),
+    ]
+}
+
+fn place() -> impl Strategy<Value = QueuePlace> {
+    prop_oneof![
+        proptest::sample::select(&[QueuePlace::Top, QueuePlace::Up, QueuePlace::Down, QueuePlace::Bottom][..]),
+        any::<u32>().prop_map(QueuePlace::At),
+    ]
+}
+
+fn add() -> impl Strategy<Value = AddTorrent> {
+    let switches = any::<(bool, bool, bool, bool, bool, bool, bool)>();
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), switches, limits()).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, switches, limits)| {
+            let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed) = switches;
             AddTorrent {
                 metainfo,
                 root: RootId(root),
@@ -101,9 +106,15 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 seed_only,
                 limits,
                 super_seed,
+                paused,
+                managed,
             }
         },
     )
+}
+
+fn torrent() -> impl Strategy<Value = TorrentId> {
+    any::<u32>().prop_map(TorrentId)
 }
 
 fn tiers() -> impl Strategy<Value = Vec<Vec<String>>> {
@@ -157,12 +168,20 @@ fn command() -> impl Strategy<Value = Command> {
         (vec(text(), 0..3), vec(any::<[u8; 20]>().prop_map(InfoHash), 0..4))
             .prop_map(|(trackers, torrents)| Command::Scrape { trackers, torrents }),
         once().prop_map(|once| Command::Announce(Box::new(once))),
-        any::<u32>().prop_map(|torrent| Command::Remove { torrent: TorrentId(torrent) }),
         (option::of(any::<u32>()), limits()).prop_map(|(torrent, RateLimits { download, upload })| {
             Command::SetLimits { torrent: torrent.map(TorrentId), download, upload }
         }),
         (any::<u32>(), any::<bool>())
             .prop_map(|(torrent, on)| Command::SetSuperSeed { torrent: TorrentId(torrent), on }),
+        (torrent(), proptest::sample::select(&[RemoveFiles::Keep, RemoveFiles::Delete][..]))
+            .prop_map(|(torrent, files)| Command::Remove { torrent, files }),
+        (torrent(), any::<bool>()).prop_map(|(torrent, graceful)| Command::Pause { torrent, graceful }),
+        torrent().prop_map(|torrent| Command::Resume { torrent }),
+        torrent().prop_map(|torrent| Command::Recheck { torrent }),
+        (torrent(), any::<u32>()).prop_map(|(torrent, root)| Command::Move { torrent, root: RootId(root) }),
+        (torrent(), goal()).prop_map(|(torrent, goal)| Command::SetGoal { torrent, goal }),
+        (torrent(), any::<bool>()).prop_map(|(torrent, managed)| Command::SetManaged { torrent, managed }),
+        (torrent(), place()).prop_map(|(torrent, place)| Command::SetPlace { torrent, place }),
         Just(Command::Shutdown),
         filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]

@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod laws;
+mod patience;
 mod rules;
 mod rules_upload;
 

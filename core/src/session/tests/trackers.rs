@@ -1,7 +1,7 @@
 //! Trackers as the session sees them: when it announces, in which order, what it asks by command, whom it believes.
 
 use super::*;
-use crate::border::{AnnounceEvent, AnnounceOnce, CloseReason, HttpRequest, HttpResponse, InfoHash};
+use crate::border::{AnnounceEvent, AnnounceOnce, CloseReason, HttpRequest, HttpResponse, InfoHash, RemoveFiles};
 use crate::tracker::http::{encode_scrape, parse_announce};
 use crate::tracker::{ScrapeCounts, TrackerState};
 use std::format;
@@ -142,7 +142,7 @@ fn announces_of_many_torrents_are_spread_and_fair() {
     let next = http(&rig.done(job, peers(b"")));
     assert_eq!(next.iter().map(|(job, _)| owner(*job)).collect::<Vec<_>>(), [9]);
     // A torrent that goes gives its place back.
-    let gone = rig.command(Command::Remove { torrent: TorrentId(owner(asked[0].0)) });
+    let gone = rig.command(Command::Remove { torrent: TorrentId(owner(asked[0].0)), files: RemoveFiles::Keep });
     assert!(rig.session.shared().http_announces <= 3, "{gone:?}");
 }
 

@@ -19,6 +19,8 @@
 //! The far end of an incoming connection is no address to dial: its port is not where it listens. Such a connection is
 //! remembered apart until the peer has told its port.
 //!
+//! Who connects to us again and again, or again after it broke the protocol, is refused for the rest of a minute (`knocks`).
+//!
 //! Limits: [`CandidateConfig`]. When the list is full, the least useful address gives way: never one that is dialled or
 //! linked, nor one that the user named. How many dials may be under way is not decided here.
 //!
@@ -27,8 +29,10 @@
 //! be beneficial for clients to take that into consideration when deciding which peers to connect to". While our own
 //! address is not known, the order is random.
 
+mod knocks;
 mod priority;
 
+pub use knocks::machine;
 pub use priority::canonical_priority;
 
 use crate::border::{CandidateConfig, CloseReason, IoFault, IpFilter};
@@ -39,7 +43,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
+use core::ops::RangeInclusive;
 use core::time::Duration;
+use knocks::Knocks;
 
 /// Where an address comes from.
 #[non_exhaustive]
@@ -81,6 +87,7 @@ pub struct Candidates {
     expendable: BTreeSet<(Worth, SocketAddr)>,
     /// Far ends of incoming connections, with the listening address of each where it is known; that one is in `entries`.
     inbound: BTreeMap<SocketAddr, Option<SocketAddr>>,
+    knocks: Knocks,
     banned: BTreeMap<IpAddr, u64>,
     banned_in_order: BTreeMap<u64, IpAddr>,
     bans: u64,
@@ -152,6 +159,7 @@ impl Candidates {
             resting: BTreeSet::new(),
             expendable: BTreeSet::new(),
             inbound: BTreeMap::new(),
+            knocks: Knocks::default(),
             banned: BTreeMap::new(),
             banned_in_order: BTreeMap::new(),
             bans: 0,
@@ -244,11 +252,11 @@ impl Candidates {
         });
     }
 
-    /// Somebody has connected to us from `addr`. Refused: the banned, ourselves, and an address that there is a connection
-    /// to, or a dial. Let in, its end is to be told by [`Candidates::closed`] with the same address.
+    /// Somebody has connected to us from `addr`. Refused: the banned, ourselves, an address that there is a connection
+    /// to, or a dial, and one that has come too often within a minute. Let in, its end is to be told by [`Candidates::closed`] with the same address.
     ///
     /// How many are let in is the session's matter.
-    pub fn incoming(&mut self, _now: Time, addr: SocketAddr) -> Result<(), CloseReason> {
+    pub fn incoming(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr) -> Result<(), CloseReason> {
         let addr = canonical(addr);
         if self.is_banned(addr.ip()) {
             return Err(CloseReason::Banned);
@@ -258,6 +266,9 @@ impl Candidates {
         }
         if self.inbound.contains_key(&addr) || self.entries.get(&addr).is_some_and(Entry::is_busy) {
             return Err(CloseReason::Duplicate);
+        }
+        if !self.knocks.knock(now, config, addr.ip()) {
+            return Err(CloseReason::LimitReached);
         }
         self.inbound.insert(addr, None);
         Ok(())
@@ -272,8 +283,12 @@ impl Candidates {
         if self.inbound.get(&from) != Some(&None) || !is_dialable(addr) || self.is_ours(addr) {
             return false;
         }
-        if !self.entries.contains_key(&addr) && !self.insert(config, addr, false) {
-            return false;
+        if !self.entries.contains_key(&addr) {
+            let ports = self.entries.range(all_of(addr.ip())).take(config.max_ports_per_ip as usize).count();
+            let too_many = ports >= config.max_ports_per_ip as usize && !addr.ip().is_loopback();
+            if too_many || !self.insert(config, addr, false) {
+                return false;
+            }
         }
         let linked = self.entries.get(&addr).is_some_and(Entry::is_linked);
         self.change(addr, |entry| entry.inbound = entry.inbound.saturating_add(1));
@@ -292,6 +307,9 @@ impl Candidates {
         was_ready: bool,
     ) {
         let addr = canonical(addr);
+        if matches!(reason, CloseReason::Fault(_)) && self.inbound.contains_key(&addr) {
+            self.knocks.fault(now, config, addr.ip());
+        }
         let key = match self.inbound.remove(&addr) {
             Some(None) => return,
             Some(Some(key)) => {
@@ -378,14 +396,8 @@ impl Candidates {
         self.banned.insert(ip, self.bans);
         self.banned_in_order.insert(self.bans, ip);
         self.bans = self.bans.saturating_add(1);
-        let all_of = match ip {
-            IpAddr::V4(ip) => SocketAddr::from((ip, 0))..=SocketAddr::from((ip, u16::MAX)),
-            IpAddr::V6(ip) => {
-                SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
-            }
-        };
         let idle: Vec<SocketAddr> =
-            self.entries.range(all_of).filter(|(_, entry)| !entry.is_busy()).map(|(&addr, _)| addr).collect();
+            self.entries.range(all_of(ip)).filter(|(_, entry)| !entry.is_busy()).map(|(&addr, _)| addr).collect();
         for addr in idle {
             self.remove_idle(addr);
         }
@@ -542,8 +554,12 @@ fn settle(
     reason: CloseReason,
     was_ready: bool,
 ) {
-    use CloseReason::{Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Stopped, TrackerSwitched, Useless};
+    use CloseReason::{
+        Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Paused, Stopped, TrackerSwitched, Useless,
+    };
     let rest = match reason {
+        // We left, and mean to come back: when, is ours to say.
+        Paused => Duration::ZERO,
         // Our own decision says nothing against the address.
         Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | TrackerSwitched | Useless => {
             if entry.sticky { config.reconnect_after.min(config.user_retry_max) } else { config.reconnect_after }
@@ -575,6 +591,16 @@ fn fail(now: Time, config: &CandidateConfig, (addr, entry): (SocketAddr, &mut En
         let least = if stranger { config.unproven_rest } else { Duration::ZERO };
         Rest::Until(now + config.retry_step.saturating_mul(entry.failures).max(least))
     };
+}
+
+/// Every port of an address.
+fn all_of(ip: IpAddr) -> RangeInclusive<SocketAddr> {
+    match ip {
+        IpAddr::V4(ip) => SocketAddr::from((ip, 0))..=SocketAddr::from((ip, u16::MAX)),
+        IpAddr::V6(ip) => {
+            SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
+        }
+    }
 }
 
 /// Whether anything of ours can have come to the other end.

@@ -58,8 +58,8 @@ fn an_address_is_remembered_and_dialled_once() {
     assert_eq!(list.counts(), CandidateCounts { known: 1, dialling: 1, ..CandidateCounts::default() });
     list.connected(secs(0), at("10.0.0.1:6881"));
     assert_eq!(list.counts(), CandidateCounts { known: 1, linked: 1, ..CandidateCounts::default() });
-    assert_eq!(list.incoming(secs(0), at("10.0.0.1:6881")), Err(CloseReason::Duplicate));
-    assert_eq!(list.incoming(secs(0), at("10.0.0.1:50000")), Ok(()), "another port may be another peer");
+    assert_eq!(list.incoming(secs(0), &config(), at("10.0.0.1:6881")), Err(CloseReason::Duplicate));
+    assert_eq!(list.incoming(secs(0), &config(), at("10.0.0.1:50000")), Ok(()), "another port may be another peer");
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn bans_hold_and_the_oldest_gives_way() {
     list.ban(&two, ip("2001:db8::1"));
     assert_eq!(list.counts().known, 1);
     assert!(!list.add(secs(0), &two, at("10.0.0.1:7"), Source::User));
-    assert_eq!(list.incoming(secs(0), at("10.0.0.1:50000")), Err(CloseReason::Banned));
+    assert_eq!(list.incoming(secs(0), &config(), at("10.0.0.1:50000")), Err(CloseReason::Banned));
     list.ban(&two, ip("10.0.0.9"));
     assert!(!list.is_banned(ip("10.0.0.1")) && list.is_banned(ip("2001:db8::1")) && list.is_banned(ip("10.0.0.9")));
     // One that is connected goes when its connection does.
@@ -246,6 +246,18 @@ fn bans_hold_and_the_oldest_gives_way() {
 }
 
 #[test]
+fn ports_that_peers_of_one_address_claim_are_bounded() {
+    let (mut list, config) = (list(), CandidateConfig { max_knocks: 1_000, ..CandidateConfig::default() });
+    for port in 1..100 {
+        let from = SocketAddr::new("10.0.0.1".parse().unwrap(), 50_000 + port);
+        assert_eq!(list.incoming(secs(0), &config, from), Ok(()));
+        list.listen_port(&config, from, 2_000 + port);
+    }
+    assert_eq!(list.counts().known, config.max_ports_per_ip as usize);
+    assert!(list.add(secs(0), &config, at("10.0.0.1:9"), Source::Tracker), "others may name more");
+}
+
+#[test]
 fn ourselves_are_never_dialled_again() {
     let mut list = list();
     let us = at("10.0.0.1:6881");
@@ -255,7 +267,7 @@ fn ourselves_are_never_dialled_again() {
     list.closed(secs(0), &config(), us, CloseReason::ToSelf, false);
     assert!(!list.add(secs(0), &config(), us, Source::User));
     assert_eq!(list.deadline(secs(0)), None);
-    assert_eq!(list.incoming(secs(0), us), Err(CloseReason::ToSelf));
+    assert_eq!(list.incoming(secs(0), &config(), us), Err(CloseReason::ToSelf));
     assert_eq!(list.counts(), CandidateCounts::default());
 }
 
@@ -263,8 +275,8 @@ fn ourselves_are_never_dialled_again() {
 fn an_incoming_peer_is_known_by_the_port_it_listens_at() {
     let mut list = list();
     let (from, listens) = (at("10.0.0.1:50000"), at("10.0.0.1:6881"));
-    assert_eq!(list.incoming(secs(0), from), Ok(()));
-    assert_eq!(list.incoming(secs(0), from), Err(CloseReason::Duplicate));
+    assert_eq!(list.incoming(secs(0), &config(), from), Ok(()));
+    assert_eq!(list.incoming(secs(0), &config(), from), Err(CloseReason::Duplicate));
     assert_eq!(list.counts().known, 0, "nobody can be dialled there");
     assert!(!list.listen_port(&config(), from, 6881));
     assert_eq!(list.counts(), CandidateCounts { known: 1, linked: 1, ..CandidateCounts::default() });
@@ -274,10 +286,10 @@ fn an_incoming_peer_is_known_by_the_port_it_listens_at() {
     assert_eq!(list.next(secs(64), &config()), None);
     assert_eq!(list.next(secs(65), &config()), Some(listens));
     // While it is dialled, it connects to us: the dial goes on, and both are counted for one entry.
-    assert_eq!(list.incoming(secs(66), from), Ok(()));
+    assert_eq!(list.incoming(secs(66), &config(), from), Ok(()));
     assert!(!list.listen_port(&config(), from, 6881));
     list.connected(secs(67), listens);
-    assert_eq!(list.incoming(secs(68), at("10.0.0.1:50001")), Ok(()));
+    assert_eq!(list.incoming(secs(68), &config(), at("10.0.0.1:50001")), Ok(()));
     assert!(list.listen_port(&config(), at("10.0.0.1:50001"), 6881), "there is a connection already");
     list.closed(secs(69), &config(), listens, CloseReason::Duplicate, false);
     assert_eq!(list.counts().linked, 1);
@@ -462,7 +474,7 @@ proptest! {
                 }
                 Op::Incoming(number, port) => {
                     let addr = host(number, port + 100);
-                    if list.incoming(now, addr).is_ok() {
+                    if list.incoming(now, &config, addr).is_ok() {
                         prop_assert!(!inbound.contains(&addr));
                         inbound.push(addr);
                     }

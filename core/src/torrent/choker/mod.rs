@@ -23,11 +23,16 @@
 //!    a peer whose interest comes and goes is not choked and unchoked each time.
 //! 2. *Downloading*: the best peers by what they send us hold all slots but one; a snubbing peer counts as sending
 //!    nothing. At most [`ChokeConfig::changes_per_round`] slots go to a better peer in one round. The last slot is
-//!    optimistic: it goes round all others, [`ChokeConfig::optimistic_turn`] each.
-//! 3. *Seeding*: whoever was served for [`ChokeConfig::seed_turn`] gives way to whoever has waited longest, a few in a
-//!    round, so no peer can drain us by being fast.
+//!    optimistic: it goes round all others, [`ChokeConfig::optimistic_turn`] each. So does a slot whose holder gives nothing.
+//! 3. *Seeding*: whoever was served for [`ChokeConfig::seed_turn`], or given [`ChokeConfig::seed_quota`], gives way to whoever's
+//!    network was given least lately, and among those to whoever has waited longest; a few in a round. So no peer can drain us by
+//!    being fast, by coming again under another id, or by coming from many addresses of one network ("Stealing bandwidth
+//!    from BitTorrent seeders", 2011, shows what that does to seeds that serve the fastest).
 //! 4. Among equals a network (/24 of IPv4, /48 of IPv6) gets its second slot only after every other one that waits has
-//!    its first: many addresses of one machine are no better than one.
+//!    its first: many addresses of one machine are no better than one. The optimistic slot likewise goes round networks: when one
+//!    of a network has had it, the others of that network come behind everybody else.
+
+mod ledger;
 
 use super::brake::network;
 use crate::border::{ChokeConfig, PeerKey};
@@ -37,6 +42,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::IpAddr;
+use ledger::Ledger;
 
 /// What the choker needs to know of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +59,8 @@ pub struct ChokePeer {
     pub download_rate: u64,
     /// Bytes of content a second from us to it: while we seed, of equals who takes least gives way first.
     pub upload_rate: u64,
+    /// Bytes of content from us to it, since the connection began.
+    pub uploaded: u64,
     /// Whether it has let us wait for blocks for too long.
     pub snubbed: bool,
     /// When the connection was made: of equals the older is served first.
@@ -82,12 +90,18 @@ pub struct Choker {
     next_round: Time,
     /// A slot may have become free while somebody waits.
     vacancy: bool,
+    /// What networks were given lately.
+    ledger: Ledger,
+    /// Of each peer that was seen in a round: its network, and how much of what it was given is in the ledger.
+    booked: BTreeMap<PeerKey, (IpAddr, u64)>,
 }
 
 /// Somebody who holds a slot.
 #[derive(Clone, Copy, Debug)]
 struct Served {
     since: Time,
+    /// What it had been given before; known from the first round on.
+    before: Option<u64>,
     /// Whether it still wants something.
     wants: bool,
 }
@@ -96,6 +110,9 @@ struct Served {
 /// "To give them a decent chance of getting a complete piece to upload, new connections are three times as likely to
 /// start as the current optimistic unchoke as anywhere else in the rotation."
 const NEW_FIRST_WEIGHT: u64 = 3;
+
+/// Networks that were given amounts that differ by less than this were given the same: a piece or so.
+const GIVEN_STEP: u64 = 256 << 10;
 
 /// Rates that differ by less than this many bytes a second are equal: measuring is not more exact.
 const RATE_STEP: u64 = 1024;
@@ -111,6 +128,8 @@ impl Choker {
             optimistic: None,
             next_round: Time::ZERO,
             vacancy: false,
+            ledger: Ledger::default(),
+            booked: BTreeMap::new(),
         }
     }
 
@@ -138,8 +157,12 @@ impl Choker {
         anybody.then_some(self.next_round)
     }
 
-    /// A peer is gone. Its slot, when it had one, is given away by the next round, which is then due at once.
-    pub fn peer_gone(&mut self, peer: PeerKey) {
+    /// A peer is gone, to which so many bytes were uploaded. Its slot, when it had one, is given away by the next round, which is
+    /// then due at once.
+    pub fn peer_gone(&mut self, now: Time, config: &ChokeConfig, peer: PeerKey, uploaded: u64) {
+        if let Some((network, booked)) = self.booked.remove(&peer) {
+            self.ledger.book(now, config.seed_memory, network, uploaded.saturating_sub(booked));
+        }
         self.waiting.remove(&peer);
         // The next round takes it out of the rotation: looking for it here would cost a look at every peer.
         if self.served.remove(&peer).is_some() {
@@ -166,7 +189,7 @@ impl Choker {
             if self.deadline().is_none() {
                 self.next_round = now + config.round;
             }
-            self.served.insert(peer.key, Served { since: now, wants: true });
+            self.served.insert(peer.key, Served { since: now, before: None, wants: true });
             return true;
         }
         self.waiting.entry(peer.key).or_insert(now);
@@ -188,9 +211,9 @@ impl Choker {
         peers: &[ChokePeer],
     ) -> Vec<(PeerKey, bool)> {
         let peers: BTreeMap<PeerKey, &ChokePeer> = peers.iter().map(|peer| (peer.key, peer)).collect();
-        self.take_stock(now, &peers);
+        self.take_stock(now, config, &peers);
         let before: BTreeSet<PeerKey> = self.served.keys().copied().collect();
-        let ranking = self.rank(seeding, &peers);
+        let ranking = self.rank(now, config, seeding, &peers);
 
         self.shrink(now, config, &ranking);
         if now >= self.next_round {
@@ -199,7 +222,7 @@ impl Choker {
                 self.optimistic = None;
                 self.take_turns(now, config, &ranking, &peers);
             } else {
-                self.reciprocate(now, config, &ranking);
+                self.reciprocate(now, config, &ranking, &peers);
             }
         }
         self.fill(now, config, &ranking);
@@ -212,13 +235,15 @@ impl Choker {
     }
 
     /// Makes our tables say what the peers are.
-    fn take_stock(&mut self, now: Time, peers: &BTreeMap<PeerKey, &ChokePeer>) {
+    fn take_stock(&mut self, now: Time, config: &ChokeConfig, peers: &BTreeMap<PeerKey, &ChokePeer>) {
         self.served.retain(|key, _| peers.get(key).is_some_and(|peer| !peer.choked));
         self.waiting.retain(|key, _| peers.get(key).is_some_and(|peer| peer.wants()));
         self.rotation.retain(|key| peers.contains_key(key));
         for (&key, peer) in peers {
             if !peer.choked {
-                self.served.entry(key).or_insert(Served { since: now, wants: true }).wants = peer.wants();
+                let served = self.served.entry(key).or_insert(Served { since: now, before: None, wants: true });
+                served.wants = peer.wants();
+                served.before.get_or_insert(peer.uploaded);
                 self.waiting.remove(&key);
             } else if peer.wants() {
                 self.waiting.entry(key).or_insert(now);
@@ -228,19 +253,38 @@ impl Choker {
             self.optimistic = None;
         }
         let known: BTreeSet<PeerKey> = self.rotation.iter().copied().collect();
-        for &key in peers.keys().filter(|key| !known.contains(key)) {
+        for (&key, peer) in peers.iter().filter(|(key, _)| !known.contains(key)) {
+            if self.ledger.given(now, config.seed_memory, network(peer.addr)) > 0 {
+                // It is new by name only.
+                self.rotation.push(key);
+                continue;
+            }
             let drawn = self.rng.below(self.rotation.len() as u64 + NEW_FIRST_WEIGHT);
             let place = (drawn + 1).saturating_sub(NEW_FIRST_WEIGHT) as usize;
             self.rotation.insert(place.min(self.rotation.len()), key);
         }
+        // After that: what it was given under this name is not held against it as a new one.
+        self.booked.retain(|key, _| peers.contains_key(key));
+        for (&key, peer) in peers {
+            let (network, booked) = self.booked.entry(key).or_insert((network(peer.addr), 0));
+            let fresh = peer.uploaded.saturating_sub(*booked);
+            *booked = peer.uploaded;
+            self.ledger.book(now, config.seed_memory, *network, fresh);
+        }
     }
 
     /// Everybody who wants something, the one to be served first in front.
-    fn rank(&self, seeding: bool, peers: &BTreeMap<PeerKey, &ChokePeer>) -> Vec<PeerKey> {
+    fn rank(
+        &self,
+        now: Time,
+        config: &ChokeConfig,
+        seeding: bool,
+        peers: &BTreeMap<PeerKey, &ChokePeer>,
+    ) -> Vec<PeerKey> {
         // Worth: what it sends us, in steps; while we seed all are worth the same. Then who is served already, so that
-        // equals do not change places; then who has waited (or, when served, has been served) from earliest on; then
-        // the older connection.
-        type Rank = (Reverse<u64>, bool, Time, Time, PeerKey);
+        // equals do not change places; then, while we seed, whose network was given least lately; then who has waited (or, when
+        // served, has been served) from earliest on; then the older connection.
+        type Rank = (Reverse<u64>, bool, u64, Time, Time, PeerKey);
         let mut wanting: Vec<(Rank, IpAddr)> = Vec::new();
         for (&key, peer) in peers.iter().filter(|(_, peer)| peer.wants()) {
             let worth = if seeding || peer.snubbed { 0 } else { peer.download_rate / RATE_STEP };
@@ -248,7 +292,10 @@ impl Choker {
                 Some(served) => (false, served.since),
                 None => (true, self.waiting.get(&key).copied().unwrap_or(Time::NEVER)),
             };
-            wanting.push(((Reverse(worth), waits, since, peer.connected_at, key), network(peer.addr)));
+            let network = network(peer.addr);
+            let given = if seeding && waits { self.ledger.given(now, config.seed_memory, network) } else { 0 };
+            let rank = (Reverse(worth), waits, given / GIVEN_STEP, since, peer.connected_at, key);
+            wanting.push((rank, network));
         }
         wanting.sort_unstable();
         // Among equals the second of a network comes behind the first of every other.
@@ -274,7 +321,13 @@ impl Choker {
     }
 
     /// Downloading: slots go to those who send us most, the optimistic one goes round.
-    fn reciprocate(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey]) {
+    fn reciprocate(
+        &mut self,
+        now: Time,
+        config: &ChokeConfig,
+        ranking: &[PeerKey],
+        peers: &BTreeMap<PeerKey, &ChokePeer>,
+    ) {
         let regular = (config.slots as usize).saturating_sub(1).max(1);
         let best: BTreeSet<PeerKey> = ranking.iter().copied().take(regular).collect();
         // The optimistic one has proved to be among the best: it stays, and the slot goes round again.
@@ -300,12 +353,55 @@ impl Choker {
             self.serve(now, better);
             changes -= 1;
         }
-        self.rotate(now, config, ranking, &best);
+        self.rotate(now, config, ranking, &best, peers);
+        self.try_others(now, config, ranking, peers);
+    }
+
+    /// Where fewer give us anything than there are slots, the rest go to those who give nothing. None of those keeps one for
+    /// longer than an optimistic turn while others wait: somebody else may give something back.
+    fn try_others(
+        &mut self,
+        now: Time,
+        config: &ChokeConfig,
+        ranking: &[PeerKey],
+        peers: &BTreeMap<PeerKey, &ChokePeer>,
+    ) {
+        let gives = |key: &PeerKey| peers.get(key).is_some_and(|peer| !peer.snubbed && peer.download_rate >= RATE_STEP);
+        for _ in 0..config.changes_per_round {
+            let had_its_turn = |key: &PeerKey| {
+                let served = self.served.get(key).is_some_and(|it| now.since(it.since) >= config.optimistic_turn);
+                served && !gives(key) && self.optimistic.is_none_or(|(optimistic, _)| optimistic != *key)
+            };
+            let Some(leaves) = ranking.iter().rev().copied().find(had_its_turn) else { return };
+            let Some(place) = self.rotation.iter().position(|key| self.waiting.contains_key(key)) else { return };
+            let comes = self.had_turn(place, peers);
+            self.dismiss(now, leaves);
+            self.serve(now, comes);
+        }
+    }
+
+    /// Who is at this place of the rotation has its turn: its whole network comes behind the others.
+    fn had_turn(&mut self, place: usize, peers: &BTreeMap<PeerKey, &ChokePeer>) -> PeerKey {
+        let comes = self.rotation.remove(place);
+        let network_of = |key: &PeerKey| peers.get(key).map(|peer| network(peer.addr));
+        let (same, mut others): (Vec<PeerKey>, Vec<PeerKey>) =
+            self.rotation.drain(..).partition(|key| network_of(key) == network_of(&comes));
+        others.extend(same);
+        others.push(comes);
+        self.rotation = others;
+        comes
     }
 
     /// The optimistic slot. BEP 3: "at any one time there is a single peer which is unchoked regardless of its upload
     /// rate [...] Which peer is optimistically unchoked rotates every 30 seconds."
-    fn rotate(&mut self, now: Time, config: &ChokeConfig, ranking: &[PeerKey], best: &BTreeSet<PeerKey>) {
+    fn rotate(
+        &mut self,
+        now: Time,
+        config: &ChokeConfig,
+        ranking: &[PeerKey],
+        best: &BTreeSet<PeerKey>,
+        peers: &BTreeMap<PeerKey, &ChokePeer>,
+    ) {
         if self.waiting.is_empty() || self.served.len() < config.slots as usize {
             return;
         }
@@ -320,8 +416,7 @@ impl Choker {
         };
         let worst = || ranking.iter().rev().copied().find(may_leave);
         let Some(leaves) = self.optimistic.map(|(key, _)| key).or_else(worst) else { return };
-        let comes = self.rotation.remove(place);
-        self.rotation.push(comes);
+        let comes = self.had_turn(place, peers);
         self.dismiss(now, leaves);
         self.serve(now, comes);
         self.optimistic = Some((comes, now));
@@ -339,12 +434,20 @@ impl Choker {
         // So many in each round that all slots have changed hands after one turn; not all at once.
         let rounds = (config.seed_turn.as_micros() / config.round.as_micros().max(1)).max(1);
         let mut changes = u128::from(config.slots).div_ceil(rounds);
-        // Of those who were served equally long, who takes least gives way first.
-        let mut over: Vec<(Time, u64, PeerKey)> = self
+        // Who has had its quota gives way first, then who was served longest; of those served equally long, who takes least.
+        let had_quota = |key: &PeerKey, served: &Served| {
+            let given =
+                peers.get(key).map_or(0, |peer| peer.uploaded).saturating_sub(served.before.unwrap_or(u64::MAX));
+            given >= config.seed_quota && now.since(served.since) >= config.min_served
+        };
+        let mut over: Vec<(bool, Time, u64, PeerKey)> = self
             .served
             .iter()
-            .filter(|(_, served)| now.since(served.since) >= config.seed_turn)
-            .map(|(&key, served)| (served.since, peers.get(&key).map_or(0, |peer| peer.upload_rate), key))
+            .map(|(&key, served)| (!had_quota(&key, served), served, key))
+            .filter(|(has_some_left, served, _)| !has_some_left || now.since(served.since) >= config.seed_turn)
+            .map(|(has_some_left, served, key)| {
+                (has_some_left, served.since, peers.get(&key).map_or(0, |peer| peer.upload_rate), key)
+            })
             .collect();
         over.sort_unstable();
         let mut over = over.into_iter();
@@ -386,7 +489,7 @@ impl Choker {
 
     fn serve(&mut self, now: Time, key: PeerKey) {
         self.waiting.remove(&key);
-        self.served.insert(key, Served { since: now, wants: true });
+        self.served.insert(key, Served { since: now, before: None, wants: true });
     }
 
     fn dismiss(&mut self, now: Time, key: PeerKey) {

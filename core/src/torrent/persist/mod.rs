@@ -234,6 +234,14 @@ impl Persist {
         self.touched.get_or_insert(now);
     }
 
+    /// The files have been moved, and are like this in their new place: what is claimed there is saved anew.
+    pub fn moved(&mut self, files: Vec<Option<FileState>>) {
+        if files.len() == self.files.len() {
+            self.files = files;
+        }
+        self.save_due = true;
+    }
+
     /// Everything is to be made durable as soon as possible: the torrent is complete, or is being stopped. Tries at once also
     /// when it would wait after a failure.
     pub fn flush(&mut self, _now: Time) {

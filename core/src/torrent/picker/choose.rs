@@ -64,7 +64,7 @@ impl Picker {
                 self.take_level(level, ask.suggested, taker);
             }
         }
-        if taker.left > 0 && self.end_game() {
+        if taker.left > 0 && !ask.only_free && self.end_game() {
             self.take_again(ask.only, taker);
         }
     }

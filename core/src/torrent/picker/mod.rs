@@ -116,6 +116,9 @@ pub struct PickAsk<'a> {
     pub fast: bool,
     /// What the peer suggested, the latest last.
     pub suggested: &'a [PieceIndex],
+    /// Only blocks that nobody else is asked for: the peer takes no part in the end game. For one that lets us wait: it would
+    /// take up the place of one that does not.
+    pub only_free: bool,
 }
 
 /// What a block that came is to us.

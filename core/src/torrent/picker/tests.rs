@@ -493,7 +493,7 @@ fn pieces_and_sets_of_another_torrent_do_no_harm() {
     picker.returned(A, block);
     assert_eq!(picker.received(A, block), Received::Unwanted);
     let pieces = [foreign];
-    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces };
+    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces, only_free: false };
     assert_eq!(picker.picked(A, &big, ask), vec![]);
     assert_eq!(picker.picked(A, &big, PickAsk { only: None, ..ask }).len(), 6);
     picker.peer_left(&big);
@@ -601,4 +601,17 @@ fn an_idle_piece_costs_less_than_sixteen_bytes() {
     assert_eq!(3 * size_of::<u32>() + size_of::<u8>(), 13);
     assert_eq!(size_of::<Slot>(), 16);
     assert_eq!(size_of::<(PeerKey, u32)>(), 16);
+}
+
+#[test]
+fn who_is_asked_for_free_blocks_only_takes_no_part_in_the_end_game() {
+    let mut picker = empty(geometry(1, 2), &rarest_first());
+    let pieces = Bitfield::all(1);
+    picker.peer_joined(&pieces);
+    picker.peer_joined(&pieces);
+    assert_eq!(picker.picked(A, &pieces, asking(2)).len(), 2);
+    assert!(picker.end_game());
+    let free = PickAsk { only_free: true, ..asking(2) };
+    assert_eq!(picker.picked(B, &pieces, free), []);
+    assert_eq!(picker.picked(B, &pieces, asking(2)).len(), 2);
 }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! magic "PkResume" | version u16 | flags u16 | length u32 | v1 hash 20 | v2 hash 32 | generation u64
-//! | uploaded u64 | downloaded u64 | pieces u32 | files u32
+//! | uploaded u64 | downloaded u64 | pieces u32 | files u32 | with a flag: active u64, seeding u64, in microseconds
 //! | for each file: present u8, length u64, modified i64 | bitfield, as BEP 3 has it | SHA-256 of all before
 //! ```
 //!
 //! Numbers are big-endian; `length` counts every byte, the trailer too. A hash that a torrent does not have is zeros,
-//! and its flag is 0. There is one way to write given data, and [`ResumeData::parse`] refuses every other.
+//! and its flag is 0; times that are both 0 are left out. There is one way to write given data, and [`ResumeData::parse`] refuses every other.
 //!
 //! [`reconcile`] compares what the data claim with the files as they are now.
 
@@ -20,6 +20,7 @@ use crate::border::{FileState, InfoHashes};
 use crate::metainfo::Geometry;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 use sha2::{Digest, Sha256};
 
 /// What is kept of a torrent between two runs.
@@ -33,6 +34,12 @@ pub struct ResumeData {
     pub uploaded: u64,
     /// Bytes of verified content received in all runs.
     pub downloaded: u64,
+    /// Whether the application had paused it.
+    pub paused: bool,
+    /// How long it has run in all runs, to the microsecond.
+    pub active: Duration,
+    /// How long of that it had all that was wanted, to the microsecond.
+    pub seeding: Duration,
     /// Whether trackers have been told that the download completed; that is done once in a torrent's life.
     pub completed: bool,
     /// Whether all that was on the disk had been looked at: then what is not claimed was not there.
@@ -95,8 +102,12 @@ const FLAG_V1: u16 = 1;
 const FLAG_V2: u16 = 2;
 const FLAG_COMPLETED: u16 = 4;
 const FLAG_EXAMINED: u16 = 8;
-const ALL_FLAGS: u16 = FLAG_V1 | FLAG_V2 | FLAG_COMPLETED | FLAG_EXAMINED;
+const FLAG_PAUSED: u16 = 16;
+/// Times follow the counts.
+const FLAG_TIMES: u16 = 32;
+const ALL_FLAGS: u16 = FLAG_V1 | FLAG_V2 | FLAG_COMPLETED | FLAG_EXAMINED | FLAG_PAUSED | FLAG_TIMES;
 const FIXED_LENGTH: usize = 8 + 2 + 2 + 4 + 20 + 32 + 8 + 8 + 8 + 4 + 4;
+const TIMES_LENGTH: usize = 8 + 8;
 const FILE_LENGTH: usize = 1 + 8 + 8;
 const TRAILER_LENGTH: usize = 32;
 
@@ -107,12 +118,20 @@ impl ResumeData {
     /// The bytes to store.
     pub fn emit(&self) -> Vec<u8> {
         let bitfield = self.pieces.to_wire();
-        let length = FIXED_LENGTH + self.files.len() * FILE_LENGTH + bitfield.len() + TRAILER_LENGTH;
+        let times = [self.active, self.seeding].map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let timed = times != [0, 0];
+        let length = FIXED_LENGTH
+            + if timed { TIMES_LENGTH } else { 0 }
+            + self.files.len() * FILE_LENGTH
+            + bitfield.len()
+            + TRAILER_LENGTH;
         let flag = |holds: bool, flag: u16| if holds { flag } else { 0 };
         let flags = flag(self.hashes.v1.is_some(), FLAG_V1)
             | flag(self.hashes.v2.is_some(), FLAG_V2)
             | flag(self.completed, FLAG_COMPLETED)
-            | flag(self.examined, FLAG_EXAMINED);
+            | flag(self.examined, FLAG_EXAMINED)
+            | flag(self.paused, FLAG_PAUSED)
+            | flag(timed, FLAG_TIMES);
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
@@ -125,6 +144,9 @@ impl ResumeData {
         out.extend_from_slice(&self.downloaded.to_be_bytes());
         out.extend_from_slice(&self.pieces.len().to_be_bytes());
         out.extend_from_slice(&(self.files.len() as u32).to_be_bytes());
+        for time in times.iter().filter(|_| timed) {
+            out.extend_from_slice(&time.to_be_bytes());
+        }
         for file in &self.files {
             let state = file.unwrap_or(FileState { length: 0, modified: 0 });
             out.push(u8::from(file.is_some()));
@@ -219,6 +241,13 @@ impl Reader<'_> {
         if count > ResumeData::MAX_FILES {
             return Some(Err(ResumeError::TooManyFiles(count)));
         }
+        let [active, seeding] = match flags & FLAG_TIMES != 0 {
+            true => [u64::from_be_bytes(self.take()?), u64::from_be_bytes(self.take()?)],
+            false => [0, 0],
+        };
+        if flags & FLAG_TIMES != 0 && (active, seeding) == (0, 0) {
+            return Some(Err(ResumeError::Field("times")));
+        }
         if self.0.len() < count as usize * FILE_LENGTH {
             return None;
         }
@@ -238,6 +267,9 @@ impl Reader<'_> {
             generation,
             uploaded,
             downloaded,
+            paused: flags & FLAG_PAUSED != 0,
+            active: Duration::from_micros(active),
+            seeding: Duration::from_micros(seeding),
             completed: flags & FLAG_COMPLETED != 0,
             examined: flags & FLAG_EXAMINED != 0,
             pieces,

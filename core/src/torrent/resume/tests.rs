@@ -11,14 +11,29 @@ fn data() -> impl Strategy<Value = ResumeData> {
     (
         (proptest::option::of(any::<[u8; 20]>()), proptest::option::of(any::<[u8; 32]>())),
         (any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>(), any::<bool>()),
+        (any::<bool>(), prop_oneof![Just(0u64), any::<u64>()], prop_oneof![Just(0u64), any::<u64>()]),
         proptest::collection::vec(any::<bool>(), 0..100),
         proptest::collection::vec(file, 0..20),
     )
-        .prop_map(|((v1, v2), (generation, uploaded, downloaded, completed, examined), bits, files)| {
+        .prop_map(|((v1, v2), (generation, uploaded, downloaded, completed, examined), times, bits, files)| {
+            let (paused, active, seeding) = times;
+            let (active, seeding) = (Duration::from_micros(active), Duration::from_micros(seeding));
             let mut pieces = Bitfield::none(bits.len() as u32);
             bits.iter().enumerate().filter(|(_, bit)| **bit).for_each(|(at, _)| _ = pieces.insert(at as u32));
             let hashes = InfoHashes { v1, v2 };
-            ResumeData { hashes, generation, uploaded, downloaded, completed, examined, pieces, files }
+            ResumeData {
+                hashes,
+                generation,
+                uploaded,
+                downloaded,
+                paused,
+                active,
+                seeding,
+                completed,
+                examined,
+                pieces,
+                files,
+            }
         })
 }
 
@@ -87,6 +102,9 @@ fn sample() -> ResumeData {
         generation: 3,
         uploaded: 10,
         downloaded: 20,
+        paused: false,
+        active: Duration::ZERO,
+        seeding: Duration::ZERO,
         completed: true,
         examined: true,
         pieces: Bitfield::all(4),
@@ -107,6 +125,14 @@ fn the_bytes_are_the_ones_that_were_always_written() {
     assert_eq!(bytes[100..117], *b"\x01\0\0\0\0\0\0\0\x64\0\0\0\0\0\0\0\x32");
     assert_eq!(bytes[117..134], [0; 17]);
     assert_eq!(bytes[134], 0xf0);
+    let later =
+        ResumeData { paused: true, active: Duration::from_secs(2), seeding: Duration::from_micros(1), ..sample() }
+            .emit();
+    assert_eq!(later.len(), bytes.len() + 16);
+    assert_eq!(later[..16], *b"PkResume\0\x01\0\x3d\0\0\0\xb7");
+    assert_eq!(later[16..100], bytes[16..100]);
+    assert_eq!(later[100..116], *b"\0\0\0\0\0\x1e\x84\x80\0\0\0\0\0\0\0\x01");
+    assert_eq!(later[116..151], bytes[100..135]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The storage as its user sees it: work in, answers out, files on a real file system in a temporary folder.
 
+mod chores;
 mod content;
 mod full_disk;
 mod resume;
@@ -12,6 +13,7 @@ use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const TORRENT: TorrentId = TorrentId(7);
 const KEY: InfoHash = InfoHash([0xab; 20]);
