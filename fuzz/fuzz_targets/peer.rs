@@ -123,12 +123,13 @@ fn disk(work: Work) -> Result<JobResult, IoFault> {
         Work::Open { .. }
         | Work::Release { .. }
         | Work::CreateEmpty { .. }
+        | Work::Place { .. }
         | Work::Write { .. }
         | Work::Save { .. } => Ok(JobResult::Done),
-        Work::Check { .. } => Ok(JobResult::Checked { files: vec![None], free: None }),
+        Work::Check { .. } => Ok(JobResult::Checked { files: vec![None], part: None, free: None }),
         Work::Sync { .. } => {
             let file = FileState { length: (PIECE * PIECES) as u64, modified: 1 };
-            Ok(JobResult::Checked { files: vec![Some(file)], free: None })
+            Ok(JobResult::Checked { files: vec![Some(file)], part: None, free: None })
         }
         Work::Read { length, .. } => Ok(JobResult::Read(vec![0; length as usize].into())),
         Work::Verify { .. } => Ok(JobResult::Verified(Verdict { matches: true, blocks: Vec::new() })),
