@@ -8,6 +8,7 @@
 //! | [`libtorrent`] | files of all shapes from and to libtorrent; a swarm; a recording |
 //! | [`aria2`] | from and to aria2, which finds its peers by our tracker |
 //! | [`transmission`] | from and to Transmission, and both at once |
+//! | [`opentracker`] | announces and scrapes; a seed that is found by it |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
 //! | [`hostile`] | a peer that sends damaged data |
 //! | [`kill`] | `kill -9` twenty times in one download |
@@ -21,6 +22,7 @@ mod hostile;
 mod kill;
 mod lab;
 mod libtorrent;
+mod opentracker;
 mod trace;
 mod trackers;
 mod transmission;
