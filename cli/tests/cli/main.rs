@@ -5,6 +5,7 @@ mod files;
 mod hook;
 mod ip_filter;
 mod rates;
+mod select;
 mod shells;
 mod sources;
 mod stopping;
