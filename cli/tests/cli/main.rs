@@ -9,6 +9,7 @@ mod select;
 mod shells;
 mod sources;
 mod stopping;
+mod trackers;
 mod transfers;
 mod usage;
 mod web;
