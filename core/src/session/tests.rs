@@ -1,6 +1,7 @@
 //! Routing, limits and late events: what the session itself decides.
 
 mod net;
+mod places;
 mod trackers;
 
 use super::*;
