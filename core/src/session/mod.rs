@@ -19,7 +19,8 @@
 //!
 //! # Limits
 //! Connections, dials under way and dials a second, bytes that wait for the disk, bytes read ahead, accepted streams without a
-//! torrent: see [`SessionConfig`](crate::border::SessionConfig).
+//! torrent: see [`SessionConfig`](crate::border::SessionConfig). When all connections are taken, those make way that have had
+//! no interest on either side for long.
 
 mod acceptor;
 mod announce_turns;

@@ -1,24 +1,26 @@
 //! Connections with no interest on either side, and whose place they hold.
 //!
-//! Such a connection costs little and may become useful with any `have`; so it stays while there are places. When there are none it goes,
-//! by two rules, each for the limit of the torrent and for that of the session:
+//! Such a connection costs little and may become useful with any `have`; so it stays while there are places. When there are
+//! none it goes, by two rules, each for the limit of the torrent and for that of the session:
 //!
 //! 1. While no place is left to dial anybody, whoever has had no interest either way for
-//!    [`no_interest_timeout`](crate::border::SessionConfig::no_interest_timeout) is dropped, the longest first, until a place is free.
+//!    [`no_interest_timeout`](crate::border::SessionConfig::no_interest_timeout) is dropped, the longest first, until a place
+//!    is free.
 //! 2. A peer that comes in when all places are taken, and would be let in otherwise, replaces the one that has had no interest
-//!    either way for longest, if that is [`replaceable_after`](crate::border::SessionConfig::replaceable_after) at least; else it is
-//!    refused as before. Nobody that one side wants something of is ever replaced.
+//!    either way for longest, if that is [`replaceable_after`](crate::border::SessionConfig::replaceable_after) at least; else
+//!    it is refused as before. Nobody that one side wants something of is ever replaced.
 //!
 //! The clock of a connection begins when it is made, or when the last interest of the two ends. What a peer says again ("not
 //! interested", twice) is no news and leaves it alone.
 //!
 //! # No oscillation
-//! A place changes hands once in `replaceable_after` at most, as a newcomer has to be there for so long before it is replaced itself. Who was
-//! dropped does not replace anybody for `no_interest_timeout`, by its address; it can come when a place is free.
+//! A place changes hands once in `replaceable_after` at most, as a newcomer has to be there for so long before it is replaced
+//! itself. Who was dropped does not replace anybody for `no_interest_timeout`, by its address; it can come when a place is
+//! free.
 //!
 //! # Cost
-//! A list by time for each torrent, and one for the session: O(log connections) when interest changes, O(1) to know the worst. No timer runs
-//! while places are free.
+//! A list by time for each torrent, and one for the session: O(log connections) when interest changes, O(1) to know the worst.
+//! No timer runs while places are free.
 
 use super::{Peer, Shared, Torrent};
 use crate::border::{CloseReason, PeerKey, TorrentId};
@@ -30,7 +32,8 @@ use alloc::collections::{BTreeSet, VecDeque};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-/// How many addresses are remembered that were dropped, of each torrent: as many places change hands in a minute at the usual limits.
+/// How many addresses are remembered that were dropped, of each torrent: as many places change hands in a minute at the usual
+/// limits.
 const REMEMBERED: usize = 64;
 
 /// Connections with no interest either way, by the time since when.

@@ -1,13 +1,13 @@
 //! Suggesting pieces that were just read: the seed's side of BEP 6's Suggest Piece.
 //!
 //! BEP 6: "*Suggest Piece* is an advisory message meaning "you might like to download this piece." The intended usage is for
-//! 'super-seeding' without throughput reduction, to avoid redundant downloads, and so that a seed which is disk I/O bound can upload
-//! continguous or identical pieces to avoid excessive disk seeks. In all cases, the seed SHOULD operate to maintain a roughly equal number
-//! of copies of each piece in the network."
+//! 'super-seeding' without throughput reduction, to avoid redundant downloads, and so that a seed which is disk I/O bound can
+//! upload continguous or identical pieces to avoid excessive disk seeks. In all cases, the seed SHOULD operate to maintain a
+//! roughly equal number of copies of each piece in the network."
 //!
-//! When a run of a piece has been read for one peer, the system has it in its cache, and most likely reads ahead in it. The piece is suggested to
-//! a few others who are served as well and lack it: who follows is served from memory. Only while we just give: a torrent that
-//! downloads has other things on its disk's mind, and what it serves most has just been written.
+//! When a run of a piece has been read for one peer, the system has it in its cache, and most likely reads ahead in it. The
+//! piece is suggested to a few others who are served as well and lack it: who follows is served from memory. Only while we just
+//! give: a torrent that downloads has other things on its disk's mind, and what it serves most has just been written.
 //!
 //! **Told:** that a run was read for somebody ([`Torrent::suggest`]). **Says:** `PeerOrder::Suggest`, to a peer that
 //!
@@ -15,12 +15,13 @@
 //!   the connection";
 //! - is unchoked and interested, and does not have the piece, nor is being sent it;
 //! - was not suggested anything for [`ChokeConfig::suggest_rest`](crate::border::ChokeConfig::suggest_rest);
-//! - knows that we have all: nothing is suggested by a super seed (BEP 16), nor to a former guest that has not been told of everything.
+//! - knows that we have all: nothing is suggested by a super seed (BEP 16), nor to a former guest that has not been told of
+//!   everything.
 //!
 //! # Limits
-//! A piece is suggested to [`ChokeConfig::suggest_to`](crate::border::ChokeConfig::suggest_to) peers, while it is among the last
-//! [`RECENT`] that were read; so copies stay roughly equal: what is suggested is what somebody else chose (as the rarest, mostly), and a few more
-//! take it, not all. A read looks at [`LOOKS`] of those who are served, in turn, and at nobody else.
+//! A piece is suggested to [`ChokeConfig::suggest_to`](crate::border::ChokeConfig::suggest_to) peers, while it is among the
+//! last [`RECENT`] that were read; so copies stay roughly equal: what is suggested is what somebody else chose (as the rarest,
+//! mostly), and a few more take it, not all. A read looks at [`LOOKS`] of those who are served, in turn, and at nobody else.
 
 use super::{Peer, Shared, Torrent};
 use crate::border::PeerKey;
@@ -31,7 +32,8 @@ use crate::time::Time;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
-/// How many pieces that were read last are remembered: two for each of eight slots; with pieces of 4 MiB 64 MiB, which any cache holds.
+/// How many pieces that were read last are remembered: two for each of eight slots; with pieces of 4 MiB 64 MiB, which any
+/// cache holds.
 const RECENT: usize = 16;
 /// How many of those who are served are looked at after a read: all of the usual eight slots.
 const LOOKS: usize = 8;

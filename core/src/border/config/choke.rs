@@ -30,11 +30,11 @@ pub struct ChokeConfig {
     /// Super seeding (BEP 16): how long a peer may keep what it was shown from the others, or not take it, before it is shown
     /// the next piece, or the piece to others. A few rounds of choking at those others, and the time for a piece of some MiB.
     pub super_seed_patience: Duration,
-    /// How many other peers a piece is suggested to that was just read from the disk for one (BEP 6); 0: nothing is suggested. Two more
-    /// readers save two of three reads from a slow disk, and leave the copies of each piece roughly equal.
+    /// How many other peers a piece is suggested to that was just read from the disk for one (BEP 6); 0: nothing is suggested.
+    /// Two more readers save two of three reads from a slow disk, and leave the copies of each piece roughly equal.
     pub suggest_to: u32,
-    /// How long a peer is suggested nothing more after a suggestion: about the time in which it takes a piece of some MiB. So most of what it
-    /// takes is still what it finds rarest.
+    /// How long a peer is suggested nothing more after a suggestion: about the time in which it takes a piece of some MiB. So
+    /// most of what it takes is still what it finds rarest.
     pub suggest_rest: Duration,
 }
 

@@ -20,15 +20,16 @@ pub struct SessionConfig {
     pub max_unrouted: u32,
     /// How many of these may come from one address, so that one machine cannot keep all others out. Loopback is not limited.
     pub max_unrouted_per_ip: u32,
-    /// The most connections of one torrent to one address (IPv6: one /64), however many ids there are behind it. libtorrent takes one;
-    /// four leave room for a household behind one address. Loopback, and addresses that the user named, are not limited.
+    /// The most connections of one torrent to one address (IPv6: one /64), however many ids there are behind it. libtorrent
+    /// takes one; four leave room for a household behind one address. Loopback, and addresses that the user named, are not
+    /// limited.
     pub max_peers_per_ip: u32,
     /// How long a connection may be without interest on either side while no place is left (libtorrent: 600 s): long enough for
     /// a peer to get something that we lack, which is the only use that it can have.
     pub no_interest_timeout: Duration,
-    /// How long there must have been no interest before a peer that comes in takes the place: interest shows within seconds of a
-    /// connection, as soon as both have told what they have. A minute leaves time for it on the worst line, and lets a place change hands
-    /// once a minute at most.
+    /// How long there must have been no interest before a peer that comes in takes the place: interest shows within seconds of
+    /// a connection, as soon as both have told what they have. A minute leaves time for it on the worst line, and lets a place
+    /// change hands once a minute at most.
     pub replaceable_after: Duration,
     /// The most dials under way at once. Home routers drop state when there are many.
     pub max_half_open: u32,
