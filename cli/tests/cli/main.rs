@@ -8,6 +8,7 @@ mod rates;
 mod shells;
 mod sources;
 mod stopping;
+mod trackers;
 mod transfers;
 mod usage;
 mod web;
