@@ -20,12 +20,12 @@ use parcacik_core::border::{
 use parcacik_core::path::SafePath;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// An open torrent. Shared by the workers and the control thread.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ pub(super) struct Files {
     state: Mutex<StateName>,
     handles: Arc<Handles>,
     dirty: Mutex<Dirty>,
-    /// Held while a file is created, until its folder is marked: so no other thread can write to it, answer, and have a
-    /// sync miss the folder.
-    creating: Mutex<()>,
+    /// The handles for writing that live. Held while a file is opened to be written, and when it is created until its folder is marked:
+    /// so no other thread can write to it, answer, and have a sync miss the folder.
+    writers: Mutex<BTreeMap<usize, Weak<File>>>,
 }
 
 /// How much is copied at once out of the part file.
@@ -69,7 +69,7 @@ impl Files {
     ) -> Files {
         let part = layout.part_path(key);
         let (place, state) = (Mutex::new(place), Mutex::new(state));
-        Files { serial, layout, part, place, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
+        Files { serial, layout, part, place, state, handles, dirty: Mutex::default(), writers: Mutex::default() }
     }
 
     /// The number of the part file.
@@ -102,7 +102,7 @@ impl Files {
     /// It lies there from now on, with what is to be synced being the same.
     pub(super) fn set_place(&self, place: Place) {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
-        self.handles.close(self.serial);
+        self.close();
     }
 
     /// The name of its resume data.
@@ -123,7 +123,7 @@ impl Files {
 
     /// Deletes its files but some, and the folders that are empty then. What is no regular file is not ours.
     pub(super) fn delete(&self, spare: &BTreeSet<usize>) -> Result<(), IoFault> {
-        self.handles.close(self.serial);
+        self.close();
         let root = self.root();
         let mut result = Ok(());
         for (_, path) in self.paths().filter(|(number, _)| !spare.contains(number)) {
@@ -286,6 +286,7 @@ impl Files {
     /// Removes the part file, if there is one.
     pub(super) fn drop_part(&self) -> Result<(), IoFault> {
         self.handles.close_one((self.serial, self.part_number()));
+        self.writers().remove(&self.part_number());
         let path = self.path(self.part_number())?;
         match self.root().remove_file(&path) {
             Ok(()) => {
@@ -349,9 +350,14 @@ impl Files {
         result
     }
 
-    /// Closes the torrent's files.
+    /// Closes the torrent's files: what the handles led to may lie elsewhere now, or nowhere.
     pub(super) fn close(&self) {
         self.handles.close(self.serial);
+        self.writers().clear();
+    }
+
+    fn writers(&self) -> MutexGuard<'_, BTreeMap<usize, Weak<File>>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the next sync will cover.
@@ -403,23 +409,49 @@ impl Files {
             return Ok(file);
         }
         let path = self.path(index)?;
-        let opened = match self.open_path(&path, write) {
-            Err(Errno::MFILE | Errno::NFILE) => {
-                self.handles.close_all();
-                self.open_path(&path, write)
-            }
-            other => other,
-        };
-        let file = match opened {
-            Err(Errno::NOENT) if write => return self.create(index, &path),
-            other => Arc::new(other.map_err(open_fault)?),
-        };
+        if write {
+            return self.open_to_write(index, &path);
+        }
+        let file = Arc::new(self.open_path(&path, false).map_err(open_fault)?);
         regular(&file)?;
-        Ok(self.handles.put(key, file, write))
+        Ok(self.handles.put(key, file, false))
     }
 
-    fn create(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
-        let _creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+    /// A file that is written is locked against other writers: two processes that download one torrent into one folder would each
+    /// count what the other does for its own, whatever folders their resume data lie in.
+    fn open_to_write(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
+        let key = (self.serial, index);
+        let mut writers = self.writers();
+        // Somebody may have opened it meanwhile, or works on with a handle that is not kept any more.
+        if let Some(file) = writers.get(&index).and_then(Weak::upgrade) {
+            return Ok(self.handles.put(key, file, true));
+        }
+        let file = match self.open_path(path, true) {
+            Err(Errno::NOENT) => self.create(path)?,
+            other => other.map_err(open_fault)?,
+        };
+        regular(&file)?;
+        self.claim(&file)?;
+        let file = Arc::new(file);
+        writers.retain(|_, file| file.strong_count() > 0);
+        writers.insert(index, Arc::downgrade(&file));
+        Ok(self.handles.put(key, file, true))
+    }
+
+    /// Where the file system knows no locks, there is no claim, and no harm.
+    fn claim(&self, file: &File) -> Result<(), IoFault> {
+        if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Ok(());
+        }
+        // It may be another torrent of ours, which is done with it.
+        self.handles.close_all();
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(IoFault::Busy),
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&self, path: &Path) -> Result<File, IoFault> {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             self.root().create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
         }
@@ -427,17 +459,21 @@ impl Files {
         options.read(true).write(true).create(true).custom_flags(flags(SAFE));
         let opened = self.root().open_with(path, &options);
         self.lock().dirs.extend(folders(path));
-        let file = Arc::new(opened.map_err(|error| open_fault(errno_of(&error)))?.into_std());
-        regular(&file)?;
-        Ok(self.handles.put((self.serial, index), file, true))
+        opened.map(|file| file.into_std()).map_err(|error| open_fault(errno_of(&error)))
     }
 
     fn open_path(&self, path: &Path, write: bool) -> Result<File, Errno> {
         let mut options = OpenOptions::new();
         options.read(true).write(write).custom_flags(flags(SAFE));
-        // Opened for writing, a file that another thread is creating just now is seen whole: its folder is marked first.
-        let _creating = write.then(|| self.creating.lock().unwrap_or_else(PoisonError::into_inner));
-        self.root().open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
+        let open = || self.root().open_with(path, &options).map_err(|error| errno_of(&error));
+        let opened = match open() {
+            Err(Errno::MFILE | Errno::NFILE) => {
+                self.handles.close_all();
+                open()
+            }
+            other => other,
+        };
+        opened.map(|file| file.into_std())
     }
 
     fn file(&self, range: FileRange) -> Result<&LayoutFile, IoFault> {
