@@ -17,6 +17,8 @@
 #![cfg(target_os = "linux")]
 
 mod aria2;
+#[path = "../common/mod.rs"]
+mod common;
 mod hostile;
 mod kill;
 mod lab;
