@@ -69,6 +69,8 @@ impl Stage {
 
     /// The data as they should be before a line is run: in ~/Downloads where it takes them from there, and nowhere else.
     fn lay_out(&self, line: &str) {
+        // Each begins as if it were the first: what is gone is not missed.
+        let _ = std::fs::remove_dir_all(self.here.path().join("state"));
         for name in DATA {
             for place in ["", "Downloads/", "mnt/"] {
                 let _ = std::fs::remove_file(self.here.path().join(format!("{place}{name}")));

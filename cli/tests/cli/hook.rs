@@ -154,7 +154,7 @@ fn a_program_that_fails_is_a_warning() {
     let ended = here.done(&download(&peer, &["--on-complete", &program]));
     assert!(ended.err.contains("failed (exit status: 7)"), "{ended:?}");
     std::fs::remove_file(here.path().join("here/a")).unwrap();
-    let ended = here.done(&download(&peer, &["--on-complete", "/no/such/program", "{path}"]));
+    let ended = here.done(&download(&peer, &["--recheck", "--on-complete", "/no/such/program", "{path}"]));
     assert!(ended.err.contains("/no/such/program cannot be started"), "{ended:?}");
 }
 
@@ -179,7 +179,7 @@ fn a_program_is_waited_for_and_a_signal_ends_the_waiting() {
     );
     let (seen, mut go) = (Pipe::new(&here, "seen"), Pipe::new(&here, "go"));
     for interrupted in [false, true] {
-        let mut command = here.command(&download(&peer, &["--on-complete", &program]));
+        let mut command = here.command(&download(&peer, &["--recheck", "--on-complete", &program]));
         command.env("SEEN", &seen.path).env("GO", &go.path);
         let running = Running::start(command);
         assert!(running.line().contains("finished"));

@@ -246,3 +246,18 @@ fn proxies_of_the_environment_are_not_used() {
     // Whoever had dialled it before the program ended would be in its queue.
     assert!(proxy.accept().is_err(), "somebody came by the proxy");
 }
+
+/// A disk that is not mounted must not make a download begin from nothing; somebody who has deleted the files says so.
+#[test]
+fn files_that_are_gone_are_missed_and_fetched_again_when_that_is_wanted() {
+    let here = Here::new();
+    let (_seed, peer) = seed(&here);
+    let start = ["download", "t.torrent", "-o", "here", "--listen", "127.0.0.1:0", "--no-tracker", "--peer", &peer];
+    here.done(&start);
+    std::fs::remove_dir_all(here.path().join("here")).unwrap();
+    let missed = here.run(&start);
+    assert_eq!(missed.code, Some(1), "{missed:?}");
+    assert!(missed.err.contains("are gone from here") && missed.err.contains("--recheck"), "{missed:?}");
+    let again = here.done(&[&start[..], &["--recheck"]].concat());
+    assert!(again.out.contains("finished"), "{again:?}");
+}
