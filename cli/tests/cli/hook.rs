@@ -175,7 +175,7 @@ fn a_program_is_waited_for_and_a_signal_ends_the_waiting() {
     let program = script(
         &here,
         "program",
-        "#!/bin/sh\nexec > /dev/null 2>&1 < \"$GO\"\necho runs $$ > \"$SEEN\"\nread line\necho ends > \"$SEEN\"\n",
+        "#!/bin/sh\nexec < \"$GO\" > \"$SEEN\" 2> /dev/null\necho runs $$\nread line\necho ends\n",
     );
     let (seen, mut go) = (Pipe::new(&here, "seen"), Pipe::new(&here, "go"));
     for interrupted in [false, true] {
