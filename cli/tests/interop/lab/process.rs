@@ -57,6 +57,14 @@ impl Process {
         self.line(words, |line| line.contains(words).then(|| line.to_owned()))
     }
 
+    /// The most memory that it has had so far (`VmHWM`), in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has memory");
+        let kibibytes = line.trim().trim_end_matches(" kB").parse::<u64>().expect("it is a number");
+        kibibytes * 1024
+    }
+
     /// Whether it runs.
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().expect("a child can be waited for").is_none()
