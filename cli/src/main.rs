@@ -6,6 +6,7 @@
 //! Results go to stdout. Progress, warnings and errors go to stderr.
 
 mod args;
+mod asking;
 mod commands;
 mod exit;
 mod globs;
@@ -52,6 +53,8 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Magnet(args) => commands::magnet::run(args, output),
+        Command::Announce(args) => commands::announce::run(args, output),
+        Command::Scrape(args) => commands::scrape::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),
         Command::Replay(args) => commands::replay::run(args, output),
         Command::Demo(args) => commands::demo::run(args, output),

@@ -58,7 +58,7 @@ pub fn start_with(mut config: ClientConfig, record: Option<&Path>) -> anyhow::Re
 }
 
 /// Both families, as far as this machine has them.
-fn everywhere() -> Vec<SocketAddr> {
+pub fn everywhere() -> Vec<SocketAddr> {
     let has_v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
     let v6 = has_v6.then_some(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     std::iter::once(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).chain(v6).map(|ip| SocketAddr::new(ip, 0)).collect()

@@ -535,7 +535,7 @@ fn torrent_of(notice: &Notice) -> Option<TorrentId> {
 
 /// Faults that trying again does not heal. The core tries again all the same; a program that somebody waits for had better say so and end.
 fn needs_a_person(fault: IoFault) -> bool {
-    matches!(fault, IoFault::NoSpace | IoFault::ReadOnly | IoFault::Denied)
+    matches!(fault, IoFault::NoSpace | IoFault::ReadOnly | IoFault::Denied | IoFault::Busy)
 }
 
 fn storage_fault(fault: IoFault, dir: &Path) -> String {

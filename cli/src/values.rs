@@ -157,6 +157,20 @@ pub fn web_seed(text: &str) -> Result<String, String> {
     }
 }
 
+/// An info-hash of 40 hexadecimal digits.
+///
+/// # Errors
+/// When it is none.
+pub fn info_hash(text: &str) -> Result<[u8; 20], String> {
+    let digits = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..40).step_by(2).map(byte).collect();
+    bytes
+        .filter(|_| digits)
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| "an info-hash has 40 hexadecimal digits".to_owned())
+}
+
 /// A size: `512 B`, `1.5 KiB`, `64.0 MiB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];

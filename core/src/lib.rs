@@ -67,7 +67,9 @@
 //!         let file = FileState { length: disk.len() as u64, modified: 0 };
 //!         let result = match work {
 //!             Work::Load { .. } => Ok(JobResult::Loaded(vec![])),
-//!             Work::Check { .. } | Work::Sync { .. } => Ok(JobResult::Checked { files: vec![Some(file)], free: None }),
+//!             Work::Check { .. } | Work::Sync { .. } => {
+//!                 Ok(JobResult::Checked { files: vec![Some(file)], part: None, free: None })
+//!             }
 //!             Work::Verify { expect, .. } => {
 //!                 let matches = expect == PieceHash::Sha1(Sha1::digest(disk).into());
 //!                 Ok(JobResult::Verified(Verdict { matches, blocks: vec![] }))
@@ -120,7 +122,9 @@
 //! | `Open` | remember folder, layout and key; create nothing | `Done` |
 //! | `Load` | take the torrent for this process alone (else `Busy`), fetch what `Save` stored, the newest first, two at most | `Loaded`, empty when there is nothing |
 //! | `Check` | look which files exist, the folder looked up anew | `Checked` |
-//! | `CreateEmpty` | create folders and the files of no length | `Done` |
+//! | `CreateEmpty` | create these files of no length, and their folders | `Done` |
+//! | `Place` | from now on, find bytes by [`spans`](border::StorageLayout::spans) with these files kept apart; copy what lay in the part file to files that are apart no more | `Done` |
+//! | `DropPart` | remove the part file | `Done`, also when there is none |
 //! | `Write` | write; create what is missing, never truncate; pad files are not written | `Done` when a read sees it |
 //! | `Read` | read all of it; pad files are zeros | `Read`; `ShortRead` where bytes are missing |
 //! | `Verify` | hash the piece, from the disk or from what you hashed on the way | `Verified`; bytes that are missing make a mismatch, not a fault |
@@ -204,6 +208,9 @@
 //! | end game | asking several peers for the last blocks |
 //! | announce, tier | telling a tracker that we are there, and learning of others; trackers that are tried together before the next |
 //! | resume data | what is claimed to be on the disk, stored for the next start ([`resume`](torrent::resume)) |
+//! | priority | how much a file is wanted, 0 (not at all) to 7; a piece is wanted as much as the most wanted of its files |
+//! | part file | where bytes of unwanted files go that came with a piece of a wanted one ([`StorageLayout`](border::StorageLayout)) |
+//! | partial seed | who has all that is wanted, and not everything (BEP 21) |
 //! | queue | the order in which torrents that are managed get a place to run ([`session::queue`]) |
 //! | pad file | zeros between files, so that the next begins a piece; never written (BEP 47) |
 //! | [`SocketId`](border::SocketId) | a listening or UDP socket; the application names it |
@@ -251,7 +258,7 @@
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
 //! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
 //! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
-//! encryption, no web seeds, no proxies or port mapping, and no choice of files within a torrent.
+//! encryption, no web seeds, and no proxies or port mapping.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -93,8 +93,8 @@ pub mod storage;
 pub mod tracker_server;
 
 pub use client::{
-    AddError, AddOptions, Client, ClientConfig, ClientError, CommandFailure, Listening, NoticeReceiver, StartError,
-    TorrentStats,
+    AddError, AddOptions, Client, ClientConfig, ClientError, CommandFailure, FileStats, Listening, NoticeReceiver,
+    StartError, TorrentStats,
 };
 pub use engine::jobs::{Answer, DiskService, HttpService, Services};
 pub use engine::{Machine, Recorder};

@@ -23,12 +23,10 @@ const PIECES: usize = 4;
 fuzz_target!(|input: &[u8]| {
     let Some((&step, stream)) = input.split_first() else { return };
     let mut world = World::new();
-    let add = AddTorrent {
-        use_trackers: false,
-        goal: SeedGoal::Forever,
-        overwrite: true,
-        ..AddTorrent::new(metainfo(), RootId(0))
-    };
+    let mut add = AddTorrent::new(metainfo(), RootId(0));
+    add.use_trackers = false;
+    add.goal = SeedGoal::Forever;
+    add.overwrite = true;
     world.tell(Event::Command { id: CommandId(1), command: Command::Add(Box::new(add)) });
     let info_hash = world.info_hash.expect("the torrent is good");
     let (local, remote) = (address(1), address(2));
@@ -125,12 +123,13 @@ fn disk(work: Work) -> Result<JobResult, IoFault> {
         Work::Open { .. }
         | Work::Release { .. }
         | Work::CreateEmpty { .. }
+        | Work::Place { .. }
         | Work::Write { .. }
         | Work::Save { .. } => Ok(JobResult::Done),
-        Work::Check { .. } => Ok(JobResult::Checked { files: vec![None], free: None }),
+        Work::Check { .. } => Ok(JobResult::Checked { files: vec![None], part: None, free: None }),
         Work::Sync { .. } => {
             let file = FileState { length: (PIECE * PIECES) as u64, modified: 1 };
-            Ok(JobResult::Checked { files: vec![Some(file)], free: None })
+            Ok(JobResult::Checked { files: vec![Some(file)], part: None, free: None })
         }
         Work::Read { length, .. } => Ok(JobResult::Read(vec![0; length as usize].into())),
         Work::Verify { .. } => Ok(JobResult::Verified(Verdict { matches: true, blocks: Vec::new() })),

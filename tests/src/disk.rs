@@ -1,9 +1,12 @@
 //! A disk in memory that does what a driver's storage does.
 
 use bytes::Bytes;
+use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{
-    FileState, InfoHash, IoFault, JobResult, LayoutFile, PieceHash, RootId, StorageLayout, TorrentId, Verdict, Work,
+    FileState, InfoHash, IoFault, JobResult, LayoutFile, PieceHash, Place, RootId, Span, StorageLayout, TorrentId,
+    Verdict, Work,
 };
+use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,6 +18,8 @@ use std::sync::Arc;
 pub struct MemoryDisk {
     layouts: BTreeMap<TorrentId, Arc<StorageLayout>>,
     keys: BTreeMap<TorrentId, (InfoHash, RootId)>,
+    /// Files that are kept apart, in torrents that have some.
+    apart: BTreeMap<TorrentId, Bitfield>,
     files: BTreeMap<String, File>,
     /// The files, while the disk is not mounted.
     away: Option<BTreeMap<String, File>>,
@@ -135,14 +140,21 @@ impl MemoryDisk {
             Work::Open { torrent, root, key, layout } => {
                 self.layouts.insert(*torrent, layout.clone());
                 self.keys.insert(*torrent, (*key, *root));
+                self.apart.remove(torrent);
                 Ok(JobResult::Done)
             }
             Work::Release { torrent } => {
                 self.layouts.remove(torrent);
+                self.apart.remove(torrent);
                 Ok(JobResult::Done)
             }
             Work::Check { torrent } => self.check(*torrent),
-            Work::CreateEmpty { torrent } => self.create_empty(*torrent),
+            Work::CreateEmpty { torrent, files } => self.create_empty(*torrent, files),
+            Work::Place { torrent, apart, pieces } => self.place(*torrent, apart, pieces),
+            Work::DropPart { torrent } => self.layout(*torrent).map(|layout| {
+                self.files.remove(&self.part_path(*torrent, &layout));
+                JobResult::Done
+            }),
             Work::Sync { torrent } => {
                 self.unsynced.clear();
                 self.check(*torrent)
@@ -189,6 +201,7 @@ impl MemoryDisk {
                 self.files.remove(&self.name(torrent, file));
             }
         }
+        self.files.remove(&self.part_path(torrent, &layout));
         if let Some(key) = self.keys.get(&torrent) {
             self.state.remove(key);
         }
@@ -200,6 +213,8 @@ impl MemoryDisk {
         let &(key, old) = self.keys.get(&torrent).ok_or(IoFault::NotFound)?;
         let names: Vec<(String, String)> =
             layout.files().iter().filter(|file| !file.pad).map(|f| (name_in(old, f), name_in(root, f))).collect();
+        let part = layout.part_path(key);
+        let names: Vec<_> = names.into_iter().chain([(path_in(old, &part), path_in(root, &part))]).collect();
         if names.iter().any(|(_, to)| self.files.contains_key(to)) {
             return Err(IoFault::Exists);
         }
@@ -217,22 +232,57 @@ impl MemoryDisk {
         self.check(torrent)
     }
 
-    fn check(&self, torrent: TorrentId) -> Result<JobResult, IoFault> {
-        let layout = self.layout(torrent)?;
-        let files = layout
-            .files()
-            .iter()
-            .map(|file| {
-                let found = self.files.get(&self.name(torrent, file)).filter(|_| !file.pad)?;
-                Some(FileState { length: found.bytes.len() as u64, modified: found.modified })
-            })
-            .collect();
-        Ok(JobResult::Checked { files, free: self.room })
+    fn part_path(&self, torrent: TorrentId, layout: &StorageLayout) -> String {
+        let (key, root) = self.keys[&torrent];
+        path_in(root, &layout.part_path(key))
     }
 
-    fn create_empty(&mut self, torrent: TorrentId) -> Result<JobResult, IoFault> {
-        for file in self.layout(torrent)?.files().iter().filter(|file| file.length == 0 && !file.pad) {
-            self.files.entry(self.name(torrent, file)).or_default();
+    /// Where bytes lie: the path (none for padding), where in that file, and how many.
+    fn spans(&self, torrent: TorrentId, layout: &StorageLayout, at: (u32, u32, u32)) -> Vec<(Option<String>, Span)> {
+        let none = Bitfield::default();
+        let apart = self.apart.get(&torrent).unwrap_or(&none);
+        let path = |span: &Span| match span.place {
+            Place::File => Some(self.name(torrent, &layout.files()[span.file])),
+            Place::PartFile => Some(self.part_path(torrent, layout)),
+            Place::Padding => None,
+        };
+        layout.spans(at.0, at.1, at.2, apart).map(|span| (path(&span), span)).collect()
+    }
+
+    fn state(&self, path: &str) -> Option<FileState> {
+        self.files.get(path).map(|file| FileState { length: file.bytes.len() as u64, modified: file.modified })
+    }
+
+    fn check(&self, torrent: TorrentId) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        let state = |path: String| self.state(&path);
+        let files =
+            layout.files().iter().map(|file| (!file.pad).then(|| state(self.name(torrent, file))).flatten()).collect();
+        let part = self.state(&self.part_path(torrent, &layout));
+        Ok(JobResult::Checked { files, part, free: self.room })
+    }
+
+    fn create_empty(&mut self, torrent: TorrentId, files: &[u32]) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        for &file in files {
+            let file = &layout.files()[file as usize];
+            assert!(file.length == 0 && !file.pad, "only files of no length are created before they are written");
+            let name = self.name(torrent, file);
+            self.files.entry(name).or_default();
+        }
+        Ok(JobResult::Done)
+    }
+
+    fn place(&mut self, torrent: TorrentId, apart: &Bitfield, pieces: &[u32]) -> Result<JobResult, IoFault> {
+        let layout = self.layout(torrent)?;
+        let before = self.apart.insert(torrent, apart.clone()).unwrap_or_default();
+        for file in before.iter().filter(|&file| !apart.get(file)).map(|file| file as usize) {
+            for (range, at) in pieces.iter().filter_map(|&piece| layout.kept(file, piece)) {
+                let Some(part) = self.files.get(&self.part_path(torrent, &layout)) else { continue };
+                let end = part.bytes.len().min((at + range.length) as usize);
+                let Some(bytes) = part.bytes.get(at as usize..end).map(<[u8]>::to_vec) else { continue };
+                self.put_at(self.name(torrent, &layout.files()[file]), range.offset as usize, &bytes);
+            }
         }
         Ok(JobResult::Done)
     }
@@ -240,14 +290,13 @@ impl MemoryDisk {
     fn read(&self, torrent: TorrentId, piece: u32, begin: u32, length: u32) -> Result<Vec<u8>, IoFault> {
         let layout = self.layout(torrent)?;
         let mut bytes = Vec::with_capacity(length as usize);
-        for range in layout.ranges(piece, begin, length) {
-            let file = &layout.files()[range.file];
-            if file.pad {
-                bytes.resize(bytes.len() + range.length as usize, 0);
+        for (path, span) in self.spans(torrent, &layout, (piece, begin, length)) {
+            let Some(path) = path else {
+                bytes.resize(bytes.len() + span.length as usize, 0);
                 continue;
-            }
-            let found = self.files.get(&self.name(torrent, file)).ok_or(IoFault::NotFound)?;
-            let (from, to) = (range.offset as usize, (range.offset + range.length) as usize);
+            };
+            let found = self.files.get(&path).ok_or(IoFault::NotFound)?;
+            let (from, to) = (span.offset as usize, (span.offset + span.length) as usize);
             bytes.extend_from_slice(found.bytes.get(from..to).ok_or(IoFault::ShortRead)?);
         }
         if bytes.len() == length as usize { Ok(bytes) } else { Err(IoFault::ShortRead) }
@@ -289,25 +338,28 @@ impl MemoryDisk {
         if let Some(room) = &mut self.room {
             *room = room.checked_sub(bytes.len() as u64).ok_or(IoFault::NoSpace)?;
         }
-        self.clock += 1;
         let mut at = 0;
-        for range in layout.ranges(piece, begin, bytes.len() as u32) {
-            let length = range.length as usize;
-            let file = &layout.files()[range.file];
-            if !file.pad {
-                let name = self.name(torrent, file);
-                let found = self.files.entry(name.clone()).or_default();
-                let (from, to) = (range.offset as usize, range.offset as usize + length);
-                if found.bytes.len() < to {
-                    found.bytes.resize(to, 0);
-                }
-                self.unsynced.push((name, from, found.bytes[from..to].to_vec()));
-                found.bytes[from..to].copy_from_slice(&bytes[at..at + length]);
-                found.modified = self.clock;
+        for (path, span) in self.spans(torrent, &layout, (piece, begin, bytes.len() as u32)) {
+            let length = span.length as usize;
+            if let Some(path) = path {
+                self.put_at(path, span.offset as usize, &bytes[at..at + length]);
             }
             at += length;
         }
         Ok(JobResult::Done)
+    }
+
+    /// Puts bytes into a file, which is created or grown when it has to be.
+    fn put_at(&mut self, path: String, from: usize, bytes: &[u8]) {
+        self.clock += 1;
+        let found = self.files.entry(path.clone()).or_default();
+        let to = from + bytes.len();
+        if found.bytes.len() < to {
+            found.bytes.resize(to, 0);
+        }
+        self.unsynced.push((path, from, found.bytes[from..to].to_vec()));
+        found.bytes[from..to].copy_from_slice(bytes);
+        found.modified = self.clock;
     }
 
     fn verify(&self, torrent: TorrentId, piece: u32, length: u32, expect: &PieceHash, blocks: bool) -> Verdict {
@@ -323,7 +375,11 @@ impl MemoryDisk {
 
 /// What a file is called in a folder.
 fn name_in(root: RootId, file: &LayoutFile) -> String {
-    if root == RootId(0) { file.path.to_string() } else { format!("{}:{}", root.0, file.path) }
+    path_in(root, &file.path)
+}
+
+fn path_in(root: RootId, path: &SafePath) -> String {
+    if root == RootId(0) { path.to_string() } else { format!("{}:{path}", root.0) }
 }
 
 /// What work on the disk is called in tests; `None` for other work.
@@ -333,6 +389,8 @@ fn kind_of(work: &Work) -> Option<&'static str> {
         Work::Release { .. } => "release",
         Work::Check { .. } => "check",
         Work::CreateEmpty { .. } => "create",
+        Work::Place { .. } => "place",
+        Work::DropPart { .. } => "drop",
         Work::Sync { .. } => "sync",
         Work::Read { .. } => "read",
         Work::Write { .. } => "write",

@@ -27,5 +27,6 @@ mod world;
 pub use content::Content;
 pub use disk::{Lie, MemoryDisk};
 pub use world::{
-    Counts, Desk, Limits, LinkId, LogEntry, NodeId, Seen, Split, Stranger, StrangerId, Stuck, Traffic, World, jain,
+    Counts, Desk, Limits, LinkId, LogEntry, NodeId, Seen, Split, Stranger, StrangerId, Stuck, TrackerId, Traffic,
+    World, jain,
 };

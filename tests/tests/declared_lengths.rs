@@ -94,7 +94,7 @@ fn a_peer_that_announces_the_longest_message() -> usize {
             let parcacik_core::border::Action::Start { job, work } = action else { continue };
             let result = match work {
                 Work::Load { .. } => JobResult::Loaded(vec![]),
-                Work::Check { .. } => JobResult::Checked { files: vec![None::<FileState>], free: None },
+                Work::Check { .. } => JobResult::Checked { files: vec![None::<FileState>], part: None, free: None },
                 _ => JobResult::Done,
             };
             todo.push(Event::JobDone { job: *job, result: Ok(result) });

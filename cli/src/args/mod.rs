@@ -4,11 +4,13 @@
 
 mod files;
 mod tools;
+mod trackers;
 mod transfer;
 
 use clap::{ArgAction, Parser, Subcommand};
 pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
 pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
+pub use trackers::{AnnounceArgs, AskArgs, ScrapeArgs};
 pub use transfer::{DownloadArgs, GoalArgs, NetworkArgs, SeedArgs};
 
 const EXIT_CODES: &str = "\
@@ -45,6 +47,8 @@ pub enum Command {
     Verify(VerifyArgs),
     Inspect(InspectArgs),
     Magnet(MagnetArgs),
+    Announce(AnnounceArgs),
+    Scrape(ScrapeArgs),
     Tracker(TrackerArgs),
     Replay(ReplayArgs),
     Demo(DemoArgs),

@@ -1,5 +1,6 @@
 //! The commands, one in each file.
 
+pub mod announce;
 pub mod completions;
 pub mod create;
 pub mod demo;
@@ -8,6 +9,7 @@ pub mod inspect;
 pub mod magnet;
 pub mod man;
 pub mod replay;
+pub mod scrape;
 pub mod seed;
 pub mod tracker;
 pub mod verify;

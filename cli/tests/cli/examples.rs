@@ -61,6 +61,8 @@ impl Stage {
             pair("--listen 0.0.0.0:6969", "--listen 127.0.0.1:0"),
             pair("parcacik download ", "parcacik download --listen 127.0.0.1:0 "),
             pair("parcacik seed ", "parcacik seed --listen 127.0.0.1:0 "),
+            pair("parcacik announce ", "parcacik announce --listen 127.0.0.1:0 "),
+            pair("parcacik scrape ", "parcacik scrape --listen 127.0.0.1:0 "),
             pair("/mnt/films", "mnt"),
             // Not everybody has it.
             pair(" | jq .info_hash_v1", ""),

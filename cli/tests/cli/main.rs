@@ -10,6 +10,7 @@ mod rates;
 mod shells;
 mod sources;
 mod stopping;
+mod trackers;
 mod transfers;
 mod usage;
 mod web;

@@ -247,6 +247,29 @@ fn proxies_of_the_environment_are_not_used() {
     assert!(proxy.accept().is_err(), "somebody came by the proxy");
 }
 
+/// With resume data in another folder, it is the files that tell them of each other.
+#[test]
+fn a_second_download_into_the_same_folder_is_refused() {
+    let here = Here::new();
+    here.file("there/thing/a", 2_000_003);
+    here.done(&["create", "there/thing", "-o", "t.torrent"]);
+    // Slow enough to be under way for as long as this takes.
+    let (_seed, addr) = start_seed(&here, &["--max-upload", "64K"]);
+    let first = Running::start(here.command(&download(&addr, &["--no-tracker"])));
+    let until = std::time::Instant::now() + LIMIT;
+    while std::fs::metadata(here.path().join("here/thing/a")).is_err() {
+        assert!(std::time::Instant::now() < until, "the first download writes nothing");
+        std::thread::yield_now();
+    }
+    let mut command = here.command(&download(&addr, &["--no-tracker", "--overwrite"]));
+    command.env("PARCACIK_STATE_DIR", here.path().join("other-state"));
+    let second = Running::start(command).end();
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(second.err.contains("another parcacik") && second.err.contains("thing"), "{second:?}");
+    first.signal(Signal::TERM);
+    assert_eq!(first.end().code, Some(130), "the first one goes on undisturbed");
+}
+
 /// A disk that is not mounted must not make a download begin from nothing; somebody who has deleted the files says so.
 #[test]
 fn files_that_are_gone_are_missed_and_fetched_again_when_that_is_wanted() {

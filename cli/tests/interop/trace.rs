@@ -213,7 +213,8 @@ fn small_trace(synced: u64) -> Vec<Call> {
     pieces.insert(1);
     let hashes = InfoHashes { v1: Some([7; 20]), v2: None };
     let (generation, uploaded, downloaded) = (1, 0, 0);
-    let (completed, examined, files) = (false, true, vec![None]);
+    let (completed, examined, files) = (false, true, vec![None, None]);
+    let (apart, priorities, sequential) = (Bitfield::none(1), vec![4], false);
     let (paused, active, seeding) = (false, Duration::ZERO, Duration::ZERO);
     let data = ResumeData {
         hashes,
@@ -227,6 +228,9 @@ fn small_trace(synced: u64) -> Vec<Call> {
         examined,
         pieces,
         files,
+        apart,
+        priorities,
+        sequential,
     };
     let hex: String = data.emit().iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let length = data.emit().len();

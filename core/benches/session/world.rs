@@ -190,7 +190,9 @@ impl World {
         let file = FileState { length: u64::from(PIECES) * u64::from(PIECE_LENGTH), modified: 0 };
         Ok(match work {
             Work::Load { .. } => JobResult::Loaded(vec![]),
-            Work::Check { .. } | Work::Sync { .. } => JobResult::Checked { files: vec![Some(file)], free: None },
+            Work::Check { .. } | Work::Sync { .. } => {
+                JobResult::Checked { files: vec![Some(file)], part: None, free: None }
+            }
             // At the start, by the number; later everything that was fetched is right.
             Work::Verify { piece, expect: _, blocks: false, .. } => {
                 JobResult::Verified(Verdict { matches: *piece < HAD, blocks: vec![] })

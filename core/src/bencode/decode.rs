@@ -198,7 +198,7 @@ struct Reader<'a> {
     input: &'a [u8],
     at: usize,
     tape: Vec<Token>,
-    /// How many more tokens there may be.
+    /// How many tokens there may be.
     tokens: usize,
     mode: Mode,
     deviations: Deviations,
@@ -272,6 +272,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline(never)]
     fn check_order(&mut self, before: &[u8], key: &[u8], offset: usize) -> Result<(), DecodeError> {
         let (fault, seen) = match before.cmp(key) {
             Ordering::Less => return Ok(()),
@@ -285,6 +286,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline(always)]
     fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = self.at;
         // Most have a length of one or two digits.
@@ -310,6 +312,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The length in front of a string, and where its content begins.
+    #[inline(never)]
     fn length(&mut self) -> Result<(usize, usize), DecodeError> {
         let start = self.at;
         let mut length = 0usize;
@@ -340,13 +343,8 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let negative = self.input.get(start + 1) == Some(&b'-');
         let first = start + 1 + usize::from(negative);
-        let mut end = first;
-        // Counted downwards, because there is one more negative number than positive ones. `None`: outside 64 bits.
-        let mut value = Some(0i64);
-        while let Some(&digit @ b'0'..=b'9') = self.input.get(end) {
-            value = value.and_then(|value| value.checked_mul(10)?.checked_sub(i64::from(digit - b'0')));
-            end += 1;
-        }
+        let digits = self.input.get(first..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+        let end = first + digits.count();
         match self.input.get(end) {
             Some(b'e') if end > first => {}
             Some(_) => return Err(DecodeError { offset: end, fault: Fault::BadInteger }),
@@ -355,7 +353,8 @@ impl<'a> Reader<'a> {
         if self.input.get(first) == Some(&b'0') && (negative || end - first > 1) {
             self.leading_zero(start)?;
         }
-        if value.is_none_or(|value| !negative && value == i64::MIN) {
+        let fits = || parse_integer(self.input.get(start + 1..end).unwrap_or_default()).is_some();
+        if end - first > ALWAYS_FITS && !fits() {
             if self.mode != Mode::Tolerant {
                 return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
             }
@@ -377,10 +376,9 @@ impl<'a> Reader<'a> {
 
     /// Puts a token on the tape. Every offset fits into 32 bits, because the input's length does.
     fn push(&mut self, start: usize, end: usize, link: usize) -> Result<(), DecodeError> {
-        if self.tokens == 0 {
+        if self.tape.len() >= self.tokens {
             return Err(DecodeError { offset: start, fault: Fault::TooManyTokens });
         }
-        self.tokens -= 1;
         self.tape.push(Token { start: start as u32, end: end as u32, link: link as u32 });
         Ok(())
     }
@@ -389,10 +387,14 @@ impl<'a> Reader<'a> {
         self.input.get(self.at).copied().ok_or_else(|| self.fault(Fault::UnexpectedEnd))
     }
 
+    #[cold]
     fn fault(&self, fault: Fault) -> DecodeError {
         DecodeError { offset: self.at, fault }
     }
 }
+
+/// So many digits are below 2^63 whatever they are.
+const ALWAYS_FITS: usize = 18;
 
 /// Reads an optional minus and digits; `None` when the number is outside 64 bits.
 pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
@@ -400,6 +402,12 @@ pub(super) fn parse_integer(text: &[u8]) -> Option<i64> {
         Some((b'-', digits)) => (true, digits),
         _ => (false, text),
     };
+    if digits.len() <= ALWAYS_FITS {
+        let value = digits
+            .iter()
+            .fold(0i64, |value, digit| value.wrapping_mul(10).wrapping_add(i64::from(digit.wrapping_sub(b'0'))));
+        return Some(if negative { value.wrapping_neg() } else { value });
+    }
     // Counted downwards, because there is one more negative number than positive ones.
     let mut value = 0i64;
     for digit in digits {

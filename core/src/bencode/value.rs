@@ -65,8 +65,11 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The integer, if it is one and fits into 64 bits (else it was only let pass by [`Mode::Tolerant`](super::Mode::Tolerant)).
     pub fn int(&self) -> Option<i64> {
-        match self.raw() {
-            [b'i', digits @ .., b'e'] => parse_integer(digits),
+        match self.kind() {
+            // Without the `i` and the `e`.
+            Kind::Int => parse_integer(
+                self.document.input.get(self.token.start as usize + 1..(self.token.end as usize).checked_sub(1)?)?,
+            ),
             _ => None,
         }
     }
@@ -190,17 +193,19 @@ impl<'a, 'd> Dict<'a, 'd> {
     /// The value of a key; of the first one where there are several.
     pub fn get(&self, key: &str) -> Option<Value<'a, 'd>> {
         let Value { document, place, token } = self.value;
-        let (mut place, end) = (place + 1, token.link as usize);
-        while place < end {
-            // Keys are strings: that was checked when the tape was laid.
-            let found = document.tape.get(place)?;
-            let value = Value::new(document, place + 1);
+        let mut place = place + 1;
+        let mut entries = document.tape.get(place..token.link as usize)?;
+        // Keys are strings: that was checked when the tape was laid.
+        while let [found, token, ..] = entries {
+            let value = Value { document, place: place + 1, token: *token };
             if (found.end - found.link) as usize == key.len()
                 && document.input.get(found.link as usize..found.end as usize) == Some(key.as_bytes())
             {
                 return Some(value);
             }
-            place = value.next();
+            let next = value.next();
+            entries = entries.get(next - place..)?;
+            place = next;
         }
         None
     }

@@ -134,6 +134,22 @@ pub enum Command {
         /// Where to.
         place: QueuePlace,
     },
+    /// Say how much files are wanted. Takes effect at once, also on what is done already: a torrent that had all that was
+    /// wanted may download again, and one that is downloading may be finished by it.
+    SetPriorities {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Files by their place in the layout, and for each 0 (not wanted) to 7 (first); 4 is usual. Of a file that is
+        /// named twice the last counts. One that is out of range has the whole command refused.
+        files: Vec<(u32, u8)>,
+    },
+    /// Ask for pieces in order, or for the rarest first.
+    SetSequential {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Whether in order.
+        on: bool,
+    },
     /// Use this list of blocked addresses in place of the one before; at the start it is empty. Peers that it blocks are
     /// closed ([`CloseReason::Filtered`](super::CloseReason::Filtered)) and forgotten, and nobody whom it blocks is dialled or let
     /// in, whoever named them; trackers are not asked there (as [`NetPolicy::filter_trackers`](super::NetPolicy::filter_trackers)
@@ -189,6 +205,11 @@ pub struct AddTorrent {
     pub recheck: bool,
     /// Whether nothing may be downloaded: the data are there, and are seeded as far as they are right.
     pub seed_only: bool,
+    /// How much each file is wanted, in the layout's order: 0 (not wanted) to 7 (first). Files behind the end of the list
+    /// are wanted as usual (4). `None`: as the resume data say, and without them every file as usual.
+    pub priorities: Option<Vec<u8>>,
+    /// Whether pieces are asked for in order. `None`: as the resume data say, and without them the rarest first.
+    pub sequential: Option<bool>,
     /// How fast it may go, within what the session may.
     pub limits: RateLimits,
     /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen: for the first seed of a new torrent, to get it
@@ -214,6 +235,8 @@ impl AddTorrent {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            priorities: None,
+            sequential: None,
             limits: RateLimits::default(),
             super_seed: false,
             paused: false,

@@ -30,6 +30,6 @@ pub use ip_filter::IpFilter;
 pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, StorageState, TorrentState};
 pub use rates::RateLimits;
-pub use storage::{FileRange, LayoutFile, StorageLayout};
+pub use storage::{FileRange, LayoutFile, Place, Span, StorageLayout};
 pub use tracker::{AnnounceEvent, AnnounceOnce, AnnounceResponse, ScrapeCounts};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

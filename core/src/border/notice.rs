@@ -280,6 +280,10 @@ pub enum CommandError {
     Stopping,
     /// A limit of the configuration is reached.
     Limit,
+    /// The torrent has no file of this number.
+    NoSuchFile(u32),
+    /// A priority that is not in 0..=7.
+    BadPriority(u8),
     /// A rate limit of 0 bytes a second: nothing would ever go.
     ZeroLimit,
     /// The torrent is in a state in which that cannot be done: it has failed, is stopping, or is being moved.
@@ -299,6 +303,8 @@ impl fmt::Display for CommandError {
             CommandError::BadUrl(why) => write!(f, "unusable URL: {why}"),
             CommandError::Stopping => f.write_str("the session is shutting down"),
             CommandError::Limit => f.write_str("a limit of the configuration is reached"),
+            CommandError::NoSuchFile(file) => write!(f, "the torrent has no file number {file}"),
+            CommandError::BadPriority(number) => write!(f, "{number} is not a priority; they go from 0 to 7"),
             CommandError::ZeroLimit => f.write_str("a rate limit of 0 would let nothing through"),
             CommandError::NotNow => f.write_str("not possible in the state that the torrent is in"),
             CommandError::Storage(fault) => write!(f, "storage: {fault}"),

@@ -14,6 +14,9 @@ pub enum AnnounceEvent {
     Completed,
     /// "sent when the downloader ceases downloading".
     Stopped,
+    /// BEP 21, of one that has all it wants and not everything: "it MUST send an `event=paused` parameter in every
+    /// announce while it is a partial seed". HTTP only; by UDP it is sent as no event.
+    Paused,
 }
 
 /// A tracker's answer to an announce, as far as it may be used: what is malformed in it is left out.

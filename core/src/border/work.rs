@@ -1,6 +1,7 @@
 //! Work that is done outside: disk, names, HTTP.
 
 use super::{InfoHash, RootId, StorageLayout, TorrentId};
+use crate::bitfield::Bitfield;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,8 +36,34 @@ pub enum Work {
         /// The torrent.
         torrent: TorrentId,
     },
-    /// Create the files of no length, and folders, so that a torrent of nothing else is complete too. Ends with [`JobResult::Done`].
+    /// Create these files of no length, and the folders that they lie in. Ends with [`JobResult::Done`].
     CreateEmpty {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Which: places in the layout.
+        files: Vec<u32>,
+    },
+    /// Keep these files apart, and no others: [`StorageLayout::spans`] says where bytes lie then. Before the first such
+    /// work no file is apart. Ends with [`JobResult::Done`].
+    ///
+    /// Work that is started later sees it so, whether this has ended or not; work that was started before may. A file that
+    /// is newly apart has nothing to be moved. Of one that is apart no more, what the part file holds of `pieces` is
+    /// copied into it, before anything else is done with these bytes; what the part file lacks is left out. The copies
+    /// are made durable by the next `Sync`; the part file keeps its own until `DropPart`, so that after a power cut the old
+    /// way is as good as it was.
+    ///
+    /// After a fault, what was not copied yet is still to be; the same is started again later. One of these is under way at
+    /// a time, and no `DropPart` with it.
+    Place {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The files that are kept apart.
+        apart: Bitfield,
+        /// Shared pieces whose bytes are to be copied to files that are apart no more; rising.
+        pieces: Vec<u32>,
+    },
+    /// Remove the part file, if there is one: nothing in it is of use any more. Ends with [`JobResult::Done`].
+    DropPart {
         /// The torrent.
         torrent: TorrentId,
     },
@@ -187,6 +214,8 @@ pub enum JobResult {
     Checked {
         /// Each file as it is; `None`: it does not exist.
         files: Vec<Option<FileState>>,
+        /// The part file as it is.
+        part: Option<FileState>,
         /// Room on the device in bytes.
         free: Option<u64>,
     },

@@ -3,7 +3,8 @@
 use super::{PeerConn, PeerFacts, PeerSaid};
 use crate::border::PeerFault;
 use crate::cx::Cx;
-use crate::wire::{ExtendedHandshake, Extension, clean_name};
+use crate::wire::{ExtendedHandshake, Extension, Message, clean_name};
+use alloc::vec;
 use bytes::Bytes;
 
 impl PeerConn {
@@ -20,6 +21,24 @@ impl PeerConn {
             upload_only: facts.upload_only.then_some(true),
             ..ExtendedHandshake::default()
         }
+    }
+
+    /// Tells a peer whether we only give: by one byte where it takes that as a message, else by a whole introduction anew. BEP 10:
+    /// "Subsequent handshake messages can be used to enable/disable extensions without restarting the connection". It would
+    /// be enough to say what has changed; but some take what is not in it for what is not offered any more.
+    pub(super) fn reintroduce(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>) {
+        if !self.extended {
+            return;
+        }
+        let message = match self.extension_ids.get(Extension::UploadOnly) {
+            Some(id) => Message::Extended { id, payload: Bytes::from(vec![u8::from(facts.upload_only)]) },
+            None => {
+                let mut ours = self.our_introduction(cx, facts);
+                ours.upload_only = Some(facts.upload_only);
+                Message::Extended { id: 0, payload: Bytes::from(ours.emit()) }
+            }
+        };
+        self.outbox.message(cx.now, &message);
     }
 
     pub(super) fn on_extended(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, id: u8, payload: Bytes) {

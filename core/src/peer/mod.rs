@@ -225,6 +225,9 @@ pub enum PeerOrder {
         /// What to say.
         payload: Bytes,
     },
+    /// Say anew whether we only give (`upload_only` of the facts): it has changed. Without effect when the peer has no extension
+    /// protocol.
+    Reintroduce,
     /// Close the connection.
     Close(CloseReason),
 }

@@ -47,6 +47,7 @@ impl PeerConn {
                     self.outbox.message(now, &Message::Suggest(piece.get()));
                 }
             }
+            PeerOrder::Reintroduce => self.reintroduce(cx, facts),
             PeerOrder::Extended { extension, payload } => {
                 if let Some(id) = self.extension_ids.get(extension) {
                     self.outbox.message(now, &Message::Extended { id, payload });

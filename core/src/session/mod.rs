@@ -42,7 +42,7 @@ use crate::net_policy::{NetRules, Word};
 use crate::rng::{Seeds, Stream};
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
-use crate::torrent::{Shared, Torrent, TorrentView};
+use crate::torrent::{Shared, Torrent, TorrentView, check_priorities};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
@@ -588,6 +588,16 @@ impl Session {
                 self.queue.set_place(self.now, &self.config.queue, torrent, place);
                 self.order(out, id, torrent, |_, _, _| Ok(()));
             }
+            Command::SetPriorities { torrent, files } => {
+                let set = self
+                    .with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_priorities(cx, shared, &files));
+                Self::answer(out, id, set.unwrap_or(Err(CommandError::NoSuchTorrent)));
+            }
+            Command::SetSequential { torrent, on } => {
+                let set =
+                    self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_sequential(cx, shared, on));
+                Self::answer(out, id, set.unwrap_or(Err(CommandError::NoSuchTorrent)));
+            }
             Command::SetSuperSeed { torrent, on } => {
                 let known =
                     self.with_torrent(Some(torrent), out, |torrent, cx, shared| torrent.set_super_seed(cx, shared, on));
@@ -654,6 +664,7 @@ impl Session {
         if let Some(&twin) = hashes.names().find_map(|name| self.names.get(&name)) {
             return Err(CommandError::Duplicate(twin));
         }
+        check_priorities(meta.layout().files().len(), add.priorities.as_deref().unwrap_or_default())?;
         let id = TorrentId(self.next_torrent);
         self.next_torrent += 1;
         // BEP 20 prefix, then chance: a fresh id for each torrent, so that torrents cannot be linked by it.

@@ -64,19 +64,9 @@ impl Rig {
     fn add(&mut self, salt: u8, peers: Vec<Target>) -> Actions {
         let metainfo = metainfo(salt);
         self.command(Command::Add(Box::new(AddTorrent {
-            metainfo,
-            root: RootId(0),
-            extra_trackers: vec![],
-            use_trackers: true,
             peers,
             goal: SeedGoal::Forever,
-            overwrite: false,
-            recheck: false,
-            seed_only: false,
-            limits: Default::default(),
-            super_seed: false,
-            paused: false,
-            managed: true,
+            ..AddTorrent::new(metainfo, RootId(0))
         })))
     }
 
@@ -89,7 +79,9 @@ impl Rig {
                 let Action::Start { job, work } = action else { continue };
                 let result = match work {
                     Work::Load { .. } => JobResult::Loaded(vec![]),
-                    Work::Check { .. } | Work::Sync { .. } => JobResult::Checked { files: vec![None], free: None },
+                    Work::Check { .. } | Work::Sync { .. } => {
+                        JobResult::Checked { files: vec![None], part: None, free: None }
+                    }
                     _ => JobResult::Done,
                 };
                 todo.push(self.tell(Event::JobDone { job: *job, result: Ok(result) }));
@@ -305,21 +297,7 @@ fn a_torrent_of_version_2_alone_is_refused() {
     let file = encode_dict(|file| _ = file.raw("info", &info));
     let mut rig = Rig::new(|_| ());
     let metainfo = Bytes::from(file);
-    let done = rig.command(Command::Add(Box::new(AddTorrent {
-        metainfo,
-        root: RootId(0),
-        extra_trackers: vec![],
-        use_trackers: true,
-        peers: vec![],
-        goal: SeedGoal::None,
-        overwrite: false,
-        recheck: false,
-        seed_only: false,
-        limits: Default::default(),
-        super_seed: false,
-        paused: false,
-        managed: true,
-    })));
+    let done = rig.command(Command::Add(Box::new(AddTorrent::new(metainfo, RootId(0)))));
     assert_eq!(done.notices, [Notice::CommandFailed { command: CommandId(1), error: CommandError::V2Only }]);
 }
 
@@ -410,19 +388,9 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
     rig.tell(Event::Bound { sock: SocketId(1), local: addr("0.0.0.0:4567") });
     rig.tell(Event::Bound { sock: SocketId(2), local: addr("0.0.0.0:4567") });
     let added = rig.command(Command::Add(Box::new(AddTorrent {
-        metainfo: metainfo(1),
-        root: RootId(0),
         extra_trackers: vec!["udp://198.51.100.9:80".into()],
-        use_trackers: true,
-        peers: vec![],
         goal: SeedGoal::Forever,
-        overwrite: false,
-        recheck: false,
-        seed_only: false,
-        limits: Default::default(),
-        super_seed: false,
-        paused: false,
-        managed: true,
+        ..AddTorrent::new(metainfo(1), RootId(0))
     })));
     let done = rig.serve_disk(added);
     let asked = done.list.iter().find_map(|action| match action {

@@ -9,7 +9,7 @@
 
 use super::persist::PersistOrder;
 use super::{Phase, Purpose, Shared, Torrent};
-use crate::border::{CloseReason, IoFault, JobResult, Notice, PeerFault, PeerKey, PieceHash, Work};
+use crate::border::{CloseReason, FileState, IoFault, JobResult, Notice, PeerFault, PeerKey, PieceHash, Work};
 use crate::cx::Cx;
 use crate::metainfo::{Block, PieceIndex};
 use crate::peer::PeerOrder;
@@ -80,6 +80,7 @@ impl Torrent {
         bytes: Bytes,
         piece_full: bool,
     ) {
+        self.placement.writes(&self.facts.layout, block);
         let state = self.disk.pieces.entry(block.piece()).or_default();
         state.under_way += 1;
         state.full = piece_full;
@@ -151,9 +152,8 @@ impl Torrent {
                 }
                 self.piece_is_ours(cx, shared, piece);
                 self.verified_here += u64::from(self.facts.geometry.length(piece));
-                if self.picker.missing_bytes() == 0 {
-                    self.all_there(cx, shared);
-                }
+                self.look_whether_whole(cx, shared);
+                self.upload_only_changed(cx, shared);
             }
             Ok(JobResult::Verified(verdict)) => {
                 cx.out.notices.push(Notice::PieceFailed { torrent: self.id, piece: piece.get() });
@@ -223,11 +223,12 @@ impl Torrent {
 
     /// A piece has been found good.
     pub(super) fn piece_is_ours(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+        let wanted = self.picker.wants(piece);
         self.picker.piece_passed(piece);
         self.lost.remove(&piece);
         self.persist.piece_verified(cx.now, piece);
         cx.out.notices.push(Notice::PieceDone { torrent: self.id, piece: piece.get() });
-        self.spread(cx, shared, piece);
+        self.spread(cx, shared, piece, wanted);
     }
 
     /// A piece of ours may not be what it was: it is hashed again, and not served before.
@@ -251,6 +252,8 @@ impl Torrent {
             Ok(JobResult::Verified(verdict)) if verdict.matches => {
                 self.disk.trusts(piece);
                 self.persist.piece_verified(cx.now, piece);
+                self.placement_checked(piece);
+                self.look_whether_whole(cx, shared);
             }
             // It could not be read, which may pass.
             Err(_) if doubt.tries + 1 < cx.config.storage.read_tries => {
@@ -311,6 +314,9 @@ impl Torrent {
                         examined: claims.examined,
                         pieces: claims.pieces,
                         files: claims.files,
+                        apart: claims.apart,
+                        priorities: self.selection.numbers(),
+                        sequential: self.selection.sequential(),
                     };
                     let work = Work::Save { torrent: self.id, bytes: Bytes::from(data.emit()) };
                     self.start(cx, work, Purpose::Save { pieces });
@@ -328,7 +334,7 @@ impl Torrent {
 
     pub(super) fn synced(&mut self, cx: &mut Cx, result: Result<JobResult, IoFault>) {
         let result = match result {
-            Ok(JobResult::Checked { files, .. }) => Ok(files),
+            Ok(JobResult::Checked { files, part, .. }) => Ok(self.table(files, part)),
             Ok(_) => Err(IoFault::Other),
             Err(fault) => Err(fault),
         };
@@ -344,6 +350,7 @@ impl Torrent {
                 self.refill |= first;
                 self.saved_at = cx.now;
                 self.made_durable(cx, Ok(()));
+                self.drop_part(cx);
                 cx.out.notices.push(Notice::Saved { torrent: self.id, pieces });
             }
             Err(fault) => {
@@ -351,6 +358,14 @@ impl Torrent {
                 self.made_durable(cx, Err(fault));
             }
         }
+    }
+
+    /// The files as the driver found them, as many as the layout has, and last the part file.
+    pub(super) fn table(&self, files: Vec<Option<FileState>>, part: Option<FileState>) -> Vec<Option<FileState>> {
+        let mut table = files;
+        table.resize(self.facts.layout.files().len(), None);
+        table.push(part);
+        table
     }
 
     /// Bytes uploaded, over all sessions.

@@ -15,6 +15,7 @@
 //! may not download what it misses from time to time as well, up to [`look_max`](crate::border::StorageConfig::look_max): what comes
 //! back there is hashed and served again.
 
+use super::resume::homes;
 use super::{Phase, Purpose, Shared, Torrent};
 use crate::border::{FileState, IoFault, JobResult, Notice, StorageState, Work};
 use crate::cx::Cx;
@@ -207,7 +208,7 @@ impl Torrent {
             return;
         }
         let (files, free) = match result {
-            Ok(JobResult::Checked { files, free }) => (files, free),
+            Ok(JobResult::Checked { files, part, free }) => (self.table(files, part), free),
             Ok(_) => return self.storage_failed(cx, IoFault::Other),
             Err(fault) => return self.storage_failed(cx, fault),
         };
@@ -240,15 +241,8 @@ impl Torrent {
 
     /// Whether files as these hold every byte of a piece.
     fn lies_within(&self, piece: u32, files: &[Option<FileState>]) -> bool {
-        let layout = &self.facts.layout;
-        layout.ranges(piece, 0, layout.piece_length()).all(|range| {
-            layout.files().get(range.file).is_some_and(|file| file.pad)
-                || files
-                    .get(range.file)
-                    .copied()
-                    .flatten()
-                    .is_some_and(|file| range.offset.saturating_add(range.length) <= file.length)
-        })
+        homes(&self.facts.layout, piece, self.placement.apart())
+            .all(|(file, end)| files.get(file).copied().flatten().is_some_and(|file| end <= file.length))
     }
 
     /// The files as they were at the start: what is missing in them is missing.
@@ -274,8 +268,8 @@ impl Torrent {
         let changed = |file: usize| files.get(file).copied().flatten() != seen.get(file).copied().flatten();
         if self.health.back.is_empty() {
             for piece in self.facts.geometry.iter().filter(|piece| !self.picker.have().get(piece.get())) {
-                let mut ranges = layout.ranges(piece.get(), 0, layout.piece_length());
-                if ranges.any(|range| changed(range.file)) && self.lies_within(piece.get(), files) {
+                let mut files_of = homes(&layout, piece.get(), self.placement.apart());
+                if files_of.any(|(file, _)| changed(file)) && self.lies_within(piece.get(), files) {
                     self.health.back.push_back(piece);
                 }
             }
@@ -306,11 +300,9 @@ impl Torrent {
         {
             self.health.finds = 0;
             self.piece_is_ours(cx, shared, piece);
-            if self.picker.missing_bytes() == 0 {
-                // It came from the disk, not from peers: no tracker is to count it as a download.
-                self.completed_ever = true;
-                self.all_there(cx, shared);
-            }
+            // It came from the disk, not from peers: no tracker is to count it as a download.
+            self.completed_ever |= self.picker.is_complete();
+            self.look_whether_whole(cx, shared);
         }
         self.hash_what_is_back(cx);
     }
@@ -322,8 +314,9 @@ impl Torrent {
             self.picker.piece_lost(piece);
             self.lost.insert(piece);
             self.persist.piece_lost(piece);
-            for range in self.facts.layout.ranges(piece.get(), 0, self.facts.layout.piece_length()) {
-                if let Some(seen) = self.health.seen.get_mut(range.file) {
+            self.placement_checked(piece);
+            for (file, _) in homes(&self.facts.layout, piece.get(), self.placement.apart()) {
+                if let Some(seen) = self.health.seen.get_mut(file) {
                     *seen = None;
                 }
             }
@@ -336,6 +329,7 @@ impl Torrent {
         self.health.finds = 0;
         self.look_for_the_missing(cx);
         self.recount_interest(cx, shared);
-        self.tell_state(cx);
+        self.look_whether_whole(cx, shared);
+        self.upload_only_changed(cx, shared);
     }
 }

@@ -17,6 +17,10 @@ pub(super) enum Purpose {
     Check,
     /// Create files of no length.
     CreateEmpty,
+    /// Keep files apart, or no more.
+    Place,
+    /// Remove the part file.
+    DropPart,
     /// Hash a piece that is said to be on the disk: at the start, or when it has come into doubt.
     Recheck(PieceIndex),
     /// Hash a piece whose blocks have all been written.

@@ -28,8 +28,8 @@
 use super::startup::Startup;
 use super::{Phase, Purpose, Shared, Standing, Torrent};
 use crate::border::{
-    Action, CloseReason, CommandError, CommandId, IoFault, JobId, JobResult, Notice, RemoveFiles, RootId, SeedGoal,
-    Work,
+    Action, CloseReason, CommandError, CommandId, IoFault, JobId, JobResult, Notice, Place, RemoveFiles, RootId,
+    SeedGoal, Work,
 };
 use crate::cx::Cx;
 use crate::metainfo::Block;
@@ -234,7 +234,7 @@ impl Torrent {
         (self.downloaded.per_second(now), self.uploaded.per_second(now))
     }
 
-    fn is_not_ending(&self) -> Result<(), CommandError> {
+    pub(super) fn is_not_ending(&self) -> Result<(), CommandError> {
         match self.phase {
             Phase::Stopping { .. } | Phase::Stopped => Err(CommandError::NotNow),
             _ => Ok(()),
@@ -312,6 +312,7 @@ impl Torrent {
         }
         self.life.recheck = false;
         self.disk.forget();
+        self.placement.forget();
         self.super_seed = None;
         self.phase = Phase::Starting(Box::new(Startup::again()));
         self.start(cx, Work::Check { torrent: self.id }, Purpose::Check);
@@ -321,9 +322,10 @@ impl Torrent {
     pub(super) fn moved(&mut self, cx: &mut Cx, result: Result<JobResult, IoFault>) {
         let Some(Moving { command, root, .. }) = self.life.moving.take() else { return };
         cx.out.notices.push(match result {
-            Ok(JobResult::Checked { files, .. }) => {
+            Ok(JobResult::Checked { files, part, .. }) => {
                 self.root = root;
-                self.persist.moved(files);
+                let table = self.table(files, part);
+                self.persist.moved(table);
                 Notice::CommandDone { command }
             }
             Ok(_) => Notice::CommandFailed { command, error: CommandError::Storage(IoFault::Other) },
@@ -375,8 +377,10 @@ impl Torrent {
     /// A block has been written: the files that it lies in are the torrent's own now.
     pub(super) fn wrote_to(&mut self, block: Block) {
         if let Some(foreign) = self.life.owned.as_mut().filter(|foreign| !foreign.is_empty()) {
-            for range in self.facts.layout.ranges(block.piece().get(), block.begin(), block.length()) {
-                foreign.remove(&(range.file as u32));
+            let (layout, apart) = (&self.facts.layout, self.placement.apart());
+            let spans = layout.spans(block.piece().get(), block.begin(), block.length(), apart);
+            for span in spans.filter(|span| span.place == Place::File) {
+                foreign.remove(&(span.file as u32));
             }
         }
     }

@@ -10,6 +10,7 @@
 //! | [`blame`] | who sent bad data |
 //! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
+//! | [`selection`], [`placement`] | which files are wanted, and where their bytes lie |
 //! | `health` | whether the storage works, and when it is looked at again |
 //! | `lifecycle` | pausing, checking anew, moving, deleting: what the application asks of a torrent that runs |
 //! | [`Announcer`] | which tracker to ask, and when |
@@ -51,7 +52,9 @@ mod limits;
 mod peers;
 pub mod persist;
 pub mod picker;
+mod placement;
 pub mod resume;
+mod selection;
 mod shared;
 mod startup;
 mod stop;
@@ -89,6 +92,10 @@ pub use limits::Buckets;
 pub(crate) use limits::Way;
 use persist::Persist;
 use picker::Picker;
+use placement::Placement;
+pub use selection::FileView;
+use selection::Selection;
+pub(crate) use selection::check as check_priorities;
 pub use shared::{Listening, Shared, Standing};
 use startup::Startup;
 pub use view::{RefusedPeers, TorrentView};
@@ -167,6 +174,8 @@ pub struct Torrent {
     examined: bool,
     told: Option<TorrentState>,
 
+    selection: Selection,
+    placement: Placement,
     picker: Picker,
     choker: Choker,
     candidates: Candidates,
@@ -209,6 +218,10 @@ pub struct Torrent {
     /// When the hungry may find something merely because time has gone by.
     chance_at: Option<Time>,
     started_at: Time,
+    /// Whether all that is wanted is there, as it was told last.
+    whole: bool,
+    /// Whether it gives only, as peers were told last.
+    told_only_gives: bool,
     /// Counts while it runs.
     active: Stopwatch,
     /// Counts while it runs and has all that is wanted.
@@ -278,11 +291,13 @@ impl Torrent {
             phase: Phase::Starting(Box::default()),
             examined: false,
             told: None,
+            selection: Selection::new(meta.layout().files().len(), add.priorities.as_deref(), add.sequential),
+            placement: Placement::default(),
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
             candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number)),
             blame: Blame::new(&cx.config.pick),
-            persist: Persist::fresh(geometry, meta.layout().files().len()),
+            persist: Persist::fresh(geometry, meta.layout().files().len() + 1),
             announcer,
             peers: BTreeMap::new(),
             ready_peers: 0,
@@ -306,6 +321,8 @@ impl Torrent {
             life: lifecycle::Lifecycle::new(add.paused),
             chance_at: None,
             started_at: cx.now,
+            whole: false,
+            told_only_gives: false,
             active: Stopwatch::default(),
             seeding: Stopwatch::default(),
             saved_at: cx.now,
@@ -422,6 +439,9 @@ impl Torrent {
             Purpose::Open | Purpose::Load | Purpose::Check | Purpose::CreateEmpty => {
                 self.startup_step(cx, &purpose, result);
             }
+            Purpose::Place if self.is_starting() => self.startup_step(cx, &purpose, result),
+            Purpose::Place => self.placed(cx, shared, result),
+            Purpose::DropPart => self.part_dropped(cx, result),
             Purpose::Recheck(piece) => self.rechecked(cx, shared, piece, result),
             Purpose::Verify(piece) => self.verified(cx, shared, piece, result),
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
@@ -454,6 +474,7 @@ impl Torrent {
             self.chance_at = if self.hungry.is_empty() { None } else { self.picker.next_chance(cx.now) };
         }
         self.ask_for_peers(cx, shared);
+        self.placement_step(cx, shared);
         self.check_goal(cx, shared);
         self.persist_orders(cx);
         self.stop_step(cx);
@@ -463,7 +484,7 @@ impl Torrent {
     fn run_clocks(&mut self, now: Time) {
         let running = matches!(self.phase, Phase::Running);
         self.active.set(now, running);
-        self.seeding.set(now, running && self.only_gives());
+        self.seeding.set(now, running && self.has_all());
     }
 
     fn start(&mut self, cx: &mut Cx, work: Work, purpose: Purpose) -> JobId {
@@ -498,7 +519,7 @@ impl Torrent {
             Phase::Halted if self.life.needs_the_disk() => TorrentState::Checking,
             Phase::Halted if self.life.paused => TorrentState::Paused,
             Phase::Halted if self.life.queued => TorrentState::Queued,
-            Phase::Running | Phase::Halted if self.only_gives() => TorrentState::Seeding,
+            Phase::Running | Phase::Halted if self.has_all() => TorrentState::Seeding,
             Phase::Running | Phase::Halted => TorrentState::Downloading,
             Phase::Failed(fault) => TorrentState::Failed(fault),
             Phase::Stopping { .. } => TorrentState::Stopping,
@@ -506,7 +527,7 @@ impl Torrent {
         }
     }
 
-    /// Whether nothing is to be downloaded (any more).
+    /// Whether nothing is to be downloaded (any more): everything wanted has come.
     fn only_gives(&self) -> bool {
         self.seed_only || self.picker.missing_bytes() == 0
     }

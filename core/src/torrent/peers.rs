@@ -262,7 +262,7 @@ impl Torrent {
     }
 
     /// Two sides that both only give have nothing to do with each other (BEP 21).
-    fn nothing_to_exchange(&self, peer: &Peer) -> Option<CloseReason> {
+    pub(super) fn nothing_to_exchange(&self, peer: &Peer) -> Option<CloseReason> {
         let we_only_give = self.only_gives();
         let it_only_gives = peer.conn.is_seed() || peer.conn.upload_only();
         (we_only_give && it_only_gives && peer.conn.pieces_known()).then_some(CloseReason::BothSeeds)
@@ -516,15 +516,15 @@ impl Torrent {
         self.settle(cx, shared);
     }
 
-    /// A piece has become ours: everybody is told, and some have nothing for us any more.
-    pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex) {
+    /// A piece has become ours, which was wanted or not: everybody is told, and some have nothing for us any more.
+    pub(super) fn spread(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, wanted: bool) {
         let complete = self.only_gives();
         let mut over = alloc::vec::Vec::new();
         self.each_peer(cx, shared, |this, cx, shared, key, peer| {
             if !peer.conn.is_ready() {
                 return;
             }
-            if peer.conn.pieces().get(piece.get()) {
+            if wanted && peer.conn.pieces().get(piece.get()) {
                 peer.interesting = peer.interesting.saturating_sub(1);
                 this.show_interest(cx, shared, peer);
             }

@@ -1,18 +1,19 @@
 //! What is on the disk already: opening, looking, checking.
 //!
 //! 1. `Open` and `Load` run side by side. Resume data that cannot be read, do not parse, or are of another torrent, count as none.
-//! 2. `Check` tells which files exist. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
+//! 2. `Check` tells which files exist. Where some are kept apart ([`placement`](super::placement)), the storage is told so, as
+//!    it was when the resume data were saved. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
 //!    resume data every piece whose bytes all exist is hashed.
 //! 3. A few `Verify` run at a time.
 //! 4. When resume data claim pieces and none of the files is there that they lie in, nothing is concluded from that: the disk
 //!    is likely not mounted, and a download from nothing would fill another one. It is looked again from time to time, until one
 //!    of them is there or the application orders a check. A look that fails is repeated in the same way.
-//! 5. A file that was there before us and holds nothing of the torrent is not ours to overwrite. Resume data say that we were here
+//! 5. A wanted file that was there before us and holds nothing of the torrent is not ours to overwrite. Resume data say that we were here
 //!    (they are saved once before the first write), so this is only asked without them.
 
 use super::persist::Persist;
 use super::resume::{Reconciled, ResumeData, reconcile};
-use super::{Phase, Picker, Purpose, Shared, Torrent};
+use super::{Phase, Picker, Placement, Purpose, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, IoFault, JobResult, Notice, Work};
 use crate::cx::Cx;
@@ -32,6 +33,8 @@ const TELL_EVERY: u32 = 16;
 pub(super) struct Startup {
     opened: bool,
     loaded: bool,
+    /// The storage knows which files are kept apart.
+    known: bool,
     resume: Option<ResumeData>,
     files: Vec<Option<FileState>>,
     /// What is believed of the resume data, and what is to be hashed.
@@ -49,7 +52,7 @@ pub(super) struct Startup {
 impl Startup {
     /// For a torrent that is known to the storage, and has looked at all of it before.
     pub(super) fn again() -> Startup {
-        Startup { opened: true, loaded: true, ..Startup::default() }
+        Startup { opened: true, loaded: true, known: true, ..Startup::default() }
     }
 }
 
@@ -86,9 +89,11 @@ impl Torrent {
                 if let Some(resume) = &startup.resume {
                     self.life.resumed(resume.paused);
                 }
+                self.selection.resume(startup.resume.as_ref());
             }
-            (Purpose::Check, Ok(JobResult::Checked { files, free })) => {
-                (startup.files, startup.free) = (files, free);
+            (Purpose::Check, Ok(JobResult::Checked { files, part, free })) => {
+                startup.free = free;
+                self.found_files(files, part);
                 if self.all_files_are_gone() {
                     return self.storage_failed(cx, IoFault::NotFound);
                 }
@@ -96,9 +101,11 @@ impl Torrent {
                 self.sort_pieces(cx);
                 return;
             }
+            (Purpose::Place, Ok(_)) => return self.check_more(cx),
             // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
             (Purpose::Load, Err(fault)) if fault != IoFault::Busy => {
                 startup.loaded = true;
+                self.selection.resume(None);
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
             }
             (_, Ok(_)) => {}
@@ -158,6 +165,19 @@ impl Torrent {
         self.tell_state(cx);
     }
 
+    /// Notes which files exist, and which of them are kept apart while they are looked at.
+    fn found_files(&mut self, files: Vec<Option<FileState>>, part: Option<FileState>) {
+        let table = self.table(files, part);
+        let Phase::Starting(startup) = &mut self.phase else { return };
+        let apart = match &startup.resume {
+            _ if self.examined => self.placement.apart().clone(),
+            Some(resume) => resume.apart.clone(),
+            None => Placement::at_first(&self.facts.layout, &table, |file| self.selection.wants(file)),
+        };
+        startup.files = table;
+        self.placement.begin(apart);
+    }
+
     /// Decides which pieces are trusted and which are hashed.
     fn sort_pieces(&mut self, cx: &mut Cx) {
         let geometry = self.facts.geometry;
@@ -167,14 +187,19 @@ impl Torrent {
                 let mut rng = cx.seeds.decisions(Stream::Persist, u64::from(self.id.0));
                 reconcile(resume, &startup.files, &self.facts.layout, &cx.config.persist, &mut rng)
             }
-            _ => Reconciled::nothing_claimed(&startup.files, &self.facts.layout),
+            _ => Reconciled::nothing_claimed(&startup.files, &self.facts.layout, self.placement.apart()),
         };
         startup.passed = Bitfield::none(geometry.pieces());
         let rest = sorted.to_check.iter().filter(|&number| !sorted.samples.get(number));
         startup.queue = sorted.samples.iter().chain(rest).filter_map(|number| geometry.piece(number)).collect();
         startup.total = startup.queue.len() as u32;
         startup.sorted = Some(sorted);
-        self.check_more(cx);
+        let (apart, known) = (self.placement.apart().clone(), startup.known);
+        if apart.count() == 0 || known {
+            return self.check_more(cx);
+        }
+        // Everything that follows finds bytes by it.
+        self.start(cx, Work::Place { torrent: self.id, apart, pieces: Vec::new() }, Purpose::Place);
     }
 
     /// Keeps a few checks under way; goes on when all are done.
@@ -209,7 +234,7 @@ impl Torrent {
                 if matches {
                     startup.passed.insert(piece.get());
                 } else if let Some(sorted) = startup.sorted.as_mut().filter(|sorted| sorted.samples.get(piece.get())) {
-                    let doubted = sorted.sample_failed(piece.get(), &self.facts.layout);
+                    let doubted = sorted.sample_failed(piece.get(), &self.facts.layout, self.placement.apart());
                     startup.total += doubted.len() as u32;
                     startup.queue.extend(doubted.into_iter().filter_map(|number| self.facts.geometry.piece(number)));
                 }
@@ -238,12 +263,20 @@ impl Torrent {
         let first = !self.examined;
         if first && startup.resume.is_none() {
             let foreign = self.foreign_files(&startup.files, &found);
-            if let Some(&file) = foreign.first().filter(|_| !self.overwrite && !self.seed_only) {
+            // What is not wanted is not written to.
+            let in_the_way = foreign.iter().find(|&&file| self.selection.wants(file));
+            if let Some(&file) = in_the_way.filter(|_| !self.overwrite && !self.seed_only) {
                 cx.out.notices.push(Notice::ForeignFile { torrent: self.id, file: file as u32 });
                 return self.fail(cx, IoFault::Exists);
             }
             self.life.looked_at(foreign.into_iter());
         }
+        let (layout, selection, known) = (&self.facts.layout, &self.selection, !first || startup.resume.is_some());
+        let exists = |file: usize| startup.files.get(file).copied().flatten().is_some();
+        let holds_some =
+            |file| layout.pieces_of(file).is_some_and(|(first, last)| (first..=last).any(|piece| found.get(piece)));
+        let rooted = |file| exists(file) && (known || selection.wants(file) || holds_some(file));
+        self.placement.examined(layout, rooted, &found);
         let (files, free) = (if self.seed_only { startup.files.clone() } else { Vec::new() }, startup.free);
         match &startup.resume {
             // Claims go on, and each is found to be true or not below.
@@ -260,7 +293,7 @@ impl Torrent {
                     self.persist.flush(cx.now);
                 }
             }
-            None => self.persist = Persist::fresh(geometry, startup.files.len()),
+            None => self.persist = Persist::fresh(geometry, startup.files.len()).with_apart(self.placement.apart()),
         }
         for piece in geometry.iter() {
             match (found.get(piece.get()), trusted.get(piece.get())) {
@@ -272,6 +305,7 @@ impl Torrent {
         self.persist.examined();
         let rng = cx.seeds.decisions(Stream::Picker, u64::from(self.id.0));
         self.picker = Picker::new(geometry, &found, &cx.config.pick, rng);
+        self.apply_selection();
         self.examined = true;
         self.run(cx, first, free);
         self.first_look(cx, files);
@@ -279,18 +313,18 @@ impl Torrent {
 
     /// What is there is known: the torrent may begin to exchange pieces, if nothing holds it back.
     fn run(&mut self, cx: &mut Cx, first: bool, free: Option<u64>) {
-        let was_complete = !first && self.completed_ever;
+        let was_whole = !first && self.whole;
         if first {
             self.started_at = cx.now;
-        }
-        if first && !self.seed_only {
-            self.start(cx, Work::CreateEmpty { torrent: self.id }, Purpose::CreateEmpty);
+            self.create_empty(cx, 0..self.facts.layout.files().len() as u32);
         }
         self.candidates.set_seeding(self.only_gives());
-        if self.picker.missing_bytes() == 0 {
-            self.completed_ever = true;
+        self.told_only_gives = self.only_gives();
+        self.completed_ever |= self.picker.is_complete();
+        self.whole = self.is_whole();
+        if self.whole {
             self.persist.flush(cx.now);
-            if !was_complete {
+            if !was_whole {
                 cx.out.notices.push(Notice::Finished { torrent: self.id });
             }
         }

@@ -11,19 +11,6 @@ use core::time::Duration;
 const TIME_WORTH_SAVING: Duration = Duration::from_secs(60);
 
 impl Torrent {
-    /// Everything that was wanted is there.
-    pub(super) fn all_there(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let first_time = !core::mem::replace(&mut self.completed_ever, true);
-        self.candidates.set_seeding(true);
-        self.persist.flush(cx.now);
-        if first_time {
-            self.announce_completed(cx, shared);
-        }
-        cx.out.notices.push(Notice::Finished { torrent: self.id });
-        self.tell_state(cx);
-        self.check_goal(cx, shared);
-    }
-
     /// When the goal may be reached by time alone.
     pub(super) fn goal_deadline(&self) -> Option<Time> {
         match self.goal {
@@ -34,12 +21,12 @@ impl Torrent {
 
     /// Stops the torrent once it has done what it was to do.
     pub(super) fn check_goal(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        if self.goal_reached || !matches!(self.phase, Phase::Running) || !self.only_gives() {
+        if self.goal_reached || !matches!(self.phase, Phase::Running) || !self.has_all() {
             return;
         }
         let has_seeded = |time: Duration| self.seeding.total(cx.now) >= time;
         let has_given = |thousandths: u32| {
-            let due = u128::from(self.facts.geometry.total_length()) * u128::from(thousandths);
+            let due = u128::from(self.picker.wanted_bytes()) * u128::from(thousandths);
             u128::from(self.total_uploaded()) * 1000 >= due
         };
         let reached = match self.goal {
@@ -107,7 +94,7 @@ impl Torrent {
             return self.stop_step(cx);
         }
         if disk_idle
-            && (self.persist.is_clean() || !self.examined)
+            && (self.persist.is_clean() || !self.examined || self.placement.has_failed())
             && self.announcer.is_stopped()
             && self.peers.is_empty()
         {

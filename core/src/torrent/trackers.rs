@@ -23,6 +23,7 @@ macro_rules! facts {
                 downloaded: $torrent.verified_here,
                 left: $torrent.picker.missing_bytes(),
             },
+            partial_seed: $torrent.is_partial_seed(),
             wants_peers: $torrent.wants_peers($cx),
             udp: $shared.udp(),
             bind_ip: $shared.bind_ip(),

@@ -24,6 +24,8 @@ pub struct TorrentView {
     pub pieces: Bitfield,
     /// All bytes of the torrent.
     pub total_bytes: u64,
+    /// Bytes of pieces that are wanted: a piece that a wanted file shares with another is counted whole.
+    pub wanted_bytes: u64,
     /// Bytes of pieces that are wanted and not verified.
     pub missing_bytes: u64,
     /// Verified bytes that were downloaded in this session.
@@ -84,6 +86,7 @@ impl Torrent {
             state: self.state(),
             pieces: self.picker.have().clone(),
             total_bytes: self.facts.geometry.total_length(),
+            wanted_bytes: self.picker.wanted_bytes(),
             missing_bytes: missing,
             downloaded: self.verified_here,
             uploaded: self.uploaded.total(),

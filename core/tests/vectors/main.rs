@@ -9,6 +9,7 @@ mod algorithms;
 mod bencoding;
 mod links;
 mod torrents;
+mod trackers;
 mod wire;
 
 use serde_json::Value;

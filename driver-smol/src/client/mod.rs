@@ -10,8 +10,8 @@ mod tests;
 pub use crate::engine::notices::NoticeReceiver;
 pub use error::{AddError, ClientError, CommandFailure, StartError};
 pub use options::{AddOptions, ClientConfig};
-pub use session::TorrentStats;
 pub(crate) use session::draw_seeds;
+pub use session::{FileStats, TorrentStats};
 
 use crate::engine::jobs::DiskService;
 use crate::engine::notices::{End, Hub};
@@ -132,6 +132,8 @@ impl<M: Machine> Client<M> {
             overwrite: options.overwrite,
             recheck: options.recheck,
             seed_only: options.seed_only,
+            priorities: options.priorities,
+            sequential: options.sequential,
             limits: options.limits,
             super_seed: options.super_seed,
             paused: options.paused,
@@ -149,6 +151,24 @@ impl<M: Machine> Client<M> {
     /// [`CommandFailure::Refused`] when there is no such torrent.
     pub async fn add_peers(&self, torrent: TorrentId, peers: Vec<Target>) -> Result<(), CommandFailure> {
         self.carry_out(Command::AddPeers { torrent, peers }).await
+    }
+
+    /// Says how much files of a torrent are wanted: each by its place in the layout, with 0 (not wanted) to 7 (first). A
+    /// finished torrent downloads again when more is wanted; files that are not wanted are not created, and those that
+    /// are there stay.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent, file or priority; nothing is changed then.
+    pub async fn set_priorities(&self, torrent: TorrentId, files: Vec<(u32, u8)>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetPriorities { torrent, files }).await
+    }
+
+    /// Has pieces of a torrent asked for in order, or the rarest first.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when there is no such torrent.
+    pub async fn set_sequential(&self, torrent: TorrentId, on: bool) -> Result<(), CommandFailure> {
+        self.carry_out(Command::SetSequential { torrent, on }).await
     }
 
     /// Announces a torrent before its time. Unless it is forced, trackers' `min interval` and the delay of failing ones are

@@ -95,6 +95,11 @@ pub struct AddOptions {
     pub recheck: bool,
     /// Whether nothing may be downloaded.
     pub seed_only: bool,
+    /// How much each file is wanted, in the layout's order: 0 (not wanted) to 7 (first); 4 for those behind the end of
+    /// the list. `None`: as in the last run, and every file in the first.
+    pub priorities: Option<Vec<u8>>,
+    /// Whether pieces are asked for in order. `None`: as in the last run, and the rarest first in the first.
+    pub sequential: Option<bool>,
     /// How fast it may go, within what the client may.
     pub limits: RateLimits,
     /// Whether to super-seed (BEP 16) while it is whole and no other seed is seen.
@@ -118,6 +123,8 @@ impl AddOptions {
             overwrite: false,
             recheck: false,
             seed_only: false,
+            priorities: None,
+            sequential: None,
             limits: RateLimits::default(),
             super_seed: false,
             paused: false,

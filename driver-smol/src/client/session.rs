@@ -14,6 +14,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// A file of a torrent: how much of it is there, and how much it is wanted.
+pub use parcacik_core::torrent::FileView as FileStats;
 /// A torrent at a glance.
 pub use parcacik_core::torrent::TorrentView as TorrentStats;
 
@@ -70,6 +72,11 @@ impl Client<Session> {
     /// A torrent at a glance; `None` when it does not exist or the client has ended.
     pub async fn stats(&self, torrent: TorrentId) -> Option<TorrentStats> {
         self.with_session(move |session| session.view(torrent)).await.ok().flatten()
+    }
+
+    /// The files of a torrent, in the layout's order; `None` when it does not exist or the client has ended.
+    pub async fn files(&self, torrent: TorrentId) -> Option<Vec<FileStats>> {
+        self.with_session(move |session| session.torrent(torrent).map(|torrent| torrent.files())).await.ok().flatten()
     }
 }
 

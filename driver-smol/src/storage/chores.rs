@@ -118,8 +118,8 @@ impl Chores {
                 files.set_state(new.clone());
                 self.drop_state(&old, &new);
                 // It is done, whatever the look says: a file that cannot be seen is one to be checked at the next start.
-                let (states, free) = files.check().unwrap_or_else(|_| (vec![None; files.layout.files().len()], None));
-                Ok(JobResult::Checked { files: states, free })
+                let none = vec![None; files.layout.files().len()];
+                Ok(files.check().unwrap_or(JobResult::Checked { files: none, part: None, free: None }))
             }
             Err(fault) => {
                 self.drop_state(&new, &old);

@@ -19,7 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) enum Task {
     Check { job: JobId, files: Arc<Files> },
-    CreateEmpty { job: JobId, files: Arc<Files> },
+    CreateEmpty { job: JobId, files: Arc<Files>, empty: Vec<u32> },
+    DropPart { job: JobId, files: Arc<Files> },
     Sync { job: JobId, files: Arc<Files> },
     Save { job: JobId, files: Arc<Files>, bytes: Bytes },
     Load { job: JobId, files: Arc<Files> },
@@ -32,6 +33,7 @@ impl Task {
         match self {
             Task::Check { job, .. }
             | Task::CreateEmpty { job, .. }
+            | Task::DropPart { job, .. }
             | Task::Sync { job, .. }
             | Task::Save { job, .. }
             | Task::Load { job, .. } => Some(*job),
@@ -104,13 +106,19 @@ impl Control {
     fn work(&self, task: Task, closing: bool) {
         let (job, result) = match task {
             Task::Release(farewell) => return farewell.bid(&self.answers),
-            Task::Sync { job, files } => (job, files.sync().and_then(|()| checked(&files))),
+            Task::Sync { job, files } => (job, files.sync().and_then(|()| files.check())),
             Task::Save { job, files, bytes } => (job, self.save(&files.state(), &bytes)),
-            Task::Check { job, .. } | Task::CreateEmpty { job, .. } | Task::Load { job, .. } if closing => {
+            Task::Check { job, .. }
+            | Task::CreateEmpty { job, .. }
+            | Task::DropPart { job, .. }
+            | Task::Load { job, .. }
+                if closing =>
+            {
                 (job, Err(IoFault::Cancelled))
             }
-            Task::Check { job, files } => (job, checked(&files)),
-            Task::CreateEmpty { job, files } => (job, files.create_empty().map(|()| JobResult::Done)),
+            Task::Check { job, files } => (job, files.check()),
+            Task::CreateEmpty { job, files, empty } => (job, files.create_empty(&empty).map(|()| JobResult::Done)),
+            Task::DropPart { job, files } => (job, files.drop_part().map(|()| JobResult::Done)),
             Task::Load { job, files } => (job, self.load(&files.state())),
         };
         self.answers.say(job, result);
@@ -130,9 +138,4 @@ impl Control {
         };
         Ok(JobResult::Loaded(found))
     }
-}
-
-fn checked(files: &Files) -> Result<JobResult, IoFault> {
-    let (files, free) = files.check()?;
-    Ok(JobResult::Checked { files, free })
 }

@@ -13,15 +13,19 @@ use super::state::StateName;
 use crate::fault::io_fault;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, MetadataExt, OpenOptions, OpenOptionsExt};
-use parcacik_core::border::{FileRange, FileState, IoFault, LayoutFile, StorageLayout};
+use parcacik_core::bitfield::Bitfield;
+use parcacik_core::border::{
+    FileRange, FileState, InfoHash, IoFault, JobResult, LayoutFile, Place as Lies, Span, StorageLayout,
+};
+use parcacik_core::path::SafePath;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::collections::BTreeSet;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, TryLockError};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// An open torrent. Shared by the workers and the control thread.
 #[derive(Debug)]
@@ -30,15 +34,20 @@ pub(super) struct Files {
     /// one that was opened later.
     pub(super) serial: u64,
     pub(super) layout: Arc<StorageLayout>,
+    /// The path of the part file. Among the handles and in [`Dirty`] its number is the one behind the last file's.
+    part: SafePath,
     place: Mutex<Place>,
     /// The name of its resume data.
     state: Mutex<StateName>,
     handles: Arc<Handles>,
     dirty: Mutex<Dirty>,
-    /// Held while a file is created, until its folder is marked: so no other thread can write to it, answer, and have a
-    /// sync miss the folder.
-    creating: Mutex<()>,
+    /// The handles for writing that live. Held while a file is opened to be written, and when it is created until its folder is marked:
+    /// so no other thread can write to it, answer, and have a sync miss the folder.
+    writers: Mutex<BTreeMap<usize, Weak<File>>>,
 }
+
+/// How much is copied at once out of the part file.
+const COPY: u64 = 256 << 10;
 
 /// What would not survive a power cut.
 #[derive(Debug, Default)]
@@ -53,12 +62,36 @@ impl Files {
     pub(super) fn new(
         serial: u64,
         layout: Arc<StorageLayout>,
+        key: InfoHash,
         place: Place,
         state: StateName,
         handles: Arc<Handles>,
     ) -> Files {
+        let part = layout.part_path(key);
         let (place, state) = (Mutex::new(place), Mutex::new(state));
-        Files { serial, layout, place, state, handles, dirty: Mutex::default(), creating: Mutex::default() }
+        Files { serial, layout, part, place, state, handles, dirty: Mutex::default(), writers: Mutex::default() }
+    }
+
+    /// The number of the part file.
+    fn part_number(&self) -> usize {
+        self.layout.files().len()
+    }
+
+    /// The number of the file that bytes lie in; `None` for padding.
+    fn number(&self, span: &Span) -> Option<usize> {
+        match span.place {
+            Lies::File => Some(span.file),
+            Lies::PartFile => Some(self.part_number()),
+            Lies::Padding => None,
+        }
+    }
+
+    fn path(&self, number: usize) -> Result<PathBuf, IoFault> {
+        match self.layout.files().get(number) {
+            Some(file) => Ok(path_of(&file.path)),
+            None if number == self.part_number() => Ok(path_of(&self.part)),
+            None => Err(IoFault::Other),
+        }
     }
 
     /// The download folder that it lies in.
@@ -69,7 +102,7 @@ impl Files {
     /// It lies there from now on, with what is to be synced being the same.
     pub(super) fn set_place(&self, place: Place) {
         *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
-        self.handles.close(self.serial);
+        self.close();
     }
 
     /// The name of its resume data.
@@ -84,12 +117,13 @@ impl Files {
     /// All files that it may have on the disk, by number.
     pub(super) fn paths(&self) -> impl Iterator<Item = (usize, PathBuf)> + '_ {
         let files = self.layout.files().iter().enumerate();
-        files.filter(|(_, file)| !file.pad).map(|(number, file)| (number, path_of(file)))
+        let files = files.filter(|(_, file)| !file.pad).map(|(number, file)| (number, path_of(&file.path)));
+        files.chain([(self.part_number(), path_of(&self.part))])
     }
 
     /// Deletes its files but some, and the folders that are empty then. What is no regular file is not ours.
     pub(super) fn delete(&self, spare: &BTreeSet<usize>) -> Result<(), IoFault> {
-        self.handles.close(self.serial);
+        self.close();
         let root = self.root();
         let mut result = Ok(());
         for (_, path) in self.paths().filter(|(number, _)| !spare.contains(number)) {
@@ -138,19 +172,19 @@ impl Files {
     }
 
     /// Fills `buffer` from a piece, as far as there are bytes: says how many, counted to the first that is missing.
-    pub(super) fn read(&self, piece: u32, begin: u32, buffer: &mut [u8]) -> Result<usize, IoFault> {
+    pub(super) fn read(&self, piece: u32, begin: u32, buffer: &mut [u8], apart: &Bitfield) -> Result<usize, IoFault> {
         let length = u32::try_from(buffer.len()).map_err(|_| IoFault::TooLarge)?;
         let mut filled = 0usize;
-        for range in self.layout.ranges(piece, begin, length) {
-            let wanted = usize::try_from(range.length).map_err(|_| IoFault::TooLarge)?;
+        for span in self.layout.spans(piece, begin, length, apart) {
+            let wanted = usize::try_from(span.length).map_err(|_| IoFault::TooLarge)?;
             let Some(part) = buffer.get_mut(filled..).and_then(|rest| rest.get_mut(..wanted)) else { break };
-            if self.file(range)?.pad {
+            let Some(number) = self.number(&span) else {
                 part.fill(0);
                 filled += wanted;
                 continue;
-            }
-            let got = match self.open(range.file, false) {
-                Ok(file) => read_full(&file, part, range.offset).map_err(|error| io_fault(&error))?,
+            };
+            let got = match self.open(number, false) {
+                Ok(file) => read_full(&file, part, span.offset).map_err(|error| io_fault(&error))?,
                 Err(IoFault::NotFound) => 0,
                 Err(fault) => return Err(fault),
             };
@@ -164,37 +198,43 @@ impl Files {
 
     /// Has the system fetch a piece, one file range after the other. For pieces that will be read in turns: a spinning disk
     /// would go back and forth between them.
-    pub(super) fn prefetch(&self, piece: u32, length: u32) {
-        for range in self.layout.ranges(piece, 0, length) {
-            if self.file(range).is_ok_and(|file| !file.pad)
-                && let Ok(file) = self.open(range.file, false)
+    pub(super) fn prefetch(&self, piece: u32, length: u32, apart: &Bitfield) {
+        for span in self.layout.spans(piece, 0, length, apart) {
+            if let Some(number) = self.number(&span)
+                && let Ok(file) = self.open(number, false)
             {
                 // A hint: what goes wrong here goes wrong again when it is read, and is told then.
-                let length = std::num::NonZeroU64::new(range.length);
-                let _ = rustix::fs::fadvise(&*file, range.offset, length, rustix::fs::Advice::WillNeed);
+                let length = std::num::NonZeroU64::new(span.length);
+                let _ = rustix::fs::fadvise(&*file, span.offset, length, rustix::fs::Advice::WillNeed);
             }
         }
     }
 
     /// Writes parts that touch, the first of them at `begin` of `piece`: one call to the system for each file they lie in.
     /// Says how many bytes are written when it fails.
-    pub(super) fn write(&self, piece: u32, begin: u32, parts: &[&[u8]]) -> Result<(), (usize, IoFault)> {
+    pub(super) fn write(
+        &self,
+        piece: u32,
+        begin: u32,
+        parts: &[&[u8]],
+        apart: &Bitfield,
+    ) -> Result<(), (usize, IoFault)> {
         let length: usize = parts.iter().map(|part| part.len()).sum();
         let length = u32::try_from(length).map_err(|_| (0, IoFault::TooLarge))?;
         let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
         let mut slices = slices.as_mut_slice();
         let mut written = 0usize;
-        for range in self.layout.ranges(piece, begin, length) {
-            let wanted = usize::try_from(range.length).map_err(|_| (written, IoFault::TooLarge))?;
-            if self.file(range).map_err(|fault| (written, fault))?.pad {
+        for span in self.layout.spans(piece, begin, length, apart) {
+            let wanted = usize::try_from(span.length).map_err(|_| (written, IoFault::TooLarge))?;
+            let Some(number) = self.number(&span) else {
                 IoSlice::advance_slices(&mut slices, wanted);
                 written += wanted;
                 continue;
-            }
-            let file = self.open(range.file, true).map_err(|fault| (written, fault))?;
-            let (done, result) = write_full(&file, &mut slices, wanted, range.offset);
+            };
+            let file = self.open(number, true).map_err(|fault| (written, fault))?;
+            let (done, result) = write_full(&file, &mut slices, wanted, span.offset);
             // Before anybody is told, so that a sync that begins after the answer sees it; also when it failed half-way.
-            self.mark(range.file);
+            self.mark(number);
             written += done;
             result.map_err(|error| (written, io_fault(&error)))?;
         }
@@ -202,36 +242,80 @@ impl Files {
     }
 
     /// Bytes of this piece are about to be vouched for: sees to it that the next sync covers its files.
-    pub(super) fn vouch(&self, piece: u32, length: u32) {
+    pub(super) fn vouch(&self, piece: u32, length: u32, apart: &Bitfield) {
         let mut dirty = self.lock();
-        for range in self.layout.ranges(piece, 0, length) {
-            if dirty.seen.insert(range.file)
-                && let Ok(file) = self.file(range)
-                && !file.pad
+        for number in self.layout.spans(piece, 0, length, apart).filter_map(|span| self.number(&span)) {
+            if dirty.seen.insert(number)
+                && let Ok(path) = self.path(number)
             {
-                dirty.files.insert(range.file);
-                dirty.dirs.extend(folders(&path_of(file)));
+                dirty.files.insert(number);
+                dirty.dirs.extend(folders(&path));
             }
         }
     }
 
-    /// Creates the files of no length, and the folders that they lie in.
-    pub(super) fn create_empty(&self) -> Result<(), IoFault> {
-        let files = self.layout.files().iter().enumerate();
-        for (index, _) in files.filter(|(_, file)| file.length == 0 && !file.pad) {
+    /// Copies what the part file holds of a shared piece into the file that it belongs to; as far as it holds it.
+    pub(super) fn carry(&self, piece: u32, file: usize) -> Result<(), IoFault> {
+        let Some((range, start)) = self.layout.kept(file, piece) else { return Ok(()) };
+        let part = match self.open(self.part_number(), false) {
+            Ok(part) => part,
+            // Lost: so are these bytes, and whoever wants them finds that out.
+            Err(IoFault::NotFound) => return Ok(()),
+            Err(fault) => return Err(fault),
+        };
+        let mut buffer = vec![0; usize::try_from(range.length.min(COPY)).map_err(|_| IoFault::TooLarge)?];
+        let mut done = 0u64;
+        while done < range.length {
+            let wanted = usize::try_from((range.length - done).min(COPY)).map_err(|_| IoFault::TooLarge)?;
+            let room = buffer.get_mut(..wanted).ok_or(IoFault::Other)?;
+            let got = read_full(&part, room, start.saturating_add(done)).map_err(|error| io_fault(&error))?;
+            if got > 0 {
+                let target = self.open(file, true)?;
+                let written = target.write_all_at(room.get(..got).unwrap_or_default(), range.offset + done);
+                self.mark(file);
+                written.map_err(|error| io_fault(&error))?;
+            }
+            if got < wanted {
+                break;
+            }
+            done += got as u64;
+        }
+        Ok(())
+    }
+
+    /// Removes the part file, if there is one.
+    pub(super) fn drop_part(&self) -> Result<(), IoFault> {
+        self.handles.close_one((self.serial, self.part_number()));
+        self.writers().remove(&self.part_number());
+        let path = self.path(self.part_number())?;
+        match self.root().remove_file(&path) {
+            Ok(()) => {
+                self.lock().dirs.extend(path.parent().map(Path::to_path_buf));
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io_fault(&error)),
+        }
+    }
+
+    /// Creates files of no length, and the folders that they lie in.
+    pub(super) fn create_empty(&self, files: &[u32]) -> Result<(), IoFault> {
+        for index in files.iter().filter_map(|&file| usize::try_from(file).ok()) {
             self.open(index, true)?;
             self.mark(index);
         }
         Ok(())
     }
 
-    /// The files as they are, and the room on their device.
-    pub(super) fn check(&self) -> Result<(Vec<Option<FileState>>, Option<u64>), IoFault> {
+    /// The files as they are, the part file, and the room on their device.
+    pub(super) fn check(&self) -> Result<JobResult, IoFault> {
         self.find_root()?;
-        let files = self.layout.files().iter().map(|file| if file.pad { Ok(None) } else { self.stat(file) });
+        let files = self.layout.files().iter();
+        let files = files.map(|file| if file.pad { Ok(None) } else { self.stat(&path_of(&file.path)) });
         let files = files.collect::<Result<_, IoFault>>()?;
+        let part = self.stat(&path_of(&self.part))?;
         let free = rustix::fs::fstatvfs(&*self.root()).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-        Ok((files, free))
+        Ok(JobResult::Checked { files, part, free })
     }
 
     /// Makes everything written so far survive a power cut. Goes on after an error, so that no file is forgotten, and
@@ -266,9 +350,14 @@ impl Files {
         result
     }
 
-    /// Closes the torrent's files.
+    /// Closes the torrent's files: what the handles led to may lie elsewhere now, or nowhere.
     pub(super) fn close(&self) {
         self.handles.close(self.serial);
+        self.writers().clear();
+    }
+
+    fn writers(&self) -> MutexGuard<'_, BTreeMap<usize, Weak<File>>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the next sync will cover.
@@ -301,8 +390,8 @@ impl Files {
         self.root().open_with(path, &options)?.sync_all()
     }
 
-    fn stat(&self, file: &LayoutFile) -> Result<Option<FileState>, IoFault> {
-        match self.root().symlink_metadata(path_of(file)) {
+    fn stat(&self, path: &Path) -> Result<Option<FileState>, IoFault> {
+        match self.root().symlink_metadata(path) {
             Ok(data) if data.is_file() => {
                 let modified = data.mtime().saturating_mul(1_000_000_000).saturating_add(data.mtime_nsec());
                 Ok(Some(FileState { length: data.len(), modified }))
@@ -319,24 +408,50 @@ impl Files {
         if let Some(file) = self.handles.get(key, write) {
             return Ok(file);
         }
-        let path = path_of(self.layout.files().get(index).ok_or(IoFault::Other)?);
-        let opened = match self.open_path(&path, write) {
-            Err(Errno::MFILE | Errno::NFILE) => {
-                self.handles.close_all();
-                self.open_path(&path, write)
-            }
-            other => other,
-        };
-        let file = match opened {
-            Err(Errno::NOENT) if write => return self.create(index, &path),
-            other => Arc::new(other.map_err(open_fault)?),
-        };
+        let path = self.path(index)?;
+        if write {
+            return self.open_to_write(index, &path);
+        }
+        let file = Arc::new(self.open_path(&path, false).map_err(open_fault)?);
         regular(&file)?;
-        Ok(self.handles.put(key, file, write))
+        Ok(self.handles.put(key, file, false))
     }
 
-    fn create(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
-        let _creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+    /// A file that is written is locked against other writers: two processes that download one torrent into one folder would each
+    /// count what the other does for its own, whatever folders their resume data lie in.
+    fn open_to_write(&self, index: usize, path: &Path) -> Result<Arc<File>, IoFault> {
+        let key = (self.serial, index);
+        let mut writers = self.writers();
+        // Somebody may have opened it meanwhile, or works on with a handle that is not kept any more.
+        if let Some(file) = writers.get(&index).and_then(Weak::upgrade) {
+            return Ok(self.handles.put(key, file, true));
+        }
+        let file = match self.open_path(path, true) {
+            Err(Errno::NOENT) => self.create(path)?,
+            other => other.map_err(open_fault)?,
+        };
+        regular(&file)?;
+        self.claim(&file)?;
+        let file = Arc::new(file);
+        writers.retain(|_, file| file.strong_count() > 0);
+        writers.insert(index, Arc::downgrade(&file));
+        Ok(self.handles.put(key, file, true))
+    }
+
+    /// Where the file system knows no locks, there is no claim, and no harm.
+    fn claim(&self, file: &File) -> Result<(), IoFault> {
+        if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Ok(());
+        }
+        // It may be another torrent of ours, which is done with it.
+        self.handles.close_all();
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(IoFault::Busy),
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&self, path: &Path) -> Result<File, IoFault> {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             self.root().create_dir_all(parent).map_err(|error| open_fault(errno_of(&error)))?;
         }
@@ -344,17 +459,21 @@ impl Files {
         options.read(true).write(true).create(true).custom_flags(flags(SAFE));
         let opened = self.root().open_with(path, &options);
         self.lock().dirs.extend(folders(path));
-        let file = Arc::new(opened.map_err(|error| open_fault(errno_of(&error)))?.into_std());
-        regular(&file)?;
-        Ok(self.handles.put((self.serial, index), file, true))
+        opened.map(|file| file.into_std()).map_err(|error| open_fault(errno_of(&error)))
     }
 
     fn open_path(&self, path: &Path, write: bool) -> Result<File, Errno> {
         let mut options = OpenOptions::new();
         options.read(true).write(write).custom_flags(flags(SAFE));
-        // Opened for writing, a file that another thread is creating just now is seen whole: its folder is marked first.
-        let _creating = write.then(|| self.creating.lock().unwrap_or_else(PoisonError::into_inner));
-        self.root().open_with(path, &options).map(|file| file.into_std()).map_err(|error| errno_of(&error))
+        let open = || self.root().open_with(path, &options).map_err(|error| errno_of(&error));
+        let opened = match open() {
+            Err(Errno::MFILE | Errno::NFILE) => {
+                self.handles.close_all();
+                open()
+            }
+            other => other,
+        };
+        opened.map(|file| file.into_std())
     }
 
     fn file(&self, range: FileRange) -> Result<&LayoutFile, IoFault> {
@@ -410,8 +529,8 @@ fn regular(file: &File) -> Result<(), IoFault> {
     }
 }
 
-fn path_of(file: &LayoutFile) -> PathBuf {
-    file.path.elements().iter().collect()
+fn path_of(path: &SafePath) -> PathBuf {
+    path.elements().iter().collect()
 }
 
 /// The folders above a path, the download folder itself (the empty path) included.

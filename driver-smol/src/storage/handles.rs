@@ -73,6 +73,12 @@ impl Handles {
         drop(closed);
     }
 
+    /// Closes one file.
+    pub(super) fn close_one(&self, key: FileKey) {
+        let closed = self.lock().files.remove(&key);
+        drop(closed);
+    }
+
     /// Closes all files.
     pub(super) fn close_all(&self) {
         let closed = std::mem::take(&mut self.lock().files);

@@ -15,6 +15,8 @@
 //! - Nothing outside the download folder is opened, whatever a torrent's paths or the links in the folder say; nothing but regular
 //!   files is. What stands in the way of a file ends the job with [`IoFault::Exists`]; a way out of the folder with
 //!   [`IoFault::Denied`].
+//! - Files that are kept apart ([`Work::Place`]) are not created for the bytes that they share with others: these go to
+//!   the torrent's part file, which is synced and looked at like any other.
 //! - Deleting and moving touch regular files in the torrent's places and nothing else, and a move replaces nothing.
 //! - A file is never truncated nor made executable. Pad files (BEP 47) are hashed and read as zeros and never written.
 //! - When `Sync` ends well, every write that had ended before it was started survives a power cut, as does what was
@@ -27,6 +29,7 @@ mod chores;
 mod control;
 mod files;
 mod handles;
+mod homes;
 mod locks;
 mod options;
 mod pieces;
@@ -47,6 +50,8 @@ use chores::{Calls, Chore, Chores};
 use control::{Control, States};
 use files::Files;
 use handles::Handles;
+use homes::Placing;
+use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{InfoHash, IoFault, JobId, JobResult, RootId, StorageLayout, TorrentId, Work};
 use pool::Pool;
 use queue::{Haste, Queue};
@@ -244,9 +249,11 @@ impl Storage {
                 self.to_worker(piece, worker::Task::Verify { job, files, check })
             }
             Work::Check { torrent } => self.to_control(control::Task::Check { job, files: self.files(torrent)? }),
-            Work::CreateEmpty { torrent } => {
-                self.to_control(control::Task::CreateEmpty { job, files: self.files(torrent)? })
+            Work::CreateEmpty { torrent, files: empty } => {
+                self.to_control(control::Task::CreateEmpty { job, files: self.files(torrent)?, empty })
             }
+            Work::Place { torrent, apart, pieces } => self.place(job, self.files(torrent)?, apart, &pieces),
+            Work::DropPart { torrent } => self.to_control(control::Task::DropPart { job, files: self.files(torrent)? }),
             Work::Sync { torrent } => self.to_control(control::Task::Sync { job, files: self.files(torrent)? }),
             Work::Save { torrent, bytes } => {
                 self.to_control(control::Task::Save { job, files: self.files(torrent)?, bytes })
@@ -261,7 +268,7 @@ impl Storage {
         let place = table.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
         let state = StateName::new(key, &place.path);
         table.opened += 1;
-        let files = Files::new(table.opened, layout, place, state, Arc::clone(&self.handles));
+        let files = Files::new(table.opened, layout, key, place, state, Arc::clone(&self.handles));
         if let Some(before) = table.torrents.insert(torrent, Arc::new(files)) {
             before.close();
         }
@@ -292,6 +299,33 @@ impl Storage {
         }
     }
 
+    /// Every worker changes over when its turn comes, and has its own pieces to copy; the last one answers.
+    fn place(&self, job: JobId, files: Arc<Files>, apart: Bitfield, pieces: &[u32]) -> Result<(), IoFault> {
+        let piece_length = u64::from(files.layout.piece_length());
+        let placing = Arc::new(Placing {
+            job,
+            files,
+            apart: Arc::new(apart),
+            left: AtomicUsize::new(self.workers.len()),
+            fault: Mutex::default(),
+        });
+        for (number, queue) in self.workers.iter().enumerate() {
+            let own = pieces.iter().copied().filter(|&piece| self.worker_of(piece, piece_length) == number);
+            let task = worker::Task::Place(Arc::clone(&placing), own.collect());
+            if queue.push(task, Haste::Urgent).is_err() {
+                placing.done(Err(IoFault::Cancelled), &self.answers);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which worker has all work on a piece. Small pieces that share a window share a worker too, or they could not be
+    /// joined.
+    fn worker_of(&self, piece: u32, piece_length: u64) -> usize {
+        let group = (u64::from(piece) * piece_length) / WINDOW.max(piece_length);
+        usize::try_from(group % self.workers.len().max(1) as u64).unwrap_or(0)
+    }
+
     fn to_worker(&self, piece: u32, task: worker::Task) -> Result<(), IoFault> {
         let haste = match &task {
             worker::Task::Write { part, .. } => Haste::Weighs(part.bytes.len()),
@@ -301,12 +335,9 @@ impl Storage {
             worker::Task::Write { files, .. }
             | worker::Task::Read { files, .. }
             | worker::Task::Verify { files, .. } => u64::from(files.layout.piece_length()),
-            worker::Task::Release(_) => WINDOW,
+            worker::Task::Place(..) | worker::Task::Release(_) => WINDOW,
         };
-        // Small pieces that share a window share a worker too, or they could not be joined.
-        let group = (u64::from(piece) * piece_length) / WINDOW.max(piece_length);
-        let index = usize::try_from(group % self.workers.len().max(1) as u64).unwrap_or(0);
-        let queue = self.workers.get(index).ok_or(IoFault::Other)?;
+        let queue = self.workers.get(self.worker_of(piece, piece_length)).ok_or(IoFault::Other)?;
         queue.push(task, haste).map_err(|_| IoFault::Cancelled)
     }
 

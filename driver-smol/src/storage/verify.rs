@@ -5,6 +5,7 @@ use super::pieces::{Known, Next, hash};
 use super::pool::Pool;
 use crate::sha1_lanes::{LANES, Sha1};
 use bytes::Bytes;
+use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{IoFault, JobId, JobResult, PieceHash, Verdict};
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,6 +30,8 @@ pub(super) struct Check {
 pub(super) struct Held {
     pub(super) job: JobId,
     pub(super) files: Arc<Files>,
+    /// The files that are kept apart.
+    pub(super) apart: Arc<Bitfield>,
     pub(super) check: Check,
     pub(super) known: Known,
     pub(super) since: Instant,
@@ -72,7 +75,7 @@ fn next(held: &mut Held, pool: &Arc<Pool>) -> Result<Bytes, Option<Result<JobRes
         Next::OnDisk(wanted) => wanted.min(READ),
     };
     let mut buffer = pool.take(wanted as usize);
-    match held.files.read(piece, hashed, buffer.as_mut()) {
+    match held.files.read(piece, hashed, buffer.as_mut(), &held.apart) {
         Ok(read) if read == wanted as usize => Ok(buffer.freeze()),
         // Missing bytes are a mismatch, not a fault.
         Ok(_) => Err(Some(Ok(JobResult::Verified(Verdict { matches: false, blocks: Vec::new() })))),
@@ -86,7 +89,12 @@ fn verdict(check: &Check, known: Known) -> Result<JobResult, IoFault> {
 }
 
 /// Verifies one piece and gives the hash of each of its blocks; reads all of it.
-pub(super) fn verify_blocks(files: &Files, check: &Check, pool: &Arc<Pool>) -> Result<JobResult, IoFault> {
+pub(super) fn verify_blocks(
+    files: &Files,
+    apart: &Bitfield,
+    check: &Check,
+    pool: &Arc<Pool>,
+) -> Result<JobResult, IoFault> {
     let Check { piece, length, expect: PieceHash::Sha1(expect), .. } = *check else {
         return Err(IoFault::Unsupported);
     };
@@ -94,7 +102,7 @@ pub(super) fn verify_blocks(files: &Files, check: &Check, pool: &Arc<Pool>) -> R
     while done < length {
         let wanted = (length - done).min(READ);
         let mut buffer = pool.take(wanted as usize);
-        let read = files.read(piece, done, buffer.as_mut())?;
+        let read = files.read(piece, done, buffer.as_mut(), apart)?;
         let bytes = buffer.as_ref().get(..read).unwrap_or_default();
         whole.update(bytes);
         // A block that is cut short by the end of a file cannot be told; one that is by the end of the piece can.

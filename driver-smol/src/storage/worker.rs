@@ -8,6 +8,7 @@
 //! several pieces are hashed in lockstep, until there are enough or the first has waited for its linger time.
 
 use super::files::Files;
+use super::homes::{Homes, Placing};
 use super::pieces::{HashCache, Known};
 use super::pool::Pool;
 use super::queue::{Queue, Taken};
@@ -33,9 +34,25 @@ const WORTHWHILE: u64 = 4;
 /// Something for a worker to do.
 #[derive(Debug)]
 pub(super) enum Task {
-    Write { job: JobId, files: Arc<Files>, part: Part },
-    Read { job: JobId, files: Arc<Files>, piece: u32, begin: u32, length: u32 },
-    Verify { job: JobId, files: Arc<Files>, check: Check },
+    Write {
+        job: JobId,
+        files: Arc<Files>,
+        part: Part,
+    },
+    Read {
+        job: JobId,
+        files: Arc<Files>,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    },
+    Verify {
+        job: JobId,
+        files: Arc<Files>,
+        check: Check,
+    },
+    /// Files are to be kept apart, or no more; the pieces are those of this worker.
+    Place(Arc<Placing>, Vec<u32>),
     Release(Arc<Farewell>),
 }
 
@@ -44,7 +61,7 @@ impl Task {
     pub(super) fn job(&self) -> Option<JobId> {
         match self {
             Task::Write { job, .. } | Task::Read { job, .. } | Task::Verify { job, .. } => Some(*job),
-            Task::Release(_) => None,
+            Task::Place(..) | Task::Release(_) => None,
         }
     }
 }
@@ -82,6 +99,7 @@ pub(super) struct Worker {
     linger: Duration,
     max_read: u32,
     hashes: HashCache,
+    homes: Homes,
     /// The most bytes that wait to be hashed.
     max_unhashed: usize,
     verify_linger: Duration,
@@ -106,6 +124,7 @@ impl Worker {
             linger: options.write_linger,
             max_read: options.max_read,
             hashes: HashCache::new(options.hash_cache_pieces),
+            homes: Homes::default(),
             max_unhashed: options.max_unhashed / options.workers.max(1),
             verify_linger: options.verify_linger,
             held: Vec::with_capacity(LANES),
@@ -152,17 +171,27 @@ impl Worker {
             Task::Write { job, files, part } => self.gather(job, files, part, Instant::now()),
             Task::Read { job, files, piece, begin, length } => {
                 self.flush_piece(&files, piece, begin.saturating_add(length));
-                self.answers.say(job, self.read(&files, piece, begin, length));
+                let result = self.read(&files, piece, begin, length);
+                self.answers.say(job, result);
             }
             Task::Verify { job, files, check } => {
                 self.flush_piece(&files, check.piece, check.length);
                 self.hold(job, files, check);
+            }
+            Task::Place(placing, pieces) => {
+                // What came before is written and verified in the old way.
+                let serial = placing.files.serial;
+                self.flush(|key, _| key.0 == serial);
+                self.verify_held();
+                let result = self.homes.place(&placing.files, &placing.apart, &pieces);
+                placing.done(result, &self.answers);
             }
             Task::Release(farewell) => {
                 let serial = farewell.serial();
                 self.flush(|key, _| key.0 == serial);
                 self.verify_held();
                 self.hashes.forget_torrent(serial);
+                self.homes.forget(serial);
                 farewell.bid(&self.answers);
             }
         }
@@ -236,7 +265,9 @@ impl Worker {
     fn write(&mut self, files: &Files, run: &[(JobId, Part)]) {
         let Some((_, first)) = run.first() else { return };
         let slices: Vec<&[u8]> = run.iter().map(|(_, part)| &part.bytes[..]).collect();
-        let (written, fault) = match files.write(first.piece, first.begin, &slices) {
+        let last = run.last().map_or(first.piece, |(_, part)| part.piece);
+        let apart = self.homes.of(files, first.piece, last).map_err(|fault| (0, fault));
+        let (written, fault) = match apart.and_then(|apart| files.write(first.piece, first.begin, &slices, &apart)) {
             Ok(()) => (usize::MAX, None),
             Err((written, fault)) => (written, Some(fault)),
         };
@@ -281,20 +312,24 @@ impl Worker {
 
     /// Verifies a piece together with the next ones.
     fn hold(&mut self, job: JobId, files: Arc<Files>, check: Check) {
-        files.vouch(check.piece, check.length);
+        let apart = match self.homes.of(&files, check.piece, check.piece) {
+            Ok(apart) => apart,
+            Err(fault) => return self.answers.say(job, Err(fault)),
+        };
+        files.vouch(check.piece, check.length, &apart);
         let mut known = self.hashes.take((files.serial, check.piece));
         if check.blocks {
             // The hashes of blocks need every byte.
-            return self.answers.say(job, verify_blocks(&files, &check, &self.pool));
+            return self.answers.say(job, verify_blocks(&files, &apart, &check, &self.pool));
         }
         if known.hashed() > check.length {
             // Hashed further than is asked for means hashed with bytes that do not belong.
             known = Known::default();
         }
         if known.hashed() == 0 && known.waiting() == 0 {
-            files.prefetch(check.piece, check.length);
+            files.prefetch(check.piece, check.length, &apart);
         }
-        self.held.push(Held { job, files, check, known, since: Instant::now() });
+        self.held.push(Held { job, files, apart, check, known, since: Instant::now() });
         if self.held.len() >= LANES {
             self.verify_held();
         }
@@ -306,7 +341,7 @@ impl Worker {
         verify(held, &self.pool, |job, result| self.answers.say(job, result));
     }
 
-    fn read(&self, files: &Files, piece: u32, begin: u32, length: u32) -> Result<JobResult, IoFault> {
+    fn read(&mut self, files: &Files, piece: u32, begin: u32, length: u32) -> Result<JobResult, IoFault> {
         if length > self.max_read {
             return Err(IoFault::TooLarge);
         }
@@ -314,8 +349,9 @@ impl Worker {
         if files.offset(piece, begin, wanted).is_none() {
             return Err(IoFault::ShortRead);
         }
+        let apart = self.homes.of(files, piece, piece)?;
         let mut buffer = self.pool.take(wanted);
-        match files.read(piece, begin, buffer.as_mut())? {
+        match files.read(piece, begin, buffer.as_mut(), &apart)? {
             read if read == wanted => Ok(JobResult::Read(buffer.freeze())),
             _ => Err(IoFault::ShortRead),
         }

@@ -34,6 +34,11 @@
 //! | corrupting | [`Corrupt`] |
 //! | resource | [`Drip`], [`Flood`], [`RequestFlood`], [`NeverRead`], [`Promise`] |
 //! | anything | [`Havoc`], [`RandomHandshake`] |
+//!
+//! # Trackers
+//!
+//! A [`HostileTracker`](tracker::HostileTracker) is put in by [`World::add_tracker`](crate::World::add_tracker) and does one thing
+//! wrong: see [`tracker`].
 
 mod corrupting;
 mod fuzz;
@@ -41,6 +46,7 @@ mod lying;
 mod peer;
 mod resource;
 mod selfish;
+pub mod tracker;
 mod trick;
 
 pub use corrupting::Corrupt;

@@ -99,6 +99,7 @@ impl World {
                         self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
                     }
                 }
+                self.strange_datagram(node, sock, to, &bytes);
             }
             Action::Start { job, work } => self.start(node, job, work),
             Action::GrantJob { .. } | Action::Cancel { .. } => {}
@@ -110,11 +111,11 @@ impl World {
         let done = self.nodes[node.0].disk.work(&work);
         let (delay, result) = match (done, work) {
             (Some(result), _) => (self.nodes[node.0].disk_time.unwrap_or(self.limits.disk), result),
-            (None, Work::Resolve { host }) => {
-                let found = host.parse().map(|ip| JobResult::Resolved(vec![ip])).map_err(|_| IoFault::NotFound);
-                (self.limits.latency * 2, found)
-            }
-            (None, Work::Http(request)) => (self.limits.latency * 4, self.http(node, &request)),
+            (None, Work::Resolve { host }) => (self.limits.latency * 2, self.resolve(&host)),
+            (None, Work::Http(request)) => match self.strange_http(&request) {
+                Some(told) => told,
+                None => (self.limits.latency * 4, self.http(node, &request)),
+            },
             (None, other) => panic!("the world cannot do {other:?}"),
         };
         self.schedule(self.now + delay, Happening::Tell(node, Event::JobDone { job, result }));

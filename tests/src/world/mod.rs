@@ -8,15 +8,18 @@ mod drive;
 mod net;
 mod queue;
 mod strangers;
+mod trackers;
 mod traffic;
 mod words;
 
 pub use strangers::{Desk, LinkId, Seen, Stranger, StrangerId};
+pub use trackers::TrackerId;
 pub use traffic::{Traffic, jain};
 pub use words::{Counts, Limits, LogEntry, NodeId, Split, Stuck};
 
 use crate::content::Content;
 use crate::disk::MemoryDisk;
+use crate::hostile::tracker::HostileTracker;
 use crate::second::{Audit, Terms};
 use bytes::Bytes;
 use parcacik_core::border::{
@@ -97,6 +100,7 @@ pub struct World {
     keep_logs: bool,
     traffic: Traffic,
     strangers: Vec<strangers::Guest>,
+    trackers: Vec<HostileTracker>,
     terms: Arc<BTreeMap<[u8; 20], Terms>>,
     audit: bool,
     /// Calls made to sessions so far.
@@ -132,6 +136,7 @@ impl World {
             keep_logs: false,
             traffic: Traffic::default(),
             strangers: Vec::new(),
+            trackers: Vec::new(),
             terms: Arc::default(),
             audit: true,
             events: 0,

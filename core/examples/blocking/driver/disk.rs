@@ -9,9 +9,12 @@
 
 use super::{Message, fault};
 use bytes::Bytes;
+use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{
-    Event, FileState, IoFault, JobId, JobResult, LayoutFile, PieceHash, RootId, StorageLayout, TorrentId, Verdict, Work,
+    Event, FileState, IoFault, JobId, JobResult, LayoutFile, PieceHash, Place, RootId, Span, StorageLayout, TorrentId,
+    Verdict, Work,
 };
+use parcacik_core::path::SafePath;
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -77,6 +80,10 @@ struct Torrent {
     key: String,
     root: PathBuf,
     layout: Arc<StorageLayout>,
+    /// Where the bytes of files that are kept apart lie.
+    part: SafePath,
+    /// Which files are.
+    apart: Bitfield,
     /// Where resume data lie, without an ending.
     state: PathBuf,
     /// Held for as long as the torrent is ours, so that a second process keeps off.
@@ -88,9 +95,11 @@ impl Worker {
         match work {
             Work::Open { torrent, root, key, layout } => {
                 let root = self.roots.get(&root).ok_or(IoFault::NotFound)?.clone();
-                let (key, lock) = (key.to_string(), None);
+                let (key_hash, key, lock) = (key, key.to_string(), None);
                 let state = root.join(format!(".{key}"));
-                self.torrents.insert(torrent, Torrent { key, root, layout, state, lock });
+                let part = layout.part_path(key_hash);
+                let apart = Bitfield::default();
+                self.torrents.insert(torrent, Torrent { key, root, layout, part, apart, state, lock });
                 Ok(JobResult::Done)
             }
             Work::Release { torrent } => {
@@ -105,7 +114,11 @@ impl Worker {
                 torrent.check()
             }
             Work::Check { torrent } => self.torrent(torrent)?.check(),
-            Work::CreateEmpty { torrent } => self.torrent(torrent)?.create_empty(),
+            Work::CreateEmpty { torrent, files } => self.torrent(torrent)?.create_empty(&files),
+            Work::Place { torrent, apart, pieces } => {
+                self.torrents.get_mut(&torrent).ok_or(IoFault::NotFound)?.place(apart, &pieces)
+            }
+            Work::DropPart { torrent } => self.torrent(torrent)?.drop_part(),
             Work::Read { torrent, piece, begin, length } => {
                 let bytes = self.torrent(torrent)?.read(piece, begin, length)?;
                 Ok(JobResult::Read(Bytes::from(bytes)))
@@ -135,54 +148,69 @@ impl Worker {
 }
 
 impl Torrent {
-    fn path(&self, file: &LayoutFile) -> PathBuf {
-        place_in(&self.root, file)
+    fn path(&self, file: usize) -> Result<PathBuf, IoFault> {
+        let file = self.layout.files().get(file).ok_or(IoFault::Other)?;
+        Ok(below(&self.root, &file.path))
+    }
+
+    fn part_path(&self) -> PathBuf {
+        below(&self.root, &self.part)
+    }
+
+    /// The file that some bytes lie in; none for padding.
+    fn home(&self, span: &Span) -> Result<Option<PathBuf>, IoFault> {
+        match span.place {
+            Place::File => self.path(span.file).map(Some),
+            Place::PartFile => Ok(Some(self.part_path())),
+            Place::Padding => Ok(None),
+        }
     }
 
     /// The files as they are, or `Exists` where something stands that is no file.
     fn check(&self) -> Result<JobResult, IoFault> {
-        let state = |file: &LayoutFile| match fs::symlink_metadata(self.path(file)) {
-            _ if file.pad => Ok(None),
-            Ok(data) if data.is_file() => Ok(Some(FileState { length: data.len(), modified: modified(&data) })),
-            Ok(_) => Err(IoFault::Exists),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault(&error)),
-        };
-        let files = self.layout.files().iter().map(state).collect::<Result<_, _>>()?;
-        Ok(JobResult::Checked { files, free: None })
+        let files = self.layout.files().iter();
+        let files = files.map(|file| if file.pad { Ok(None) } else { state(&below(&self.root, &file.path)) });
+        Ok(JobResult::Checked { files: files.collect::<Result<_, _>>()?, part: state(&self.part_path())?, free: None })
     }
 
-    fn create_empty(&self) -> Result<JobResult, IoFault> {
-        for file in self.layout.files().iter().filter(|file| file.length == 0 && !file.pad) {
-            self.open_to_write(file).map_err(|error| fault(&error))?;
+    fn create_empty(&self, files: &[u32]) -> Result<JobResult, IoFault> {
+        for &file in files {
+            open_to_write(&self.path(file as usize)?).map_err(|error| fault(&error))?;
         }
         Ok(JobResult::Done)
     }
 
-    /// Never truncates: what is there already may be right.
-    fn open_to_write(&self, file: &LayoutFile) -> io::Result<File> {
-        let path = self.path(file);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+    /// Copies first: when that fails, the old way still holds.
+    fn place(&mut self, apart: Bitfield, pieces: &[u32]) -> Result<JobResult, IoFault> {
+        for file in self.apart.iter().filter(|&file| !apart.get(file)).map(|file| file as usize) {
+            let path = self.path(file)?;
+            for (range, at) in pieces.iter().filter_map(|&piece| self.layout.kept(file, piece)) {
+                copy(&self.part_path(), at, &path, range.offset, range.length).map_err(|error| fault(&error))?;
+            }
         }
-        OpenOptions::new().write(true).create(true).truncate(false).open(path)
+        self.apart = apart;
+        Ok(JobResult::Done)
+    }
+
+    fn drop_part(&self) -> Result<JobResult, IoFault> {
+        match fs::remove_file(self.part_path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&error)),
+            _ => Ok(JobResult::Done),
+        }
     }
 
     fn read(&self, piece: u32, begin: u32, length: u32) -> Result<Vec<u8>, IoFault> {
         let mut bytes = Vec::new();
-        for range in self.layout.ranges(piece, begin, length) {
-            let file = self.layout.files().get(range.file).ok_or(IoFault::Other)?;
+        for span in self.layout.spans(piece, begin, length, &self.apart) {
             let from = bytes.len();
             // A part of one piece: it fits the memory.
-            bytes.resize(from + range.length as usize, 0);
-            if file.pad {
-                continue;
-            }
-            let mut open = match File::open(self.path(file)) {
+            bytes.resize(from + span.length as usize, 0);
+            let Some(path) = self.home(&span)? else { continue };
+            let mut open = match File::open(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(IoFault::ShortRead),
                 other => other.map_err(|error| fault(&error))?,
             };
-            open.seek(SeekFrom::Start(range.offset)).map_err(|error| fault(&error))?;
+            open.seek(SeekFrom::Start(span.offset)).map_err(|error| fault(&error))?;
             open.read_exact(&mut bytes[from..]).map_err(|error| fault(&error))?;
         }
         if bytes.len() == length as usize { Ok(bytes) } else { Err(IoFault::ShortRead) }
@@ -190,13 +218,12 @@ impl Torrent {
 
     fn write(&self, piece: u32, begin: u32, bytes: &Bytes) -> Result<JobResult, IoFault> {
         let mut rest = &bytes[..];
-        for range in self.layout.ranges(piece, begin, bytes.len() as u32) {
-            let file = self.layout.files().get(range.file).ok_or(IoFault::Other)?;
-            let (part, behind) = rest.split_at_checked(range.length as usize).ok_or(IoFault::Other)?;
+        for span in self.layout.spans(piece, begin, bytes.len() as u32, &self.apart) {
+            let (part, behind) = rest.split_at_checked(span.length as usize).ok_or(IoFault::Other)?;
             rest = behind;
-            if !file.pad {
-                let mut open = self.open_to_write(file).map_err(|error| fault(&error))?;
-                open.seek(SeekFrom::Start(range.offset)).map_err(|error| fault(&error))?;
+            if let Some(path) = self.home(&span)? {
+                let mut open = open_to_write(&path).map_err(|error| fault(&error))?;
+                open.seek(SeekFrom::Start(span.offset)).map_err(|error| fault(&error))?;
                 open.write_all(part).map_err(|error| fault(&error))?;
             }
         }
@@ -220,8 +247,8 @@ impl Torrent {
 
     /// Syncs every file that is there, and the folders that name them.
     fn sync(&self) -> io::Result<()> {
-        for file in self.layout.files().iter().filter(|file| !file.pad) {
-            let path = self.path(file);
+        let files = self.layout.files().iter().filter(|file| !file.pad).map(|file| below(&self.root, &file.path));
+        for path in files.chain([self.part_path()]) {
             match File::open(&path) {
                 Ok(open) => open.sync_all()?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -276,13 +303,14 @@ impl Torrent {
         };
         ["resume.tmp", "resume.1", "resume"].iter().for_each(|ending| remove(&self.state(ending)));
         for (number, file) in (0u32..).zip(self.layout.files()) {
-            let path = self.path(file);
+            let path = place_in(&self.root, file);
             // A link, or whatever else is no file, is not ours.
             let is_file = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file());
             if is_file && !file.pad && !spare.contains(&number) {
                 remove(&path);
             }
         }
+        remove(&self.part_path());
         self.remove_empty_folders(&self.root);
         result
     }
@@ -301,7 +329,9 @@ impl Torrent {
     /// Moves files and resume data to another folder; when anything fails, back.
     fn move_to(&mut self, root: PathBuf) -> Result<(), IoFault> {
         let files = self.layout.files().iter().filter(|file| !file.pad);
-        let mut pairs: Vec<(PathBuf, PathBuf)> = files.map(|file| (self.path(file), place_in(&root, file))).collect();
+        let mut pairs: Vec<(PathBuf, PathBuf)> =
+            files.map(|file| (place_in(&self.root, file), place_in(&root, file))).collect();
+        pairs.push((self.part_path(), below(&root, &self.part)));
         let state = root.join(format!(".{}", self.key));
         for ending in ["resume.1", "resume", "lock"] {
             pairs.push((self.state(ending), with_ending(&state, ending)));
@@ -367,6 +397,43 @@ fn carry(from: &Path, to: &Path) -> io::Result<()> {
         }
         other => other,
     }
+}
+
+/// Where a path leads from a folder.
+fn below(folder: &Path, path: &SafePath) -> PathBuf {
+    path.elements().iter().fold(folder.to_owned(), |folder, element| folder.join(element))
+}
+
+/// A file as it is.
+fn state(path: &Path) -> Result<Option<FileState>, IoFault> {
+    match fs::symlink_metadata(path) {
+        Ok(data) if data.is_file() => Ok(Some(FileState { length: data.len(), modified: modified(&data) })),
+        Ok(_) => Err(IoFault::Exists),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault(&error)),
+    }
+}
+
+/// Never truncates: what is there already may be right.
+fn open_to_write(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().write(true).create(true).truncate(false).open(path)
+}
+
+/// Copies bytes from one file to another, as far as the first has them.
+fn copy(from: &Path, start: u64, to: &Path, offset: u64, length: u64) -> io::Result<()> {
+    let mut source = match File::open(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    source.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    source.take(length).read_to_end(&mut bytes)?;
+    let mut target = open_to_write(to)?;
+    target.seek(SeekFrom::Start(offset))?;
+    target.write_all(&bytes)
 }
 
 /// A new file survives a power cut only when its folder is synced too. Other systems than Unix do that by themselves.

@@ -1,6 +1,7 @@
 //! Actions: written, never read back. A replay makes its own.
 
 use super::{Encoder, Put, canon_enum};
+use crate::bitfield::Bitfield;
 use crate::border::{Action, Actions, HttpRequest, LayoutFile, PieceHash, Route, SocketKind, StorageLayout, Work};
 use alloc::sync::Arc;
 use bytes::Bytes;
@@ -118,9 +119,10 @@ impl Put for Work {
                 to.byte(2);
                 torrent.put(to);
             }
-            Work::CreateEmpty { torrent } => {
+            Work::CreateEmpty { torrent, files } => {
                 to.byte(3);
                 torrent.put(to);
+                files.put(to);
             }
             Work::Read { torrent, piece, begin, length } => {
                 to.byte(4);
@@ -175,7 +177,24 @@ impl Put for Work {
                 torrent.put(to);
                 root.put(to);
             }
+            Work::Place { torrent, apart, pieces } => {
+                to.byte(14);
+                torrent.put(to);
+                apart.put(to);
+                pieces.put(to);
+            }
+            Work::DropPart { torrent } => {
+                to.byte(15);
+                torrent.put(to);
+            }
         }
+    }
+}
+
+impl Put for Bitfield {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.len().put(to);
+        to.raw(&self.to_wire());
     }
 }
 

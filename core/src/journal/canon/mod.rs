@@ -400,7 +400,7 @@ macro_rules! canon_number {
     )*};
 }
 
-canon_number!(u16, u32, u64);
+canon_number!(u8, u16, u32, u64);
 
 impl Put for i64 {
     fn put(&self, to: &mut Encoder<'_>) {
@@ -499,6 +499,11 @@ impl<A: Put, B: Put> Put for (A, B) {
     fn put(&self, to: &mut Encoder<'_>) {
         self.0.put(to);
         self.1.put(to);
+    }
+}
+impl<A: Take, B: Take> Take for (A, B) {
+    fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        Ok((from.take()?, from.take()?))
     }
 }
 

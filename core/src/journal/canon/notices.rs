@@ -58,6 +58,8 @@ canon_enum!(out CommandError {
     8 = ZeroLimit,
     9 = NotNow,
     10 = Storage(fault),
+    11 = NoSuchFile(file),
+    12 = BadPriority(number),
 });
 
 impl Put for ScrapeCounts {

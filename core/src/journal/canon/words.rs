@@ -66,10 +66,12 @@ canon_enum!(Command {
     18 = SetGoal { torrent, goal },
     19 = SetManaged { torrent, managed },
     20 = SetPlace { torrent, place },
+    21 = SetPriorities { torrent, files },
+    22 = SetSequential { torrent, on },
 });
 
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
-canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped });
+canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped, 3 = Paused });
 
 canon_struct!(AddTorrent {
     metainfo,
@@ -81,6 +83,8 @@ canon_struct!(AddTorrent {
     overwrite,
     recheck,
     seed_only,
+    priorities,
+    sequential,
     limits,
     super_seed,
     paused,
@@ -98,7 +102,7 @@ canon_enum!(JobResult {
     0 = Done,
     1 = Read(bytes),
     2 = Verified(verdict),
-    3 = Checked { files, free },
+    3 = Checked { files, part, free },
     4 = Loaded(records),
     5 = Resolved(addresses),
     6 = Http(response),

@@ -108,7 +108,7 @@ fn numbers_take_as_few_bytes_as_they_need() {
 #[test]
 fn every_kind_of_event_comes_back() {
     let events = one_of_each();
-    assert_eq!(events.len(), 15 - 2 + 21 + 7 + 1, "every kind, command and result, and a failed job");
+    assert_eq!(events.len(), 15 - 2 + 23 + 7 + 1, "every kind, command and result, and a failed job");
     for event in events {
         assert_eq!(decode_event(&encoded(&event, &[])), Ok(event));
     }

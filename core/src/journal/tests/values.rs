@@ -91,8 +91,9 @@ fn place() -> impl Strategy<Value = QueuePlace> {
 
 fn add() -> impl Strategy<Value = AddTorrent> {
     let switches = any::<(bool, bool, bool, bool, bool, bool, bool)>();
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), switches, limits()).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, switches, limits)| {
+    let selection = (option::of(vec(any::<u8>(), 0..4)), option::of(any::<bool>()));
+    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), (switches, limits()), selection).prop_map(
+        |(metainfo, root, extra_trackers, peers, goal, (switches, limits), (priorities, sequential))| {
             let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed) = switches;
             AddTorrent {
                 metainfo,
@@ -104,6 +105,8 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 overwrite,
                 recheck,
                 seed_only,
+                priorities,
+                sequential,
                 limits,
                 super_seed,
                 paused,
@@ -183,12 +186,15 @@ fn command() -> impl Strategy<Value = Command> {
         (torrent(), any::<bool>()).prop_map(|(torrent, managed)| Command::SetManaged { torrent, managed }),
         (torrent(), place()).prop_map(|(torrent, place)| Command::SetPlace { torrent, place }),
         Just(Command::Shutdown),
+        (any::<u32>(), vec(any::<(u32, u8)>(), 0..4))
+            .prop_map(|(torrent, files)| Command::SetPriorities { torrent: TorrentId(torrent), files }),
+        any::<(u32, bool)>().prop_map(|(torrent, on)| Command::SetSequential { torrent: TorrentId(torrent), on }),
         filter().prop_map(|filter| Command::SetIpFilter { filter: std::sync::Arc::new(filter) }),
     ]
 }
 
 fn result() -> impl Strategy<Value = JobResult> {
-    let file = (any::<u64>(), any::<i64>()).prop_map(|(length, modified)| FileState { length, modified });
+    let file = || (any::<u64>(), any::<i64>()).prop_map(|(length, modified)| FileState { length, modified });
     let response = (any::<u16>(), option::of(text()), option::of(any::<u32>()), bytes())
         .prop_map(|(status, location, retry_after, body)| HttpResponse { status, location, retry_after, body });
     prop_oneof![
@@ -196,8 +202,8 @@ fn result() -> impl Strategy<Value = JobResult> {
         bytes().prop_map(JobResult::Read),
         (any::<bool>(), vec(any::<[u8; 20]>(), 0..4))
             .prop_map(|(matches, blocks)| JobResult::Verified(Verdict { matches, blocks })),
-        (vec(option::of(file), 0..4), option::of(any::<u64>()))
-            .prop_map(|(files, free)| JobResult::Checked { files, free }),
+        (vec(option::of(file()), 0..4), option::of(file()), option::of(any::<u64>()))
+            .prop_map(|(files, part, free)| JobResult::Checked { files, part, free }),
         vec(bytes(), 0..3).prop_map(JobResult::Loaded),
         vec(any::<IpAddr>(), 0..4).prop_map(JobResult::Resolved),
         response.prop_map(JobResult::Http),
@@ -257,7 +263,7 @@ pub fn one_of_each() -> Vec<Event> {
         }
         _ => (std::mem::discriminant(event), None, None),
     };
-    for _ in 0..2_000 {
+    for _ in 0..20_000 {
         let event = event().new_tree(&mut runner).expect("events can be made").current();
         if found.iter().all(|other| kind(other) != kind(&event)) {
             found.push(event);

@@ -205,7 +205,7 @@ impl Magnet {
             name: Some(torrent.name().to_owned()),
             length: Some(torrent.content_length()),
             trackers,
-            web_seeds: torrent.web_seeds().to_vec(),
+            web_seeds: torrent.web_seeds().iter().filter(|url| parse::is_web_seed(url)).cloned().collect(),
             nodes: nodes.filter_map(|(host, port)| parse::target(host, *port)).collect(),
             ..Magnet::default()
         }

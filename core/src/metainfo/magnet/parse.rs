@@ -15,6 +15,17 @@ const TRACKERS: &[&str] = &["http", "https", "udp", "ws", "wss"];
 /// Schemes that web seeds have.
 const WEB_SEEDS: &[&str] = &["http", "https", "ftp"];
 
+/// Whether a link may name this as a web seed. Torrents have been seen with a path alone.
+pub(super) fn is_web_seed(url: &str) -> bool {
+    is_url(url, Some(WEB_SEEDS))
+}
+
+fn is_url(url: &str, schemes: Option<&[&str]>) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    let known = schemes.is_none_or(|schemes| schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)));
+    known && !url.is_empty() && !url.chars().any(char::is_control)
+}
+
 pub(super) fn parse(text: &str, limits: &MagnetLimits) -> Result<(Magnet, Vec<MagnetWarning>), MagnetError> {
     let text = text.trim();
     if text.len() > limits.bytes {
@@ -148,9 +159,7 @@ impl Reading<'_> {
         if url.len() > self.limits.url {
             return self.warn(parameter, MagnetProblem::TooLong);
         }
-        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
-        let known = schemes.is_none_or(|schemes| schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme)));
-        if url.is_empty() || !known || url.chars().any(char::is_control) {
+        if !is_url(url, schemes) {
             return self.warn(parameter, MagnetProblem::Malformed);
         }
         let list = list(&mut self.magnet);

@@ -218,6 +218,17 @@ fn the_link_to_a_torrent() {
     assert_eq!(Magnet::of(&private).nodes, []);
 }
 
+#[test]
+fn the_link_to_a_torrent_leaves_out_a_web_seed_that_is_no_url() {
+    // As archive.org wrote them: a path alone, beside URLs.
+    let file = "d4:infod6:lengthi5e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae\
+                8:url-listl10:/32/items/8:http://cee";
+    let torrent = Metainfo::parse(file.as_bytes(), &MetainfoLimits::default()).unwrap();
+    let magnet = Magnet::of(&torrent);
+    assert_eq!(magnet.web_seeds, ["http://c"]);
+    assert_eq!(read(&magnet.to_string()), magnet);
+}
+
 fn any_target() -> impl Strategy<Value = Target> {
     prop_oneof![
         (any::<[u8; 4]>(), 1u16..).prop_map(|(ip, port)| Target::Addr((ip, port).into())),

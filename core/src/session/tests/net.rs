@@ -49,7 +49,7 @@ fn told_by(tracker: &str, change: impl FnOnce(&mut Config), peers: &str) -> (Rig
                     continue;
                 }
                 Work::Load { .. } => JobResult::Loaded(vec![]),
-                Work::Check { .. } => JobResult::Checked { files: vec![None], free: None },
+                Work::Check { .. } => JobResult::Checked { files: vec![None], part: None, free: None },
                 _ => JobResult::Done,
             };
             todo.push(rig.tell(Event::JobDone { job: *job, result: Ok(result) }));

@@ -72,7 +72,9 @@ impl Rig {
                 let result = match work {
                     Work::Http(_) | Work::Resolve { .. } => continue,
                     Work::Load { .. } => JobResult::Loaded(vec![]),
-                    Work::Check { .. } | Work::Sync { .. } => JobResult::Checked { files: vec![None], free: None },
+                    Work::Check { .. } | Work::Sync { .. } => {
+                        JobResult::Checked { files: vec![None], part: None, free: None }
+                    }
                     _ => JobResult::Done,
                 };
                 todo.push(self.tell(Event::JobDone { job: *job, result: Ok(result) }));

@@ -20,7 +20,10 @@
 //!    a second sync would say "fine" about what is left. They are hashed again from the disk.
 //! 3. After a failure nothing is ordered for a while, each time twice as long, up to a cap. The last good resume data stay.
 //! 4. A piece that turns out to be lost is taken out of the claims, and resume data that still claim it are replaced.
-//! 5. Where there were no resume data, a record that claims nothing is saved before anything is written
+//! 5. Which files are kept apart ([`Persist::placed`]) is claimed only after a sync that was ordered after the change: until then
+//!    the old way is as good as it was, as nothing is taken out of the part file ([`Persist::needs_part`]). No sync
+//!    is ordered while the change is under way. What was copied by it is hashed again when that sync fails.
+//! 6. Where there were no resume data, a record that claims nothing is saved before anything is written
 //!    ([`Persist::may_write`]), so that after a kill at any moment the files are known to be ours.
 //!
 //! **Sync policy.** A sync covers all files of the torrent that were written since the last, of which there may be
@@ -59,8 +62,10 @@ pub struct ResumeClaims {
     pub generation: u64,
     /// Pieces that are whole on the disk, whatever happens to the power.
     pub pieces: Bitfield,
-    /// The files as they were after the last sync (or as they were found, before the first); as many as the layout has.
+    /// The files as they were after the last sync (or as they were found, before the first), and last the part file.
     pub files: Vec<Option<FileState>>,
+    /// The files that are kept apart.
+    pub apart: Bitfield,
     /// Whether all that was on the disk at the start has been looked at: what is not claimed is not there.
     pub examined: bool,
 }
@@ -86,6 +91,7 @@ pub struct Persist {
     /// To be hashed again.
     suspect: Vec<PieceIndex>,
     files: Vec<Option<FileState>>,
+    placing: Placing,
     examined: bool,
     generation: u64,
     state: State,
@@ -98,6 +104,21 @@ pub struct Persist {
     retry_at: Option<Time>,
 }
 
+/// Which files are kept apart, and what of that may be claimed.
+#[derive(Clone, Debug, Default)]
+struct Placing {
+    /// As it is now.
+    now: Bitfield,
+    /// As it was when the sync in flight was ordered.
+    syncing: Bitfield,
+    /// As it may be claimed.
+    claimable: Bitfield,
+    /// Pieces that were copied since the last good sync.
+    copied: Vec<PieceIndex>,
+    /// A change is under way: no sync may be ordered.
+    under_way: bool,
+}
+
 /// What is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -108,12 +129,13 @@ enum State {
 
 impl Persist {
     /// For a torrent without resume data: nothing is claimed, and a first record is ordered at once. `files`: as many as
-    /// the layout has.
+    /// the layout has, and the part file.
     pub fn fresh(geometry: Geometry, files: usize) -> Persist {
         Persist::new(geometry, vec![None; files], Bitfield::none(geometry.pieces()), None)
     }
 
-    /// For a torrent with resume data, of whose claims `trusted` are still believed, with its `files` as they are now.
+    /// For a torrent with resume data, of whose claims `trusted` are still believed, with its `files` as they are now, and last
+    /// the part file.
     ///
     /// Pieces that are claimed and not trusted are to be checked: each is answered by [`Persist::piece_verified`] or
     /// [`Persist::piece_lost`]. Until something new is synced or lost, the old resume data stay as they are: a restart
@@ -130,9 +152,16 @@ impl Persist {
             generation: resume.generation,
             pieces: fits(resume.pieces.clone()),
             files: resume.files.clone(),
+            apart: resume.apart.clone(),
             examined: resume.examined,
         };
-        Persist::new(geometry, files, fits(trusted), Some(durable))
+        Persist::new(geometry, files, fits(trusted), Some(durable)).with_apart(&resume.apart)
+    }
+
+    /// The files that are kept apart from the start.
+    pub fn with_apart(mut self, apart: &Bitfield) -> Persist {
+        self.placing = Placing { now: apart.clone(), claimable: apart.clone(), ..Placing::default() };
+        self
     }
 
     fn new(
@@ -151,6 +180,7 @@ impl Persist {
             saving: None,
             suspect: Vec::new(),
             files,
+            placing: Placing::default(),
             examined: false,
             generation: durable.as_ref().map_or(0, |claims| claims.generation),
             save_due: durable.is_none(),
@@ -174,6 +204,8 @@ impl Persist {
         self.state == State::Idle
             && self.dirty.count() == 0
             && self.suspect.is_empty()
+            && !self.placing.under_way
+            && self.placing.now == self.placing.claimable
             && !self.save_due
             && !(self.flush && self.touched.is_some())
     }
@@ -209,7 +241,7 @@ impl Persist {
         let number = piece.get();
         if self.dirty.remove(number) {
             self.dirty_bytes = self.dirty_bytes.saturating_sub(u64::from(self.geometry.length(piece)));
-            if self.dirty.count() == 0 {
+            if self.dirty.count() == 0 && self.placing.now == self.placing.claimable {
                 self.dirty_since = None;
             }
         }
@@ -227,6 +259,48 @@ impl Persist {
         if !mem::replace(&mut self.examined, true) && !self.durable.as_ref().is_some_and(|claims| claims.examined) {
             self.save_due = true;
         }
+    }
+
+    /// Which files are kept apart is going to change ([`Work::Place`](crate::border::Work::Place) was started).
+    pub fn placing(&mut self) {
+        self.placing.under_way = true;
+    }
+
+    /// These files are kept apart from now on, and what these pieces had in the part file was copied. To be made durable.
+    pub fn placed(&mut self, now: Time, apart: &Bitfield, copied: impl IntoIterator<Item = PieceIndex>) {
+        self.placing.under_way = false;
+        self.placing.now.clone_from(apart);
+        self.placing.copied.extend(copied);
+        if self.placing.now != self.placing.claimable {
+            self.dirty_since.get_or_insert(now);
+        }
+    }
+
+    /// Whether the part file holds something that durable resume data may rely on, or that is in use.
+    pub fn needs_part(&self) -> bool {
+        let relies = |claims: &Option<ResumeClaims>| claims.as_ref().is_some_and(|claims| claims.apart.count() > 0);
+        self.placing.under_way
+            || self.placing.now.count() > 0
+            || self.placing.claimable.count() > 0
+            || relies(&self.saving)
+            || relies(&self.durable)
+    }
+
+    /// Whether there is a part file, as of the last sync (or the start).
+    pub fn has_part(&self) -> bool {
+        self.files.last().is_some_and(Option::is_some)
+    }
+
+    /// The part file was removed.
+    pub fn part_dropped(&mut self) {
+        if let Some(part) = self.files.last_mut() {
+            *part = None;
+        }
+    }
+
+    /// Something else that resume data hold was changed by somebody who wants it kept (priorities): saved at once.
+    pub fn changed(&mut self) {
+        self.save_due = true;
     }
 
     /// Something else that resume data hold has changed (totals): they are to be saved now and then.
@@ -266,6 +340,10 @@ impl Persist {
                 for piece in synced.iter() {
                     self.save_due |= self.claimable.insert(piece);
                 }
+                self.placing.claim(&mut self.save_due);
+                if self.placing.now != self.placing.claimable {
+                    self.dirty_since.get_or_insert(now);
+                }
             }
             Err(_) => {
                 // Rule 2. Pieces verified while it ran are suspects too: nobody knows which bytes were given up.
@@ -275,6 +353,14 @@ impl Persist {
                 let mut suspect: Vec<u32> = synced.iter().chain(dirty.iter()).collect();
                 suspect.sort_unstable();
                 self.suspect.extend(suspect.into_iter().filter_map(|number| self.geometry.piece(number)));
+                for &piece in &self.placing.copied {
+                    if !self.suspect.contains(&piece) {
+                        self.suspect.push(piece);
+                    }
+                }
+                if self.placing.now != self.placing.claimable {
+                    self.dirty_since = Some(now);
+                }
                 self.back_off(now, config);
             }
         }
@@ -324,7 +410,7 @@ impl Persist {
         }
         let (due, what) = if self.save_due {
             (Time::ZERO, Due::Save)
-        } else if let Some(since) = self.dirty_since {
+        } else if let Some(since) = self.dirty_since.filter(|_| !self.placing.under_way) {
             let verified = self.claimable.count().saturating_add(self.dirty.count());
             let now = self.flush || self.dirty_bytes >= config.sync_bytes || verified == self.geometry.pieces();
             (if now { Time::ZERO } else { since + config.sync_interval }, Due::Sync)
@@ -341,6 +427,7 @@ impl Persist {
         self.retry_at = None;
         self.flushing = mem::take(&mut self.flush);
         self.syncing = mem::replace(&mut self.dirty, Bitfield::none(self.geometry.pieces()));
+        self.placing.syncing.clone_from(&self.placing.now);
         self.dirty_bytes = 0;
         self.dirty_since = None;
         PersistOrder::Sync
@@ -359,6 +446,7 @@ impl Persist {
             generation: self.generation,
             pieces: self.claimable.clone(),
             files: self.files.clone(),
+            apart: self.placing.claimable.clone(),
             examined: self.examined,
         };
         self.saving = Some(claims.clone());
@@ -371,6 +459,19 @@ impl Persist {
         let wait: Duration = config.retry_min.saturating_mul(factor).min(config.retry_max);
         self.failures = self.failures.saturating_add(1).min(31);
         self.retry_at = Some(now + wait);
+    }
+}
+
+impl Placing {
+    /// The sync is done: what was so when it was ordered may be claimed.
+    fn claim(&mut self, save_due: &mut bool) {
+        if self.syncing == self.now {
+            self.copied.clear();
+        }
+        if self.claimable != self.syncing {
+            self.claimable.clone_from(&self.syncing);
+            *save_due = true;
+        }
     }
 }
 

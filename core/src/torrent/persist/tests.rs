@@ -190,6 +190,9 @@ fn a_restart_alone_lowers_no_claim_and_saves_nothing() {
         examined: true,
         pieces: pieces.clone(),
         files: files(),
+        apart: Bitfield::default(),
+        priorities: Vec::new(),
+        sequential: false,
     };
     pieces.remove(1);
     let mut persist = Persist::resumed(geometry(3), &resume, pieces, files());

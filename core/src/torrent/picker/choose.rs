@@ -103,6 +103,9 @@ impl Picker {
                 self.take_any(piece, taker);
             }
         }
+        if self.sequential {
+            return self.take_in_order(level, taker);
+        }
         // A fast peer leaves to the slow ones what they share, while there is something new.
         let fast = taker.fast;
         self.take_partial(level, taker, |admission| match admission {
@@ -133,6 +136,65 @@ impl Picker {
         if !crowded {
             self.take_partial(level, taker, |admission| admission != Admission::No);
         }
+    }
+
+    /// Takes the lowest pieces of a level, begun or not.
+    fn take_in_order(&mut self, level: usize, taker: &mut Taker<'_>) {
+        let begun = (level as u8, 0, 0)..(level as u8 + 1, 0, 0);
+        let mut begun: Vec<u32> = self.partial.range(begun).map(|&(.., piece)| piece).collect();
+        begun.retain(|&piece| taker.pieces.get(piece));
+        begun.sort_unstable();
+        let mut begun = begun.into_iter().peekable();
+        let mut new = self.next_in_order(level, taker.pieces, self.first_closed);
+        while taker.left > 0 {
+            match (begun.peek().copied(), new) {
+                (Some(piece), next) if next.is_none_or(|next| piece < next) => {
+                    begun.next();
+                    if self.admission(piece, taker) != Admission::No {
+                        self.take_open(piece, taker);
+                    }
+                }
+                (_, Some(piece)) => {
+                    if !self.take_new(piece, taker) {
+                        // No room for another: what is begun has to do.
+                        new = None;
+                        continue;
+                    }
+                    new = self.next_in_order(level, taker.pieces, piece + 1);
+                }
+                (Some(_), None) | (None, None) => return,
+            }
+        }
+    }
+
+    /// The lowest closed piece of a level, from `from` on, that a peer has.
+    fn next_in_order(&mut self, level: usize, pieces: &Bitfield, from: u32) -> Option<u32> {
+        let range = self.table.level_range(level);
+        if range.len() < self.table.closed().words().len() {
+            // Making the order anew for a few is dearer than looking at each.
+            return range.filter_map(|at| self.table.at(at)).filter(|&piece| piece >= from && pieces.get(piece)).min();
+        }
+        let closed = self.table.closed();
+        while self.first_closed < closed.len() && !closed.get(self.first_closed) {
+            self.first_closed += 1;
+        }
+        let from = from.max(self.first_closed);
+        let words = closed.words().iter().zip(pieces.words()).enumerate().skip(from as usize / 64);
+        for (at, (closed, theirs)) in words {
+            let mut both = closed & theirs;
+            if at == from as usize / 64 {
+                both &= u64::MAX >> (from % 64);
+            }
+            while both != 0 {
+                let bit = both.leading_zeros();
+                both &= !(1 << (63 - bit));
+                let piece = at as u32 * 64 + bit;
+                if self.table.level(piece) == level {
+                    return Some(piece);
+                }
+            }
+        }
+        None
     }
 
     /// Takes from the begun pieces of a level, the nearly complete ones first.
@@ -203,7 +265,7 @@ impl Picker {
             // A suspect gets the whole of it: with all blocks from one sender both outcomes are evidence.
             open.free_received(Some(taker.who));
         }
-        if alone && (on_parole || (taker.fast && !urgent)) {
+        if alone && (on_parole || (taker.fast && !urgent && !self.sequential)) {
             self.own(piece, taker.who, taker.now);
         }
         let Some(open) = self.open_mut(piece) else { return };

@@ -27,6 +27,11 @@
 //!       rarest first, ties at random), except that the first [`PickConfig::random_first`] are any piece at random;
 //!    5. pieces that a fast peer has to itself.
 //!
+//! **In order** ([`Picker::set_sequential`]): 2.2 to 2.5 are replaced by "the lowest piece that the peer has, begun or not".
+//! Fast and slow peers share pieces then, as they do those with a deadline: what counts is that the next piece is whole soon.
+//! Suggestions and random first pieces are passed over. The first and last piece of a file are *not* fetched early: who
+//! plays a file knows better which parts it needs at once, and has deadlines to say so.
+//!
 //! A *fast* peer begins a piece for itself and asks for its blocks in order: it shares only when nothing new is left. Slow
 //! peers share. When [`PickConfig::max_partial_pieces`] are begun, 5 comes before 3.
 //!
@@ -52,6 +57,8 @@
 //! - **One more or less copy** (`have`): one swap. **A piece begun or given back**: at most 448 moves, however many pieces.
 //! - **A peer that comes or goes**: nothing for a seed; else one addition a piece that it has, and when these are many, one
 //!   counting sort before the next pick.
+//! - **A new piece in order**: a pass over the two bitmaps from the first piece that is closed, 64 at a time; or over the
+//!   pieces of the priority, where these are fewer. Peers that have what comes next are served at once.
 //! - **Blocks**: O(log) in the number of open pieces.
 //!
 //! Everything is ordered and every tie is broken by the picker's own [`Rng`]: the same calls give the same picks.
@@ -170,6 +177,12 @@ pub struct Picker {
     tail: Option<BTreeSet<TailKey>>,
     /// Bytes of the wanted pieces that are not verified.
     missing: u64,
+    /// Bytes of the wanted pieces.
+    wanted: u64,
+    /// Whether pieces are asked for in order.
+    sequential: bool,
+    /// In order, no closed piece lies before this one.
+    first_closed: u32,
 }
 
 impl Picker {
@@ -198,6 +211,9 @@ impl Picker {
             deadlines: BTreeMap::new(),
             tail: None,
             missing,
+            wanted: geometry.total_length(),
+            sequential: false,
+            first_closed: 0,
         }
     }
 
@@ -214,6 +230,31 @@ impl Picker {
     /// Bytes of the pieces that are wanted and not verified.
     pub fn missing_bytes(&self) -> u64 {
         self.missing
+    }
+
+    /// Bytes of the pieces that are wanted.
+    pub fn wanted_bytes(&self) -> u64 {
+        self.wanted
+    }
+
+    /// Whether pieces are asked for in order.
+    pub fn sequential(&self) -> bool {
+        self.sequential
+    }
+
+    /// Has pieces asked for in order, or the rarest first. What is under way goes on.
+    pub fn set_sequential(&mut self, on: bool) {
+        self.sequential = on;
+        self.first_closed = 0;
+        if on {
+            // Nobody keeps a piece to itself any more, but for blame.
+            let owned: Vec<u32> = self.owned.iter().map(|&(_, piece)| piece).collect();
+            for piece in owned {
+                if self.open(piece).is_some_and(|open| open.parole.is_none()) {
+                    self.release(piece);
+                }
+            }
+        }
     }
 
     /// Whether a piece is wanted and not verified.
@@ -249,6 +290,12 @@ impl Picker {
             return;
         }
         let wanted = self.wants(piece);
+        let length = u64::from(self.geometry.length(piece));
+        match (self.table.priority(number) > 0, priority.get() > 0) {
+            (false, true) => self.wanted += length,
+            (true, false) => self.wanted -= length,
+            _ => {}
+        }
         self.unindex(number);
         self.table.set_priority(number, priority.get());
         self.index(number);
@@ -258,6 +305,15 @@ impl Picker {
             _ => {}
         }
         self.closed_changed(number);
+    }
+
+    /// Sets how much every piece is wanted, in their order; those behind the end of the list stay as they are. Costs a pass
+    /// over all pieces, and one sort before the next pick.
+    pub fn set_priorities(&mut self, priorities: &[Priority]) {
+        self.table.will_change();
+        for (piece, &priority) in self.geometry.iter().zip(priorities) {
+            self.set_priority(piece, priority);
+        }
     }
 
     /// Sets by when a piece is needed, or with `None` that it is not pressing. Has no effect on a piece with priority 0 until
@@ -337,7 +393,7 @@ impl Picker {
     /// A block came from a peer.
     ///
     /// One that is no longer asked of that peer (it took too long, say) is taken all the same while it is missing, but not for
-    /// a piece on parole.
+    /// a piece on parole, and not for one that is not wanted any more.
     pub fn received(&mut self, who: PeerKey, block: Block) -> Received {
         if !self.is_ours(block) {
             return Received::Unwanted;
@@ -345,7 +401,12 @@ impl Picker {
         let piece = block.piece().get();
         match self.table.state(piece) {
             State::Have => return Received::Duplicate,
-            State::Idle if self.table.priority(piece) == 0 || !self.begin(block.piece()) => return Received::Unwanted,
+            _ if self.table.priority(piece) == 0 => {
+                // It was asked for before its piece was skipped: it is not any more.
+                self.returned(who, block);
+                return Received::Unwanted;
+            }
+            State::Idle if !self.begin(block.piece()) => return Received::Unwanted,
             State::Idle | State::Open(_) => {}
         }
         self.unindex_for(block);
@@ -537,6 +598,7 @@ impl Picker {
     fn closed_changed(&mut self, piece: u32) {
         if self.table.closed().get(piece) {
             self.hints.note(piece);
+            self.first_closed = self.first_closed.min(piece);
         }
         if self.table.closed().count() > TAIL_SLACK {
             self.tail = None;

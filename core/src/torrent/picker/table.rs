@@ -130,6 +130,11 @@ impl Table {
         self.enter(piece);
     }
 
+    /// Much is going to change: the order is made anew, once, instead of with each change.
+    pub fn will_change(&mut self) {
+        self.unsorted = true;
+    }
+
     pub fn set_priority(&mut self, piece: u32, priority: u8) {
         let open = match self.state(piece) {
             State::Open(slot) => Some(slot),

@@ -604,6 +604,80 @@ fn an_idle_piece_costs_less_than_sixteen_bytes() {
 }
 
 #[test]
+fn in_order_the_lowest_piece_comes_first_whoever_is_asked() {
+    let geometry = geometry(200, 2);
+    let mut picker = empty(geometry, &PickConfig::default());
+    picker.set_sequential(true);
+    let all = Bitfield::all(200);
+    // Rare pieces, suggestions and fast peers make no difference.
+    picker.peer_joined(&all);
+    picker.peer_joined(&set(200, &[0, 1, 2]));
+    let suggested = [geometry.piece(50).unwrap()];
+    assert_eq!(pieces_of(&picker.picked(A, &all, PickAsk { suggested: &suggested, ..fast(3) })), [0, 1]);
+    assert_eq!(pieces_of(&picker.picked(B, &all, fast(3))), [1, 2], "a begun piece is shared");
+    assert_eq!(pieces_of(&picker.picked(C, &set(200, &[150, 7, 99]), asking(3))), [7, 99]);
+    // What comes back is the next again.
+    let returned = geometry.nth_block(geometry.piece(0).unwrap(), 1).unwrap();
+    picker.returned(A, returned);
+    assert_eq!(picker.picked(D, &all, asking(1)), [returned]);
+}
+
+#[test]
+fn in_order_deadlines_and_priorities_still_come_first() {
+    let geometry = geometry(100, 1);
+    let mut picker = empty(geometry, &PickConfig::default());
+    picker.set_sequential(true);
+    picker.set_priority(geometry.piece(80).unwrap(), Priority::HIGHEST);
+    picker.set_priority(geometry.piece(70).unwrap(), Priority::HIGHEST);
+    picker.set_priority(geometry.piece(0).unwrap(), Priority::LOWEST);
+    picker.set_urgent(geometry.piece(90).unwrap(), Some(Time::from_secs(1)));
+    assert_eq!(pieces_of(&picker.picked(A, &Bitfield::all(100), asking(5))), [90, 70, 80, 1, 2]);
+}
+
+#[test]
+fn order_can_be_switched_on_and_off_while_pieces_are_begun() {
+    let geometry = geometry(64, 4);
+    let mut picker = empty(geometry, &PickConfig::default());
+    let all = Bitfield::all(64);
+    picker.peer_joined(&all);
+    let [begun] = pieces_of(&picker.picked(A, &all, fast(1)))[..] else { panic!() };
+    picker.set_sequential(true);
+    let next = pieces_of(&picker.picked(B, &all, fast(4 * 64 - 1)));
+    assert_eq!(next, (0..64).collect::<Vec<_>>(), "the begun piece {begun} in its turn");
+    picker.set_sequential(false);
+    assert!(!picker.sequential());
+}
+
+#[test]
+fn priorities_of_all_pieces_are_set_at_once() {
+    let geometry = geometry(1000, 1);
+    let mut picker = empty(geometry, &rarest_first());
+    let all = Bitfield::all(1000);
+    picker.peer_joined(&all);
+    assert_eq!(picker.picked(A, &all, asking(1)).len(), 1);
+    let wanted = |piece: u32| if piece.is_multiple_of(10) { Priority::HIGHEST } else { Priority::SKIP };
+    picker.set_priorities(&(0..1000).map(wanted).collect::<Vec<_>>());
+    picker.assert_consistent();
+    assert_eq!(picker.wanted_bytes(), 100 * u64::from(BLOCK_LENGTH));
+    let picked = pieces_of(&picker.picked(B, &all, asking(1000)));
+    assert!(picked.iter().all(|piece| piece.is_multiple_of(10)) && picked.len() >= 99, "{picked:?}");
+}
+
+#[test]
+fn a_block_of_a_piece_that_was_skipped_meanwhile_is_not_asked_for_any_more() {
+    let geometry = geometry(2, 2);
+    let mut picker = empty(geometry, &rarest_first());
+    let all = Bitfield::all(2);
+    let [first, ..] = picker.picked(A, &all, asking(1))[..] else { panic!() };
+    picker.set_priority(first.piece(), Priority::SKIP);
+    assert_eq!(picker.received(A, first), Received::Unwanted);
+    picker.assert_consistent();
+    picker.set_priority(first.piece(), Priority::NORMAL);
+    let again = picker.picked(B, &all, asking(4));
+    assert!(again.contains(&first), "it would never come: {again:?}");
+}
+
+#[test]
 fn who_is_asked_for_free_blocks_only_takes_no_part_in_the_end_game() {
     let mut picker = empty(geometry(1, 2), &rarest_first());
     let pieces = Bitfield::all(1);

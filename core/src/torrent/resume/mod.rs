@@ -3,16 +3,20 @@
 //! ```text
 //! magic "PkResume" | version u16 | flags u16 | length u32 | v1 hash 20 | v2 hash 32 | generation u64
 //! | uploaded u64 | downloaded u64 | pieces u32 | files u32 | with a flag: active u64, seeding u64, in microseconds
-//! | for each file: present u8, length u64, modified i64 | bitfield, as BEP 3 has it | SHA-256 of all before
+//! | for each file, and at last the part file: present u8, length u64, modified i64
+//! | for each file: priority u8, and 8 more when it was kept apart
+//! | bitfield, as BEP 3 has it | SHA-256 of all before
 //! ```
 //!
-//! Numbers are big-endian; `length` counts every byte, the trailer too. A hash that a torrent does not have is zeros,
-//! and its flag is 0; times that are both 0 are left out. There is one way to write given data, and [`ResumeData::parse`] refuses every other.
+//! Numbers are big-endian; `length` counts every byte, the trailer too, and `files` the part file too. A hash that a torrent
+//! does not have is zeros, and its flag is 0; times that are both 0 are left out. There is one way to write given data, and
+//! [`ResumeData::parse`] refuses every other.
 //!
 //! [`reconcile`] compares what the data claim with the files as they are now.
 
 mod reconcile;
 
+pub(crate) use reconcile::homes;
 pub use reconcile::{Reconciled, reconcile};
 
 use crate::bitfield::{Bitfield, BitfieldError};
@@ -46,8 +50,15 @@ pub struct ResumeData {
     pub examined: bool,
     /// The pieces that were whole on the disk, synced.
     pub pieces: Bitfield,
-    /// Each file as it was after that sync, in the layout's order; `None`: it was not there, or is a pad file.
+    /// Each file as it was after that sync, in the layout's order, and at last the part file; `None`: it was not there,
+    /// or is a pad file.
     pub files: Vec<Option<FileState>>,
+    /// The files that were kept apart then, by their place in the layout.
+    pub apart: Bitfield,
+    /// How much each file is wanted, 0 to 7, in the layout's order.
+    pub priorities: Vec<u8>,
+    /// Whether pieces are asked for in order.
+    pub sequential: bool,
 }
 
 /// Why bytes are not usable resume data.
@@ -97,7 +108,7 @@ impl fmt::Display for ResumeError {
 impl core::error::Error for ResumeError {}
 
 const MAGIC: &[u8; 8] = b"PkResume";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const FLAG_V1: u16 = 1;
 const FLAG_V2: u16 = 2;
 const FLAG_COMPLETED: u16 = 4;
@@ -105,14 +116,17 @@ const FLAG_EXAMINED: u16 = 8;
 const FLAG_PAUSED: u16 = 16;
 /// Times follow the counts.
 const FLAG_TIMES: u16 = 32;
-const ALL_FLAGS: u16 = FLAG_V1 | FLAG_V2 | FLAG_COMPLETED | FLAG_EXAMINED | FLAG_PAUSED | FLAG_TIMES;
+const FLAG_SEQUENTIAL: u16 = 64;
+const ALL_FLAGS: u16 = FLAG_V1 | FLAG_V2 | FLAG_COMPLETED | FLAG_EXAMINED | FLAG_PAUSED | FLAG_TIMES | FLAG_SEQUENTIAL;
+/// Added to the priority of a file that is kept apart.
+const APART: u8 = 8;
 const FIXED_LENGTH: usize = 8 + 2 + 2 + 4 + 20 + 32 + 8 + 8 + 8 + 4 + 4;
 const TIMES_LENGTH: usize = 8 + 8;
 const FILE_LENGTH: usize = 1 + 8 + 8;
 const TRAILER_LENGTH: usize = 32;
 
 impl ResumeData {
-    /// The most files that are read: 17 bytes each, so 17 MB; many times the largest torrents there are.
+    /// The most files that are read: 18 bytes each, so 18 MB; many times the largest torrents there are.
     pub const MAX_FILES: u32 = 1_000_000;
 
     /// The bytes to store.
@@ -123,6 +137,7 @@ impl ResumeData {
         let length = FIXED_LENGTH
             + if timed { TIMES_LENGTH } else { 0 }
             + self.files.len() * FILE_LENGTH
+            + self.priorities.len()
             + bitfield.len()
             + TRAILER_LENGTH;
         let flag = |holds: bool, flag: u16| if holds { flag } else { 0 };
@@ -131,7 +146,8 @@ impl ResumeData {
             | flag(self.completed, FLAG_COMPLETED)
             | flag(self.examined, FLAG_EXAMINED)
             | flag(self.paused, FLAG_PAUSED)
-            | flag(timed, FLAG_TIMES);
+            | flag(timed, FLAG_TIMES)
+            | flag(self.sequential, FLAG_SEQUENTIAL);
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
@@ -152,6 +168,9 @@ impl ResumeData {
             out.push(u8::from(file.is_some()));
             out.extend_from_slice(&state.length.to_be_bytes());
             out.extend_from_slice(&state.modified.to_be_bytes());
+        }
+        for (file, &priority) in (0..).zip(&self.priorities) {
+            out.push(priority | if self.apart.get(file) { APART } else { 0 });
         }
         out.extend_from_slice(&bitfield);
         let digest = Sha256::digest(&out);
@@ -191,7 +210,7 @@ impl ResumeData {
     }
 
     /// Of what a store has ([`JobResult::Loaded`](crate::border::JobResult::Loaded), the newest first), the first that is
-    /// whole and of this torrent, with `pieces` pieces and `files` files. When none is, why: of the newest; `None` when
+    /// whole and of this torrent, with `pieces` pieces and `files` files (the part file not counted). When none is, why: of the newest; `None` when
     /// the store had nothing.
     pub fn choose<B: AsRef<[u8]>>(
         stored: &[B],
@@ -202,7 +221,7 @@ impl ResumeData {
         let mut first_error = None;
         for bytes in stored {
             match ResumeData::parse(bytes.as_ref()) {
-                Ok(data) if data.hashes == *hashes && data.pieces.len() == pieces && data.files.len() == files => {
+                Ok(data) if data.hashes == *hashes && data.pieces.len() == pieces && data.priorities.len() == files => {
                     return Ok(data);
                 }
                 Ok(_) => _ = first_error.get_or_insert(ResumeError::OtherTorrent),
@@ -262,6 +281,18 @@ impl Reader<'_> {
                 _ => return Some(Err(ResumeError::Field("file"))),
             }
         }
+        let mut apart = Bitfield::none(count.saturating_sub(1));
+        let mut priorities = Vec::with_capacity(count.saturating_sub(1) as usize);
+        for file in 0..count.saturating_sub(1) {
+            let priority = u8::from_be_bytes(self.take()?);
+            if priority & APART != 0 {
+                apart.insert(file);
+            }
+            match priority & !APART {
+                priority @ 0..=7 => priorities.push(priority),
+                _ => return Some(Err(ResumeError::Field("priority"))),
+            }
+        }
         Some(Bitfield::from_wire(self.0, pieces).map_err(ResumeError::Bitfield).map(|pieces| ResumeData {
             hashes: InfoHashes { v1: (flags & FLAG_V1 != 0).then_some(v1), v2: (flags & FLAG_V2 != 0).then_some(v2) },
             generation,
@@ -274,6 +305,9 @@ impl Reader<'_> {
             examined: flags & FLAG_EXAMINED != 0,
             pieces,
             files,
+            apart,
+            priorities,
+            sequential: flags & FLAG_SEQUENTIAL != 0,
         }))
     }
 }

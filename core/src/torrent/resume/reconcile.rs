@@ -16,11 +16,12 @@
 //! there by somebody (a backup, a copy): nothing is believed. Pieces that are not claimed may be there (written and not
 //! yet saved, or the user's own file): those that lie within the files are hashed, which costs reading only.
 //!
-//! A piece that lies in several files is treated as in the worst of them.
+//! A piece that lies in several files is treated as in the worst of them. The part file is one of them where files are kept
+//! apart: what is claimed was claimed of the way in which they were placed then, so it is judged in that way.
 
 use super::ResumeData;
 use crate::bitfield::Bitfield;
-use crate::border::{FileState, PersistConfig, StorageLayout};
+use crate::border::{FileState, PersistConfig, Place, StorageLayout};
 use crate::metainfo::Geometry;
 use crate::rng::Rng;
 use alloc::vec;
@@ -47,7 +48,8 @@ enum Standing {
     Missing,
 }
 
-/// Compares claims with the `files` as they are now, in the layout's order. Samples are drawn from `rng`.
+/// Compares claims with the `files` as they are now, in the layout's order, and at last the part file. Samples are drawn from
+/// `rng`.
 ///
 /// Total: data of other sizes than the layout's are believed in nothing.
 pub fn reconcile(
@@ -60,7 +62,8 @@ pub fn reconcile(
     let count = piece_count(layout);
     let mut out =
         Reconciled { trusted: Bitfield::none(count), samples: Bitfield::none(count), to_check: Bitfield::none(count) };
-    let standings: Vec<Standing> = (0..layout.files().len())
+    let apart = &resume.apart;
+    let standings: Vec<Standing> = (0..=layout.files().len())
         .map(|file| {
             let recorded = resume.files.get(file).copied().flatten();
             standing(recorded, files.get(file).copied().flatten())
@@ -71,13 +74,9 @@ pub fn reconcile(
     for piece in 0..count {
         let mut worst = Standing::AsRecorded;
         let mut within = true;
-        for range in layout.ranges(piece, 0, layout.piece_length()) {
-            if layout.files().get(range.file).is_none_or(|file| file.pad) {
-                continue;
-            }
-            worst = worst.max(standings.get(range.file).copied().unwrap_or(Standing::Missing));
-            let length = files.get(range.file).copied().flatten().map_or(0, |file| file.length);
-            within &= range.offset.saturating_add(range.length) <= length;
+        for (file, end) in homes(layout, piece, apart) {
+            worst = worst.max(standings.get(file).copied().unwrap_or(Standing::Missing));
+            within &= end <= files.get(file).copied().flatten().map_or(0, |file| file.length);
         }
         if !within || worst == Standing::Missing {
             continue;
@@ -88,9 +87,10 @@ pub fn reconcile(
             (Standing::AsRecorded, false) if resume.examined => {}
             (Standing::ChangedLater, true) => {
                 out.trusted.insert(piece);
-                for range in layout.ranges(piece, 0, layout.piece_length()) {
-                    if standings.get(range.file) == Some(&Standing::ChangedLater)
-                        && let Some(pieces) = changed.get_mut(range.file)
+                for (file, _) in homes(layout, piece, apart) {
+                    if standings.get(file) == Some(&Standing::ChangedLater)
+                        && let Some(pieces) = changed.get_mut(file)
+                        && pieces.last() != Some(&piece)
                     {
                         pieces.push(piece);
                     }
@@ -104,19 +104,13 @@ pub fn reconcile(
 }
 
 impl Reconciled {
-    /// Without resume data: everything that lies within the files is to be checked.
-    pub fn nothing_claimed(files: &[Option<FileState>], layout: &StorageLayout) -> Reconciled {
+    /// Without resume data: everything that lies within the files is to be checked, with these files kept apart.
+    pub fn nothing_claimed(files: &[Option<FileState>], layout: &StorageLayout, apart: &Bitfield) -> Reconciled {
         let count = piece_count(layout);
         let mut to_check = Bitfield::none(count);
         for piece in 0..count {
-            let whole = layout.ranges(piece, 0, layout.piece_length()).all(|range| {
-                layout.files().get(range.file).is_some_and(|file| file.pad)
-                    || files
-                        .get(range.file)
-                        .copied()
-                        .flatten()
-                        .is_some_and(|file| range.offset.saturating_add(range.length) <= file.length)
-            });
+            let whole = homes(layout, piece, apart)
+                .all(|(file, end)| files.get(file).copied().flatten().is_some_and(|file| end <= file.length));
             if whole {
                 to_check.insert(piece);
             }
@@ -125,23 +119,40 @@ impl Reconciled {
     }
 
     /// A sample's hash was wrong: nothing is believed any more of the files that it lies in. Their trusted pieces are to
-    /// be checked; they are returned.
-    pub fn sample_failed(&mut self, piece: u32, layout: &StorageLayout) -> Vec<u32> {
+    /// be checked; they are returned. `apart`: the files that were kept apart.
+    pub fn sample_failed(&mut self, piece: u32, layout: &StorageLayout, apart: &Bitfield) -> Vec<u32> {
         let mut moved = Vec::new();
-        for range in layout.ranges(piece, 0, layout.piece_length()) {
-            if layout.files().get(range.file).is_none_or(|file| file.pad) {
-                continue;
+        let mut doubt = |other: u32| {
+            if self.trusted.remove(other) {
+                self.to_check.insert(other);
+                moved.push(other);
             }
-            let Some((first, last)) = layout.pieces_of(range.file) else { continue };
-            for other in first..=last {
-                if self.trusted.remove(other) {
-                    self.to_check.insert(other);
-                    moved.push(other);
-                }
+        };
+        for (file, _) in homes(layout, piece, apart) {
+            match layout.pieces_of(file) {
+                Some((first, last)) => (first..=last).for_each(&mut doubt),
+                // The part file.
+                None => layout.shared_pieces().iter().copied().for_each(&mut doubt),
             }
         }
         moved
     }
+}
+
+/// The files that a piece lies in, with how long each must be for it; the part file has the number behind the last one's.
+pub(crate) fn homes<'a>(
+    layout: &'a StorageLayout,
+    piece: u32,
+    apart: &'a Bitfield,
+) -> impl Iterator<Item = (usize, u64)> + 'a {
+    layout.spans(piece, 0, layout.piece_length(), apart).filter_map(|span| {
+        let end = span.offset.saturating_add(span.length);
+        match span.place {
+            Place::File => Some((span.file, end)),
+            Place::PartFile => Some((layout.files().len(), end)),
+            Place::Padding => None,
+        }
+    })
 }
 
 fn standing(recorded: Option<FileState>, now: Option<FileState>) -> Standing {

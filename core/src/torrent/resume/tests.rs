@@ -13,28 +13,40 @@ fn data() -> impl Strategy<Value = ResumeData> {
         (any::<u64>(), any::<u64>(), any::<u64>(), any::<bool>(), any::<bool>()),
         (any::<bool>(), prop_oneof![Just(0u64), any::<u64>()], prop_oneof![Just(0u64), any::<u64>()]),
         proptest::collection::vec(any::<bool>(), 0..100),
-        proptest::collection::vec(file, 0..20),
+        proptest::collection::vec((file, 0u8..8, any::<bool>()), 0..20),
+        any::<bool>(),
     )
-        .prop_map(|((v1, v2), (generation, uploaded, downloaded, completed, examined), times, bits, files)| {
-            let (paused, active, seeding) = times;
-            let (active, seeding) = (Duration::from_micros(active), Duration::from_micros(seeding));
-            let mut pieces = Bitfield::none(bits.len() as u32);
-            bits.iter().enumerate().filter(|(_, bit)| **bit).for_each(|(at, _)| _ = pieces.insert(at as u32));
-            let hashes = InfoHashes { v1, v2 };
-            ResumeData {
-                hashes,
-                generation,
-                uploaded,
-                downloaded,
-                paused,
-                active,
-                seeding,
-                completed,
-                examined,
-                pieces,
-                files,
-            }
-        })
+        .prop_map(
+            |((v1, v2), (generation, uploaded, downloaded, completed, examined), times, bits, files, sequential)| {
+                let (paused, active, seeding) = times;
+                let (active, seeding) = (Duration::from_micros(active), Duration::from_micros(seeding));
+                let mut pieces = Bitfield::none(bits.len() as u32);
+                bits.iter().enumerate().filter(|(_, bit)| **bit).for_each(|(at, _)| _ = pieces.insert(at as u32));
+                let hashes = InfoHashes { v1, v2 };
+                // The last is the part file.
+                let laid_out = files.get(1..).unwrap_or_default();
+                let mut apart = Bitfield::none(laid_out.len() as u32);
+                (0..).zip(laid_out).filter(|(_, file)| file.2).for_each(|(at, _)| _ = apart.insert(at));
+                let priorities = laid_out.iter().map(|file| file.1).collect();
+                let files = files.iter().map(|file| file.0).collect();
+                ResumeData {
+                    hashes,
+                    generation,
+                    uploaded,
+                    downloaded,
+                    paused,
+                    active,
+                    seeding,
+                    completed,
+                    examined,
+                    pieces,
+                    files,
+                    apart,
+                    priorities,
+                    sequential,
+                }
+            },
+        )
 }
 
 proptest! {
@@ -96,6 +108,12 @@ fn sealed(mut body: Vec<u8>) -> Vec<u8> {
     body
 }
 
+fn set(len: u32, members: &[u32]) -> Bitfield {
+    let mut set = Bitfield::none(len);
+    members.iter().for_each(|&member| _ = set.insert(member));
+    set
+}
+
 fn sample() -> ResumeData {
     ResumeData {
         hashes: InfoHashes::v1([7; 20]),
@@ -108,7 +126,10 @@ fn sample() -> ResumeData {
         completed: true,
         examined: true,
         pieces: Bitfield::all(4),
-        files: vec![Some(FileState { length: 100, modified: 50 }), None],
+        files: vec![Some(FileState { length: 100, modified: 50 }), None, None],
+        apart: set(2, &[1]),
+        priorities: vec![4, 0],
+        sequential: true,
     }
 }
 
@@ -116,23 +137,23 @@ fn sample() -> ResumeData {
 #[test]
 fn the_bytes_are_the_ones_that_were_always_written() {
     let bytes = sample().emit();
-    assert_eq!(bytes.len(), 100 + 2 * 17 + 1 + 32);
-    assert_eq!(bytes[..16], *b"PkResume\0\x01\0\x0d\0\0\0\xa7");
+    assert_eq!(bytes.len(), 100 + 3 * 17 + 2 + 1 + 32);
+    assert_eq!(bytes[..16], *b"PkResume\0\x02\0\x4d\0\0\0\xba");
     assert_eq!(bytes[16..36], [7; 20]);
     assert_eq!(bytes[36..68], [0; 32]);
     assert_eq!(bytes[68..92], *b"\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x0a\0\0\0\0\0\0\0\x14");
-    assert_eq!(bytes[92..100], *b"\0\0\0\x04\0\0\0\x02");
+    assert_eq!(bytes[92..100], *b"\0\0\0\x04\0\0\0\x03");
     assert_eq!(bytes[100..117], *b"\x01\0\0\0\0\0\0\0\x64\0\0\0\0\0\0\0\x32");
-    assert_eq!(bytes[117..134], [0; 17]);
-    assert_eq!(bytes[134], 0xf0);
+    assert_eq!(bytes[117..151], [0; 34]);
+    assert_eq!(bytes[151..154], [4, 8, 0xf0]);
     let later =
         ResumeData { paused: true, active: Duration::from_secs(2), seeding: Duration::from_micros(1), ..sample() }
             .emit();
     assert_eq!(later.len(), bytes.len() + 16);
-    assert_eq!(later[..16], *b"PkResume\0\x01\0\x3d\0\0\0\xb7");
+    assert_eq!(later[..16], *b"PkResume\0\x02\0\x7d\0\0\0\xca");
     assert_eq!(later[16..100], bytes[16..100]);
     assert_eq!(later[100..116], *b"\0\0\0\0\0\x1e\x84\x80\0\0\0\0\0\0\0\x01");
-    assert_eq!(later[116..151], bytes[100..135]);
+    assert_eq!(later[116..170], bytes[100..154]);
 }
 
 #[test]
@@ -146,18 +167,19 @@ fn errors_name_what_is_wrong() {
     assert_eq!(ResumeData::parse(b""), Err(ResumeError::NotResumeData));
     assert_eq!(ResumeData::parse(b"PkResume\0"), Err(ResumeError::NotResumeData));
     assert_eq!(changed(0, b"p"), ResumeError::NotResumeData);
-    assert_eq!(changed(8, &[0, 2]), ResumeError::Version(2));
+    assert_eq!(changed(8, &[0, 1]), ResumeError::Version(1));
     assert_eq!(changed(10, &[0x80, 1]), ResumeError::Field("flags"));
     assert_eq!(changed(36, &[1]), ResumeError::Field("hash"));
     assert_eq!(changed(92, &u32::MAX.to_be_bytes()), ResumeError::TooManyPieces(u32::MAX));
     assert_eq!(changed(96, &u32::MAX.to_be_bytes()), ResumeError::TooManyFiles(u32::MAX));
-    assert_eq!(changed(96, &1000u32.to_be_bytes()), ResumeError::Length { declared: 167, got: 167 });
+    assert_eq!(changed(96, &1000u32.to_be_bytes()), ResumeError::Length { declared: 186, got: 186 });
     assert_eq!(changed(100, &[2]), ResumeError::Field("file"));
     assert_eq!(changed(118, &[1]), ResumeError::Field("file"));
-    assert_eq!(changed(134, &[0xf8]), ResumeError::Bitfield(BitfieldError::SpareBits));
+    assert_eq!(changed(151, &[0x14]), ResumeError::Field("priority"));
+    assert_eq!(changed(153, &[0xf8]), ResumeError::Bitfield(BitfieldError::SpareBits));
     let mut cut = good.clone();
     cut.pop();
-    assert_eq!(ResumeData::parse(&cut), Err(ResumeError::Length { declared: 167, got: 166 }));
+    assert_eq!(ResumeData::parse(&cut), Err(ResumeError::Length { declared: 186, got: 185 }));
     let mut damaged = good;
     damaged[20] ^= 1;
     assert_eq!(ResumeData::parse(&damaged), Err(ResumeError::Checksum));
@@ -172,7 +194,7 @@ fn the_newest_that_is_whole_and_ours_is_chosen() {
     let choose = |stored: &[Vec<u8>]| ResumeData::choose(stored, &hashes, 4, 2);
     assert_eq!(choose(&[newer.emit(), sample().emit()]), Ok(newer));
     assert_eq!(choose(&[torn.clone(), sample().emit()]), Ok(sample()));
-    assert_eq!(choose(&[torn]), Err(Some(ResumeError::Length { declared: 167, got: 50 })));
+    assert_eq!(choose(&[torn]), Err(Some(ResumeError::Length { declared: 186, got: 50 })));
     assert_eq!(choose(&[]), Err(None));
     let other = ResumeData { hashes: InfoHashes::v1([8; 20]), ..sample() };
     assert_eq!(choose(&[other.emit()]), Err(Some(ResumeError::OtherTorrent)));
@@ -199,7 +221,7 @@ fn state(length: u64, modified: i64) -> Option<FileState> {
 fn resume(pieces: u32, claimed: &[u32], files: Vec<Option<FileState>>) -> ResumeData {
     let mut set = Bitfield::none(pieces);
     claimed.iter().for_each(|&piece| _ = set.insert(piece));
-    ResumeData { pieces: set, files, ..sample() }
+    ResumeData { pieces: set, files, apart: Bitfield::default(), ..sample() }
 }
 
 fn list(set: &Bitfield) -> Vec<u32> {
@@ -233,7 +255,7 @@ fn after_a_kill_a_few_claimed_pieces_are_hashed_and_all_that_are_not_claimed() {
     assert_eq!(out.to_check.count(), 8 + 5);
     assert!(out.samples.iter().all(|piece| out.to_check.get(piece) && !out.trusted.get(piece) && piece < 90));
     let failed = out.samples.iter().next().unwrap();
-    assert_eq!(out.sample_failed(failed, &layout).len(), 82);
+    assert_eq!(out.sample_failed(failed, &layout, &Bitfield::default()).len(), 82);
     assert_eq!((out.trusted.count(), out.to_check.count()), (0, 95));
 }
 
@@ -271,7 +293,11 @@ fn a_piece_is_as_good_as_the_worst_of_its_files() {
     now[3] = state(5, 6);
     let mut out = run(&all, &now, &layout);
     assert_eq!((list(&out.trusted), list(&out.samples)), (vec![0, 1, 2], vec![3]));
-    assert_eq!(out.sample_failed(3, &layout), [1, 2], "of file 1 and file 3; piece 0 lies in neither");
+    assert_eq!(
+        out.sample_failed(3, &layout, &Bitfield::default()),
+        [1, 2],
+        "of file 1 and file 3; piece 0 lies in neither"
+    );
     assert_eq!(list(&out.trusted), [0]);
 }
 
@@ -289,10 +315,50 @@ fn every_changed_file_has_a_sample_however_many_there_are() {
 #[test]
 fn without_resume_data_all_that_can_be_there_is_checked() {
     let layout = layout(&[(15, false), (5, true), (30, false)]);
-    let out = Reconciled::nothing_claimed(&[state(15, 0), None, state(22, 0)], &layout);
+    let out = Reconciled::nothing_claimed(&[state(15, 0), None, state(22, 0)], &layout, &Bitfield::default());
     assert_eq!((out.trusted.count(), list(&out.to_check)), (0, vec![0, 1, 2, 3]));
-    let out = Reconciled::nothing_claimed(&[state(14, 0), None, None], &layout);
+    let out = Reconciled::nothing_claimed(&[state(14, 0), None, None], &layout, &Bitfield::default());
     assert_eq!(list(&out.to_check), [0]);
+}
+
+/// Files 0 to 2 share pieces 1 and 3 of ten bytes; the second is kept apart.
+fn with_a_part_file() -> (StorageLayout, ResumeData) {
+    let layout = layout(&[(15, false), (20, false), (15, false)]);
+    let files = vec![state(15, 1), None, state(15, 1), state(20, 1)];
+    let resume = ResumeData { apart: set(3, &[1]), ..resume(5, &[0, 1, 3, 4], files) };
+    (layout, resume)
+}
+
+#[test]
+fn what_lies_in_the_part_file_is_believed_as_it_is() {
+    let (layout, resume) = with_a_part_file();
+    let out = run(&resume, &resume.files, &layout);
+    assert_eq!((list(&out.trusted), list(&out.to_check)), (vec![0, 1, 3, 4], vec![]));
+    // A file that stands at its own place now has nothing to do with the shared pieces: they lie in the part file.
+    let appeared = [state(15, 1), state(20, 9), state(15, 1), state(20, 1)];
+    let out = run(&resume, &appeared, &layout);
+    assert_eq!((list(&out.trusted), list(&out.to_check)), (vec![0, 1, 3, 4], vec![2]));
+}
+
+#[test]
+fn a_part_file_that_is_lost_or_cut_loses_its_own_pieces_only() {
+    let (layout, resume) = with_a_part_file();
+    let lost = [state(15, 1), None, state(15, 1), None];
+    let out = run(&resume, &lost, &layout);
+    assert_eq!((list(&out.trusted), list(&out.to_check)), (vec![0, 4], vec![]));
+    let cut = [state(15, 1), None, state(15, 1), state(10, 1)];
+    let out = run(&resume, &cut, &layout);
+    assert_eq!((list(&out.trusted), list(&out.to_check)), (vec![0, 4], vec![1]));
+}
+
+#[test]
+fn a_bad_sample_of_the_part_file_puts_all_of_it_in_doubt() {
+    let (layout, resume) = with_a_part_file();
+    let later = [state(15, 1), None, state(15, 1), state(20, 2)];
+    let mut out = run(&resume, &later, &layout);
+    assert_eq!((list(&out.trusted), list(&out.samples)), (vec![0, 4], vec![1, 3]), "two pieces, both are samples");
+    out.trusted.insert(3);
+    assert_eq!(out.sample_failed(1, &layout, &resume.apart), [0, 3], "of the first file and of the part file");
 }
 
 proptest! {
@@ -304,6 +370,7 @@ proptest! {
         then in proptest::collection::vec(proptest::option::of((0u64..45, 0i64..3)), 0..8),
         now in proptest::collection::vec(proptest::option::of((0u64..45, 0i64..3)), 0..8),
         bits in any::<u32>(),
+        apart in any::<u8>(),
         examined in any::<bool>(),
     ) {
         let layout = layout(&lengths);
@@ -312,9 +379,11 @@ proptest! {
         let claimed: Vec<u32> = (0..count).filter(|piece| bits & (1 << piece) != 0).collect();
         let then: Vec<_> = then.iter().map(to_state).collect();
         let now: Vec<_> = now.iter().map(to_state).collect();
-        let resume = ResumeData { examined, ..resume(count, &claimed, then) };
+        let apart: Vec<u32> = (0..lengths.len() as u32).filter(|file| apart & (1 << file) != 0).collect();
+        let apart = set(lengths.len() as u32, &apart);
+        let resume = ResumeData { examined, apart, ..resume(count, &claimed, then) };
         let out = run(&resume, &now, &layout);
-        let present = Reconciled::nothing_claimed(&now, &layout).to_check;
+        let present = Reconciled::nothing_claimed(&now, &layout, &resume.apart).to_check;
         for piece in 0..count {
             let (trusted, check) = (out.trusted.get(piece), out.to_check.get(piece));
             prop_assert!(!(trusted && check));

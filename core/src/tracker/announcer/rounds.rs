@@ -255,7 +255,8 @@ impl Announcer {
             peer_id: facts.peer_id,
             port: facts.port,
             ledger: facts.ledger,
-            event,
+            // "Every announce" is not those that say something else by the one event there is.
+            event: event.or(facts.partial_seed.then_some(AnnounceEvent::Paused)),
             num_want: Some(num_want),
             key: Some(self.key),
             tracker_id: tracker.tracker_id.clone(),

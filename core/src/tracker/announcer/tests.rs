@@ -66,6 +66,7 @@ impl World {
             ids: IdSource::default(),
             now: Time::from_secs(1000),
             facts: AnnounceFacts {
+                partial_seed: false,
                 info_hash: InfoHash([7; 20]),
                 peer_id: PeerId(*b"-Pk0010-abcdefghijkl"),
                 port: 6881,
@@ -288,6 +289,27 @@ fn retry_in_is_respected_and_never_means_never() {
     world.start();
     world.answer(410, b"<html>gone</html>", None);
     assert_eq!(world.announcer.deadline(), None);
+}
+
+/// BEP 21: "it MUST send an `event=paused` parameter in every announce while it is a partial seed".
+#[test]
+fn a_partial_seed_says_paused_where_it_has_no_other_event_to_tell() {
+    let mut world = World::new(&[&[ONE]]);
+    world.facts.partial_seed = true;
+    world.start();
+    assert_eq!(world.asked().1.request.event, Some(AnnounceEvent::Started));
+    world.good();
+    for _ in 0..2 {
+        world.sleep();
+        assert_eq!(world.asked().1.request.event, Some(AnnounceEvent::Paused));
+        world.good();
+    }
+    world.facts.partial_seed = false;
+    world.sleep();
+    assert_eq!(world.asked().1.request.event, None);
+    world.good();
+    world.stop();
+    assert_eq!(world.asked().1.request.event, Some(AnnounceEvent::Stopped));
 }
 
 #[test]
@@ -730,6 +752,7 @@ proptest! {
                     Some(AnnounceEvent::Started) => prop_assert!(!tracker.knows_us, "started twice"),
                     Some(AnnounceEvent::Completed) => prop_assert!(tracker.knows_us && completed_answers == 0),
                     Some(AnnounceEvent::Stopped) => prop_assert!(tracker.knows_us, "stopped to a stranger"),
+                    Some(AnnounceEvent::Paused) => prop_assert!(false, "not a partial seed"),
                     None => prop_assert!(tracker.knows_us && world.now >= tracker.not_before, "too early"),
                 }
                 if parse(request).request.event != Some(AnnounceEvent::Stopped) {

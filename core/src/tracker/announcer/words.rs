@@ -19,6 +19,8 @@ pub struct AnnounceFacts {
     pub port: u16,
     /// What has been transferred.
     pub ledger: Ledger,
+    /// Whether the torrent has all that it wants, and not everything (BEP 21).
+    pub partial_seed: bool,
     /// Whether there are too few peers.
     pub wants_peers: bool,
     /// The UDP socket to use; without one UDP trackers fail.

@@ -94,6 +94,7 @@ fn event_name(event: AnnounceEvent) -> &'static str {
         AnnounceEvent::Started => "started",
         AnnounceEvent::Completed => "completed",
         AnnounceEvent::Stopped => "stopped",
+        AnnounceEvent::Paused => "paused",
     }
 }
 
@@ -146,7 +147,8 @@ pub fn parse_announce(query: &[u8]) -> Result<HttpAnnounce, QueryError> {
     let number = |name: &'static str| find(name).map(|value| decimal(value).ok_or(QueryError::Bad(name))).transpose();
     let port = number("port")?.ok_or(QueryError::Missing("port"))?;
     let event = match find("event").map(Vec::as_slice) {
-        None | Some(b"" | b"empty" | b"none" | b"paused") => None,
+        None | Some(b"" | b"empty" | b"none") => None,
+        Some(b"paused") => Some(AnnounceEvent::Paused),
         Some(b"started") => Some(AnnounceEvent::Started),
         Some(b"completed") => Some(AnnounceEvent::Completed),
         Some(b"stopped") => Some(AnnounceEvent::Stopped),

@@ -191,7 +191,8 @@ fn any_request() -> impl Strategy<Value = AnnounceRequest> {
         Just(None),
         Just(Some(AnnounceEvent::Started)),
         Just(Some(AnnounceEvent::Completed)),
-        Just(Some(AnnounceEvent::Stopped))
+        Just(Some(AnnounceEvent::Stopped)),
+        Just(Some(AnnounceEvent::Paused))
     ];
     let optional = proptest::option::of::<proptest::arbitrary::StrategyFor<u32>>;
     let id = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..20));

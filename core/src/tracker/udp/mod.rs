@@ -249,7 +249,7 @@ impl UdpResponse {
 /// "The event numbers differ from the HTTP order."
 fn event_number(event: Option<AnnounceEvent>) -> u32 {
     match event {
-        None => 0,
+        None | Some(AnnounceEvent::Paused) => 0,
         Some(AnnounceEvent::Completed) => 1,
         Some(AnnounceEvent::Started) => 2,
         Some(AnnounceEvent::Stopped) => 3,

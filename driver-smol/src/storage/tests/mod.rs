@@ -3,6 +3,7 @@
 mod chores;
 mod content;
 mod full_disk;
+mod part;
 mod resume;
 mod safety;
 

@@ -84,3 +84,31 @@ fn a_file_that_cannot_be_written_can_be_seeded() {
         assert_eq!(lab.write(0, 0, &[1; 100]), Err(IoFault::Denied));
     }
 }
+
+#[test]
+fn a_file_that_somebody_else_writes_is_left_alone() {
+    let ours = Lab::new(StorageOptions::default());
+    ours.open(layout(&[("one", 32_768)], 16_384));
+    assert_eq!(ours.write(0, 0, &content(16_384)), Ok(JobResult::Done));
+    // Another process, with its resume data elsewhere: nothing but the file tells them of each other.
+    let theirs = Lab::at(ours.root.clone(), StorageOptions::default());
+    theirs.open(layout(&[("one", 32_768)], 16_384));
+    assert_eq!(theirs.read(0, 0, 16_384), Ok(content(16_384)), "reading does no harm");
+    assert_eq!(theirs.write(1, 0, &[1; 16_384]), Err(IoFault::Busy));
+    assert_eq!(ours.write(1, 0, &content(16_384)), Ok(JobResult::Done));
+    assert_eq!(ours.run(Work::Release { torrent: TORRENT }), Ok(JobResult::Done));
+    assert_eq!(theirs.write(1, 0, &[1; 16_384]), Ok(JobResult::Done));
+}
+
+#[test]
+fn two_torrents_of_one_process_may_have_a_file_in_turn() {
+    let lab = Lab::new(StorageOptions::default());
+    lab.open(layout(&[("one", 16_384)], 16_384));
+    assert_eq!(lab.write(0, 0, &content(16_384)), Ok(JobResult::Done));
+    let second = TorrentId(8);
+    let layout = Arc::new(layout(&[("one", 16_384)], 16_384));
+    let open = Work::Open { torrent: second, root: RootId(0), key: InfoHash([1; 20]), layout };
+    assert_eq!(lab.run(open), Ok(JobResult::Done));
+    let work = Work::Write { torrent: second, piece: 0, begin: 0, bytes: Bytes::from(content(16_384)) };
+    assert_eq!(lab.run(work), Ok(JobResult::Done));
+}

@@ -25,6 +25,7 @@ enum Op {
     Damaged(u32),
     Priority(u32, u8),
     Urgent(u32, Option<u64>),
+    Sequential(bool),
     Wait(u64),
 }
 
@@ -48,6 +49,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => piece.clone().prop_map(Op::Damaged),
         2 => (piece.clone(), 0u8..8).prop_map(|(piece, priority)| Op::Priority(piece, priority)),
         1 => (piece, proptest::option::of(0u64..20)).prop_map(|(piece, deadline)| Op::Urgent(piece, deadline)),
+        1 => any::<bool>().prop_map(Op::Sequential),
         1 => (0u64..80).prop_map(Op::Wait),
     ];
     proptest::collection::vec(op, 1..150)
@@ -72,6 +74,7 @@ struct Model {
     have: BTreeSet<u32>,
     priority: BTreeMap<u32, u8>,
     urgent: BTreeSet<u32>,
+    sequential: bool,
     cells: BTreeMap<Block, Cell>,
     /// Who sent the last failed version, while the piece has not passed.
     suspects: BTreeMap<u32, BTreeSet<u64>>,
@@ -146,7 +149,14 @@ impl Model {
                 let above = open(p) && cell.is_free() && self.priority[&p] > level;
                 assert!(!above, "{block:?} before {other:?} of a higher priority");
             }
-            if self.is_idle(piece) && self.exact {
+            if self.sequential && !self.suspects.contains_key(&piece) {
+                for (other, cell) in &self.cells {
+                    let p = other.piece().get();
+                    let earlier = p < piece && open(p) && cell.is_free() && self.priority[&p] == level;
+                    assert!(!earlier, "{block:?} before {other:?}, which comes first");
+                }
+            }
+            if self.is_idle(piece) && self.exact && !self.sequential {
                 for p in (0..PIECES).filter(|&p| open(p) && self.is_idle(p) && self.priority[&p] == level) {
                     assert!(self.availability(piece) <= self.availability(p), "{piece} begun, {p} is rarer");
                 }
@@ -185,6 +195,7 @@ fn run(ops: &[Op], config: &PickConfig, exact: bool) -> Vec<Block> {
         have: BTreeSet::new(),
         priority: (0..PIECES).map(|piece| (piece, 4)).collect(),
         urgent: BTreeSet::new(),
+        sequential: false,
         cells: geometry
             .iter()
             .flat_map(|piece| geometry.blocks_of(piece).collect::<Vec<_>>())
@@ -198,7 +209,7 @@ fn run(ops: &[Op], config: &PickConfig, exact: bool) -> Vec<Block> {
     for op in ops {
         step(op, &mut picker, &mut model, &mut now, &mut all_picks);
         picker.assert_consistent();
-        let mut missing = 0;
+        let (mut missing, mut wanted) = (0, 0);
         for piece in geometry.iter() {
             assert_eq!(picker.availability(piece), model.availability(piece.get()), "{piece}");
             assert_eq!(picker.wants(piece), model.wants(piece.get()), "{piece}");
@@ -211,7 +222,9 @@ fn run(ops: &[Op], config: &PickConfig, exact: bool) -> Vec<Block> {
                 assert_eq!(picker.senders(piece), senders, "{piece}");
             }
             missing += if model.wants(piece.get()) { u64::from(geometry.length(piece)) } else { 0 };
+            wanted += if model.priority[&piece.get()] > 0 { u64::from(geometry.length(piece)) } else { 0 };
         }
+        assert_eq!(picker.wanted_bytes(), wanted);
         assert_eq!(picker.missing_bytes(), missing);
         assert_eq!(picker.end_game(), missing > 0 && !model.wanted_free());
     }
@@ -266,7 +279,8 @@ fn step(op: &Op, picker: &mut Picker, model: &mut Model, now: &mut Time, all_pic
             assert!(picked.len() <= count as usize);
             for &block in &picked {
                 let piece = block.piece();
-                let steered = only.is_some() || suggested.contains(&piece) || model.urgent.contains(&piece.get());
+                let suggested = suggested.contains(&piece) && !model.sequential;
+                let steered = only.is_some() || suggested || model.urgent.contains(&piece.get());
                 assert!(only.as_ref().is_none_or(|only| only.contains(&piece)));
                 model.judge(peer, block, steered);
             }
@@ -289,7 +303,7 @@ fn step(op: &Op, picker: &mut Picker, model: &mut Model, now: &mut Time, all_pic
                 assert_eq!(picker.received(PeerKey(peer), block), Received::Duplicate);
             } else if cell.asked.contains(&peer) {
                 receive(picker, model, peer, block);
-            } else if model.suspects.contains_key(&piece) || (model.is_idle(piece) && !model.wants(piece)) {
+            } else if model.suspects.contains_key(&piece) || !model.wants(piece) {
                 assert_eq!(picker.received(PeerKey(peer), block), Received::Unwanted);
             } else {
                 receive(picker, model, peer, block);
@@ -345,11 +359,20 @@ fn step(op: &Op, picker: &mut Picker, model: &mut Model, now: &mut Time, all_pic
                 _ => model.urgent.remove(&piece),
             };
         }
+        Op::Sequential(on) => {
+            picker.set_sequential(on);
+            model.sequential = on;
+        }
         Op::Wait(seconds) => *now = *now + Duration::from_secs(seconds),
     }
 }
 
 fn receive(picker: &mut Picker, model: &mut Model, peer: u64, block: Block) {
+    if !model.wants(block.piece().get()) {
+        // It was asked for before its piece was skipped.
+        assert_eq!(picker.received(PeerKey(peer), block), Received::Unwanted);
+        return model.cells.get_mut(&block).unwrap().asked.retain(|&other| other != peer);
+    }
     let cell = model.cells.get_mut(&block).unwrap();
     let others: BTreeSet<_> = cell.asked.drain(..).filter(|&other| other != peer).map(PeerKey).collect();
     cell.got = Some(peer);
