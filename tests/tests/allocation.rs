@@ -151,7 +151,7 @@ impl Victim {
                 let Action::Start { job, work } = action else { continue };
                 let result = match work {
                     Work::Load { .. } => JobResult::Loaded(vec![]),
-                    Work::Check { .. } => JobResult::Checked { files: vec![None], free: None },
+                    Work::Check { .. } => JobResult::Checked { files: vec![None], part: None, free: None },
                     _ => JobResult::Done,
                 };
                 todo.push(Event::JobDone { job: *job, result: Ok(result) });

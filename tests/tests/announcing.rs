@@ -59,7 +59,7 @@ struct Lazy {
 
 /// Every third piece is held back.
 fn is_held_back(piece: u32) -> bool {
-    piece % 3 == 0
+    piece.is_multiple_of(3)
 }
 
 impl Trick for Lazy {
