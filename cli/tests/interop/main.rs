@@ -10,6 +10,7 @@
 //! | [`transmission`] | from and to Transmission, and both at once |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
 //! | [`hostile`] | a peer that sends damaged data |
+//! | [`sockets`] | peers that misuse their connection: half-open, reset, never read from, a byte at a time, half closed |
 //! | [`kill`] | `kill -9` twenty times in one download |
 //! | [`trace`] | the order of writes, syncs and renames |
 
@@ -17,10 +18,13 @@
 #![cfg(target_os = "linux")]
 
 mod aria2;
+#[path = "../common/mod.rs"]
+mod common;
 mod hostile;
 mod kill;
 mod lab;
 mod libtorrent;
+mod sockets;
 mod trace;
 mod trackers;
 mod transmission;
