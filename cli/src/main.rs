@@ -17,6 +17,7 @@ mod open_files;
 mod output;
 mod progress;
 mod record;
+mod select;
 mod signals;
 mod sources;
 mod torrent_file;

@@ -10,6 +10,7 @@ use crate::ip_filter;
 use crate::network;
 use crate::output::Output;
 use crate::progress::{Board, State};
+use crate::select::{Choice, select};
 use crate::signals::Interrupt;
 use crate::sources::Sources;
 use crate::values::span;
@@ -52,6 +53,10 @@ pub struct Plan {
     pub recheck: bool,
     /// Whether programs read along.
     pub json: bool,
+    /// Which files are wanted, none meaning all; `None`: as in the last run.
+    pub select: Option<Vec<Choice>>,
+    /// Whether pieces are asked for in order; `None`: as in the last run.
+    pub sequential: Option<bool>,
     /// The program to run for each torrent that is finished, and its arguments; empty: none.
     pub on_complete: Vec<OsString>,
 }
@@ -255,7 +260,20 @@ impl Run<'_> {
 
     async fn add(&mut self, args: &NetworkArgs) -> anyhow::Result<()> {
         for (index, torrent) in self.plan.sources.torrents.iter().enumerate() {
+            let chosen = self.plan.select.as_ref().map(|choices| select(choices, &torrent.metainfo)).transpose();
+            let chosen = match chosen {
+                Ok(chosen) => chosen,
+                Err(why) => {
+                    self.fail(index, why)?;
+                    continue;
+                }
+            };
+            if let Some(chosen) = &chosen {
+                self.jobs[index].size = chosen.bytes;
+            }
             let options = AddOptions {
+                priorities: chosen.map(|chosen| chosen.priorities),
+                sequential: self.plan.sequential,
                 peers: args.peers.clone(),
                 extra_trackers: args.trackers.clone(),
                 use_trackers: !args.no_tracker,

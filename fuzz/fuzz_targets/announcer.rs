@@ -34,6 +34,9 @@ fuzz_target!(|input: &[u8]| {
         udp: Some(SocketId(1)),
         bind_ip: None,
         ways: None,
+        gated: false,
+        partial_seed: false,
+        own: [None; 2],
         private: input.first().is_some_and(|first| *first > 200),
     };
     let (mut now, mut jobs): (Time, Vec<(JobId, Work)>) = (Time::from_secs(1), Vec::new());

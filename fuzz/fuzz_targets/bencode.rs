@@ -16,6 +16,11 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(document.root().raw(), input);
         assert!(!document.deviations().is_canonical());
     }
+    if let Ok(document) = Document::decode(input, Mode::Tolerant, &limits) {
+        // What the lenient refuse, the tolerant take for nothing but its integers.
+        let big = document.deviations().big_integer.is_some();
+        assert_eq!(big, Document::decode(input, Mode::Lenient, &limits).is_err());
+    }
     if let Ok(document) = Document::decode_prefix(input, Mode::Lenient, &limits) {
         assert!(document.length() <= input.len());
     }

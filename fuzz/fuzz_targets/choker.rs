@@ -32,6 +32,7 @@ fuzz_target!(|input: &[u8]| {
                     choked: true,
                     download_rate: 0,
                     upload_rate: 0,
+                    uploaded: 0,
                     snubbed: false,
                     connected_at: now,
                     upload_only: value > 250,
@@ -46,8 +47,8 @@ fuzz_target!(|input: &[u8]| {
                 }
             }
             2 => {
-                peers.remove(&key);
-                choker.peer_gone(key);
+                let uploaded = peers.remove(&key).map_or(0, |peer| peer.uploaded);
+                choker.peer_gone(now, &config, key, uploaded);
                 assert!(!choker.is_served(key));
             }
             3 => {
@@ -55,6 +56,7 @@ fuzz_target!(|input: &[u8]| {
                 peer.download_rate = u64::from(value) << 12;
                 peer.upload_rate = u64::from(value.rotate_left(3)) << 12;
                 peer.snubbed = value == 7;
+                peer.uploaded += u64::from(value) << 16;
             }
             4 => seeding = value % 2 == 0,
             _ => now = now + Duration::from_secs(u64::from(value % 40)),

@@ -1,7 +1,9 @@
 //! Files that are wanted and files that are not: what is fetched, what lies where, and what comes back after a restart.
 
-use parcacik_core::border::{CloseReason, CommandError, CommandId, TorrentId};
-use parcacik_core::border::{Command, Config, InfoHash, Notice, SeedGoal, TorrentState};
+use parcacik_core::border::{
+    CloseReason, Command, CommandError, CommandId, Config, InfoHash, Notice, RemoveFiles, RootId, SeedGoal, TorrentId,
+    TorrentState,
+};
 use parcacik_testkit::{Content, Limits, NodeId, Stuck, World};
 use std::time::Duration;
 
@@ -480,4 +482,78 @@ fn what_is_said_while_the_disk_is_looked_at_counts_from_then_on() {
     wait(&mut world, |world| finished(world, b) == 1);
     settle(&mut world);
     assert_eq!(there(&mut world, b, &content), [1, 99]);
+}
+
+/// Gives a command and waits until it is done.
+fn order(world: &mut World, node: NodeId, command: Command) {
+    let command = world.command(node, command);
+    wait(world, |world| world.notices(node).contains(&Notice::CommandDone { command }));
+}
+
+#[test]
+fn the_part_file_is_moved_checked_and_deleted_with_the_files() {
+    let content = torrent(19);
+    let (mut world, a, b) = pair(19, &content, Limits::default());
+    world.disk(b).put(&path(2), vec![7; FILES[2].1]);
+    add(&mut world, b, &content, a, Some(&[0, 4, 0, 0, 0]));
+    wait(&mut world, |world| finished(world, b) == 1);
+    settle(&mut world);
+    let torrent = id(&world, b, &content);
+    // Checked anew: what lies in the part file is found there, and nothing is fetched.
+    order(&mut world, b, Command::Recheck { torrent });
+    wait(&mut world, |world| world.view(b, &content).is_some_and(|view| view.state == TorrentState::Seeding));
+    assert_eq!(pieces(&world, b, &content), [1, 2, 3, 4]);
+    assert_eq!(finished(&world, b), 1, "it was finished before");
+    world.disk(b).remove(&path(2));
+    order(&mut world, b, Command::Move { torrent, root: RootId(1) });
+    settle(&mut world);
+    let moved: Vec<String> = [part_path(&content), path(1)].iter().map(|path| format!("1:{path}")).collect();
+    assert_eq!(world.disk(b).paths().collect::<Vec<_>>(), moved);
+    // It goes on from there.
+    select(&mut world, b, &content, &[(3, 4)]);
+    wait(&mut world, |world| finished(world, b) == 2);
+    assert!(world.disk(b).get(&format!("1:{}", path(3))) == Some(bytes_of(&content, 3)));
+    world.command(b, Command::Remove { torrent, files: RemoveFiles::Delete });
+    wait(&mut world, |world| world.notices(b).contains(&Notice::Removed { torrent }));
+    assert_eq!(world.disk(b).paths().count(), 0);
+}
+
+#[test]
+fn deleting_spares_an_unwanted_file_that_holds_nothing_of_the_torrent() {
+    let content = torrent(20);
+    let (mut world, a, b) = pair(20, &content, Limits::default());
+    world.disk(b).put(&path(2), vec![7; FILES[2].1]);
+    add(&mut world, b, &content, a, Some(&[0, 4, 0, 0, 0]));
+    wait(&mut world, |world| finished(world, b) == 1);
+    settle(&mut world);
+    let torrent = id(&world, b, &content);
+    world.command(b, Command::Remove { torrent, files: RemoveFiles::Delete });
+    wait(&mut world, |world| world.notices(b).contains(&Notice::Removed { torrent }));
+    assert_eq!(there(&mut world, b, &content), [2], "its shared bytes went to the part file, not into it");
+    assert!(world.disk(b).get(&path(2)) == Some(&vec![7; FILES[2].1][..]));
+}
+
+#[test]
+fn wishes_of_a_paused_torrent_count_when_it_goes_on() {
+    let content = torrent(21);
+    let (mut world, a, b) = pair(21, &content, Limits::default());
+    add(&mut world, b, &content, a, Some(&[0, 4, 0, 0, 0]));
+    wait(&mut world, |world| finished(world, b) == 1);
+    settle(&mut world);
+    let torrent = id(&world, b, &content);
+    order(&mut world, b, Command::Pause { torrent, graceful: false });
+    select(&mut world, b, &content, &[(0, 4), (4, 4)]);
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(state(&world, b, &content), TorrentState::Paused);
+    assert_eq!(finished(&world, b), 1);
+    // Also when it was not running in between.
+    world.crash(b);
+    world.restart(b);
+    add(&mut world, b, &content, a, None);
+    world.run_for(Duration::from_secs(5));
+    let torrent = id(&world, b, &content);
+    assert_eq!(state(&world, b, &content), TorrentState::Paused);
+    order(&mut world, b, Command::Resume { torrent });
+    wait(&mut world, |world| finished(world, b) == 1);
+    assert_right(&mut world, b, &content, &[0, 1, 4]);
 }

@@ -1,5 +1,6 @@
 //! The arguments of what transfers: `download` and `seed`.
 
+use crate::select::Choice;
 use crate::values;
 use clap::{ArgAction, Args};
 use parcacik_core::border::Target;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 /// Download torrents
 ///
-/// Fetches everything in the torrents given, checks it, and ends; or seeds on (--seed, --seed-ratio, --seed-time). Started again after an interruption it goes on where it
+/// Fetches everything in the torrents given (or what --select names), checks it, and ends; or seeds on (--seed, --seed-ratio, --seed-time). Started again after an interruption it goes on where it
 /// was, and checks only what it must. What is there already is checked and used, also when another program made it. --peer and --tracker are for all torrents. One that fails does not stop
 /// the others; the exit code is 1 then.
 #[derive(Debug, Args)]
@@ -20,6 +21,7 @@ Examples:
   parcacik download https://example.org/debian.iso.torrent -o ~/Downloads
   parcacik download *.torrent -o ~/Downloads --seed-ratio 1.5
   parcacik download film.torrent --peer 192.0.2.1:6881 --no-tracker
+  parcacik download film.torrent --select 1 --select '*film*' --sequential
   parcacik download film.torrent --on-complete cp -r {path} /mnt/films
   parcacik download film.torrent --on-complete touch {path}.done ';' --seed
 
@@ -40,6 +42,13 @@ pub struct DownloadArgs {
     pub network: NetworkArgs,
     #[command(flatten)]
     pub goal: GoalArgs,
+    /// Download only these files: a number or range of numbers as `inspect` shows them (3-7), or a pattern of a name or path (*.mkv, extras/**); may be repeated. Without it
+    /// everything is downloaded
+    #[arg(long, value_name = "PATTERN|INDEX")]
+    pub select: Vec<Choice>,
+    /// Ask for pieces in order, to look at what is there while the rest comes. Slower, and of less use to others
+    #[arg(long)]
+    pub sequential: bool,
     /// Replace files that are in the way and hold nothing of the torrent
     #[arg(long)]
     pub overwrite: bool,

@@ -28,6 +28,8 @@ pub fn run(args: &DownloadArgs, output: &Output) -> anyhow::Result<Outcome> {
         overwrite: args.overwrite,
         recheck: args.recheck,
         json: args.json,
+        select: Some(args.select.clone()),
+        sequential: Some(args.sequential),
         on_complete: args.on_complete.clone(),
     };
     transfer::run(plan, &args.network, &interrupt, output)

@@ -53,6 +53,8 @@ struct Inspected<'a> {
 
 #[derive(Debug, Serialize)]
 struct InspectedFile {
+    /// What `download --select` calls it.
+    index: usize,
     path: String,
     length: u64,
     pad: bool,
@@ -72,7 +74,7 @@ impl<'a> Inspected<'a> {
             piece_count: torrent.geometry().pieces(),
             total_length: torrent.geometry().total_length(),
             private: torrent.private(),
-            files: torrent.files().iter().map(InspectedFile::of).collect(),
+            files: (1..).zip(torrent.files()).map(|(index, file)| InspectedFile::of(index, file)).collect(),
             trackers: torrent.trackers(),
             web_seeds: torrent.web_seeds(),
             http_seeds: torrent.http_seeds(),
@@ -87,8 +89,9 @@ impl<'a> Inspected<'a> {
 }
 
 impl InspectedFile {
-    fn of(file: &FileEntry) -> InspectedFile {
+    fn of(index: usize, file: &FileEntry) -> InspectedFile {
         InspectedFile {
+            index,
             path: file.path.to_string(),
             length: file.length,
             pad: file.pad,
@@ -140,17 +143,18 @@ fn describe(torrent: &Metainfo) -> String {
         let date = jiff::Timestamp::from_second(date).map_or_else(|_| date.to_string(), |date| date.to_string());
         line("Made on", date);
     }
-    let files: Vec<&FileEntry> = torrent.files().iter().filter(|file| !file.pad).collect();
+    // Numbered as they stand, so that a number is the same here, in the JSON and to `download --select`.
+    let files: Vec<(usize, &FileEntry)> = (1..).zip(torrent.files()).filter(|(_, file)| !file.pad).collect();
     line("Files", files.len().to_string());
-    for file in files.iter().take(SHOWN_FILES) {
+    for (index, file) in files.iter().take(SHOWN_FILES) {
         let link = file.symlink.as_ref().map(|to| format!(" -> {}", clean(&to.to_string())));
         let marks = [(file.executable, " [executable]"), (file.hidden, " [hidden]")];
         let marks: String = marks.iter().filter(|mark| mark.0).map(|mark| mark.1).collect();
         let path = clean(&file.path.to_string());
-        let _ = writeln!(text, "{:>12}  {path}{}{marks}", size(file.length), link.unwrap_or_default());
+        let _ = writeln!(text, "{index:>6} {:>12}  {path}{}{marks}", size(file.length), link.unwrap_or_default());
     }
     if files.len() > SHOWN_FILES {
-        let _ = writeln!(text, "{:>12}  and {} more; --json lists all", "...", files.len() - SHOWN_FILES);
+        let _ = writeln!(text, "{:>19}  and {} more; --json lists all", "...", files.len() - SHOWN_FILES);
     }
     text
 }

@@ -29,6 +29,8 @@ pub fn run(args: &SeedArgs, output: &Output) -> anyhow::Result<Outcome> {
         overwrite: false,
         recheck: false,
         json: args.json,
+        select: None,
+        sequential: None,
         on_complete: Vec::new(),
     };
     transfer::run(plan, &args.network, &interrupt, output)

@@ -26,7 +26,7 @@ pub(super) struct Job {
     pub info_hash: String,
     /// Where the data lie: a file, or the folder of many.
     pub path: PathBuf,
-    /// Bytes without pad files.
+    /// Bytes of the files that are wanted, without pad files.
     pub size: u64,
     pub id: Option<TorrentId>,
     pub started: Instant,
@@ -113,8 +113,8 @@ impl Job {
                 (TorrentState::Downloading, StorageState::Failing(_)) => State::NoDisk,
                 (state, _) => state_of(state),
             },
-            done: view.total_bytes.saturating_sub(view.missing_bytes),
-            total: view.total_bytes,
+            done: view.wanted_bytes.saturating_sub(view.missing_bytes),
+            total: view.wanted_bytes,
             pieces: view.pieces.count(),
             piece_count: view.pieces.len(),
             download_rate: view.download_rate,

@@ -52,7 +52,7 @@ fn what_was_made_can_be_shown_and_checked() {
     assert_eq!(paths, ["thing/a/z", "thing/a.txt", "thing/b", "thing/empty"]);
     assert_eq!(
         shown["files"][1],
-        json!({"path": "thing/a.txt", "length": 40_000, "pad": false, "executable": false, "hidden": false,
+        json!({"index": 2, "path": "thing/a.txt", "length": 40_000, "pad": false, "executable": false, "hidden": false,
                "symlink": null, "pieces_root": null})
     );
     let text = here.done(&["inspect", "t.torrent"]).out;

@@ -2,8 +2,12 @@
 
 use crate::transfers::{start_seed, start_seed_of};
 use crate::{Here, Running, within};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 /// A program that writes down each of its arguments between brackets, then what it finds in its environment and which files are open in it.
 const SCRIPT: &str = r#"#!/bin/sh
@@ -21,6 +25,42 @@ fn script(here: &Here, path: &str, text: &str) -> String {
     let path = here.path().join(path);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+/// A named pipe between a test and a program of its own. Nobody waits to open it, because its test holds both ends.
+struct Pipe {
+    path: PathBuf,
+    file: File,
+}
+
+impl Pipe {
+    fn new(here: &Here, name: &str) -> Pipe {
+        let path = here.path().join(name);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        Pipe { path, file }
+    }
+
+    /// What somebody writes, which is a line.
+    fn line(&self) -> String {
+        let file = self.file.try_clone().unwrap();
+        within(move || {
+            let mut line = String::new();
+            BufReader::new(file).read_line(&mut line).unwrap();
+            line
+        })
+    }
+
+    fn write(&mut self) {
+        self.file.write_all(b"go\n").unwrap();
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // Before the ends are closed: who comes later finds nothing, and does not wait for somebody at the other end.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// A torrent called `name`, and a seed of it.
@@ -131,36 +171,35 @@ fn an_option_of_ours_behind_the_program_is_pointed_out() {
 fn a_program_is_waited_for_and_a_signal_ends_the_waiting() {
     let here = Here::new();
     let (_seed, peer) = torrent(&here, "film");
-    // It says that it runs, and goes on until the pipe is written to.
-    let program =
-        script(&here, "program", "#!/bin/sh\nexec > /dev/null 2>&1\necho runs > \"$SEEN\"\nread line < \"$GO\"\n");
-    let pipe = |name: &str| {
-        let path = here.path().join(name);
-        let mode = rustix::fs::Mode::RWXU;
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        path
-    };
-    let (seen, go) = (pipe("seen"), pipe("go"));
+    // It says that it runs, and goes on until the pipe is written to, or has no writer any more: it ends with the test, whatever becomes of that.
+    let program = script(
+        &here,
+        "program",
+        "#!/bin/sh\nexec < \"$GO\" > \"$SEEN\" 2> /dev/null\necho runs $$\nread line\necho ends\n",
+    );
+    let (seen, mut go) = (Pipe::new(&here, "seen"), Pipe::new(&here, "go"));
     for interrupted in [false, true] {
         let mut command = here.command(&download(&peer, &["--recheck", "--on-complete", &program]));
-        command.env("SEEN", &seen).env("GO", &go);
+        command.env("SEEN", &seen.path).env("GO", &go.path);
         let running = Running::start(command);
         assert!(running.line().contains("finished"));
-        let pipe = seen.clone();
-        assert_eq!(within(move || std::fs::read_to_string(pipe).unwrap()), "runs\n");
+        let said = seen.line();
+        let id = said.strip_prefix("runs ").and_then(|id| id.trim_end().parse().ok()).expect(&said);
+        let id = rustix::process::Pid::from_raw(id).unwrap();
         if interrupted {
             running.signal(Signal::TERM);
         } else {
-            let pipe = go.clone();
-            within(move || std::fs::write(pipe, "go\n").unwrap());
+            go.write();
+            assert_eq!(seen.line(), "ends\n");
         }
         let ended = running.end();
         assert_eq!(ended.code, Some(if interrupted { 130 } else { 0 }), "{ended:?}");
         assert_eq!(ended.err.contains("is left alone"), interrupted, "{ended:?}");
         if interrupted {
-            // It is still there: this goes on when it reads.
-            let pipe = go.clone();
-            within(move || std::fs::write(pipe, "go\n").unwrap());
+            // It is still there, and does as it would have done.
+            rustix::process::test_kill_process(id).unwrap();
+            go.write();
+            assert_eq!(seen.line(), "ends\n");
         }
         std::fs::remove_file(here.path().join("here/film")).unwrap();
     }

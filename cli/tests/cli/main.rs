@@ -1,10 +1,13 @@
 //! The built program, driven as a user or a script drives it. All traffic stays on loopback.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod examples;
 mod files;
 mod hook;
 mod ip_filter;
 mod rates;
+mod select;
 mod shells;
 mod sources;
 mod stopping;
@@ -123,7 +126,7 @@ impl From<Output> for Ended {
     }
 }
 
-/// A program that runs; killed when the test ends without it.
+/// A program that runs; killed when the test ends without it, or is killed itself.
 struct Running {
     child: Child,
     out: mpsc::Receiver<String>,
@@ -132,6 +135,7 @@ struct Running {
 
 impl Running {
     fn start(mut command: Command) -> Running {
+        common::ends_with_us(&mut command);
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());

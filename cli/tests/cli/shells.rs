@@ -1,15 +1,24 @@
 //! `completions` and `man`.
 
-use crate::{Here, commands};
-use std::process::{Command, Stdio};
+use crate::{Ended, Here, Running, commands};
+use std::process::Command;
 
 /// Whether a program is installed; says so when not.
 fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).any(|folder| folder.join(program).is_file());
     if !found {
         println!("skipped: {program} is not installed");
     }
     found
+}
+
+/// Runs another program in the folder, to its end.
+fn run(here: &Here, program: &str, args: &[&str]) -> Ended {
+    let mut command = Command::new(program);
+    command.args(args);
+    here.prepare(&mut command);
+    Running::start(command).end()
 }
 
 #[test]
@@ -25,8 +34,8 @@ fn shells_take_their_completions() {
         assert!(text.contains("on-complete"), "{shell}");
         if !check.is_empty() && has(shell) {
             here.write("completions", text.as_bytes());
-            let checked = Command::new(shell).args([check, "completions"]).current_dir(here.path()).output().unwrap();
-            assert!(checked.status.success(), "{shell}: {}", String::from_utf8_lossy(&checked.stderr));
+            let checked = run(&here, shell, &[check, "completions"]);
+            assert_eq!(checked.code, Some(0), "{shell}: {checked:?}");
         }
     }
     assert_eq!(here.run(&["completions", "dos"]).code, Some(2));
@@ -45,8 +54,7 @@ fn bash_completes_commands_and_options() {
             "source ./completions; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
              _parcacik parcacik \"${{COMP_WORDS[COMP_CWORD]}}\" x; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         );
-        let ended = Command::new("bash").args(["-c", &script]).current_dir(here.path()).output().unwrap();
-        String::from_utf8(ended.stdout).unwrap()
+        run(&here, "bash", &["-c", &script]).out
     };
     assert_eq!(complete("parcacik down"), "download\n");
     assert_eq!(complete("parcacik create --web"), "--web-seed\n");
@@ -67,11 +75,7 @@ fn there_is_a_page_for_each_command() {
     }
     // What does not look like roff is told by `man` itself.
     if has("mandoc") {
-        let checked = Command::new("mandoc")
-            .args(["-Tlint", "-Werror", "pages/man1/parcacik-download.1"])
-            .current_dir(here.path())
-            .output()
-            .unwrap();
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+        let checked = run(&here, "mandoc", &["-Tlint", "-Werror", "pages/man1/parcacik-download.1"]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
     }
 }

@@ -8,36 +8,50 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-/// A peer, by sockets alone, that says that it has everything and sends bytes of its own. Its threads live as long as the test's process.
-struct Liar {
-    addr: SocketAddr,
-    connections: Arc<AtomicU32>,
+/// A peer by sockets alone. Its threads live as long as the test's process.
+pub struct Peer {
+    pub addr: SocketAddr,
+    pub connections: Arc<AtomicU32>,
 }
 
-impl Liar {
-    fn start(ip: &str, torrent: &Metainfo) -> Liar {
+impl Peer {
+    /// Listens at `ip`, and does the same on each connection.
+    pub fn start(ip: &str, does: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Peer {
         let listener = TcpListener::bind((ip, 0)).expect("a port is free");
         let addr = listener.local_addr().expect("it is bound");
         let connections = Arc::new(AtomicU32::new(0));
-        let (hash, pieces, counter) = (torrent.hashes(), torrent.geometry().pieces(), Arc::clone(&connections));
+        let (does, counter) = (Arc::new(does), Arc::clone(&connections));
         thread::spawn(move || {
-            let hash = hash.v1.expect("it is of version 1");
             for stream in listener.incoming().map_while(Result::ok) {
                 counter.fetch_add(1, Ordering::Relaxed);
+                let does = Arc::clone(&does);
                 // It ends with an error when the other side closes.
-                thread::spawn(move || lie(stream, hash, pieces));
+                thread::spawn(move || does(stream));
             }
         });
-        Liar { addr, connections }
+        Peer { addr, connections }
+    }
+
+    /// One that says that it has everything and sends bytes of its own.
+    fn liar(ip: &str, torrent: &Metainfo) -> Peer {
+        let (hash, pieces) = facts(torrent);
+        Peer::start(ip, move |stream| lie(stream, hash, pieces))
     }
 }
 
-fn lie(mut stream: TcpStream, hash: [u8; 20], pieces: u32) -> io::Result<()> {
-    let mut handshake = [0; 68];
-    stream.read_exact(&mut handshake)?;
-    let mut greeting = b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0".to_vec();
-    greeting.extend_from_slice(&hash);
-    greeting.extend_from_slice(b"-XX0000-liar12345678");
+/// The info-hash, and how many pieces there are.
+pub fn facts(torrent: &Metainfo) -> ([u8; 20], u32) {
+    (torrent.hashes().v1.expect("it is of version 1"), torrent.geometry().pieces())
+}
+
+/// A handshake without any extension. `who` makes the peer id: two of the same are one peer.
+pub fn handshake(hash: [u8; 20], who: u8) -> Vec<u8> {
+    [b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0", &hash[..], b"-XX0000-liar1234567", &[who]].concat()
+}
+
+/// What somebody says first who has everything and serves everybody.
+pub fn greeting(hash: [u8; 20], pieces: u32, who: u8) -> Vec<u8> {
+    let mut greeting = handshake(hash, who);
     let mut bitfield = vec![0xff; pieces.div_ceil(8) as usize];
     if let (Some(last), spare @ 1..) = (bitfield.last_mut(), bitfield_spare(pieces)) {
         *last <<= spare;
@@ -47,21 +61,41 @@ fn lie(mut stream: TcpStream, hash: [u8; 20], pieces: u32) -> io::Result<()> {
     greeting.extend_from_slice(&bitfield);
     // And unchoke.
     greeting.extend_from_slice(&[0, 0, 0, 1, 1]);
-    stream.write_all(&greeting)?;
+    greeting
+}
+
+/// The next message, without its length.
+pub fn message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut message)?;
+    Ok(message)
+}
+
+/// The next request: piece, begin, length. All else is passed over.
+pub fn request(stream: &mut TcpStream) -> io::Result<[u32; 3]> {
     loop {
-        let mut length = [0; 4];
-        stream.read_exact(&mut length)?;
-        let mut message = vec![0; u32::from_be_bytes(length) as usize];
-        stream.read_exact(&mut message)?;
-        // A request: piece, begin, length.
-        if let [6, head @ .., a, b, c, d] = &message[..] {
-            let block = vec![0x5a; u32::from_be_bytes([*a, *b, *c, *d]) as usize];
-            let mut answer = (block.len() as u32 + 9).to_be_bytes().to_vec();
-            answer.push(7);
-            answer.extend_from_slice(head);
-            answer.extend_from_slice(&block);
-            stream.write_all(&answer)?;
+        if let [6, numbers @ ..] = &message(stream)?[..]
+            && let [piece, begin, length] = numbers.as_chunks().0
+        {
+            return Ok([*piece, *begin, *length].map(u32::from_be_bytes));
         }
+    }
+}
+
+/// The message that answers a request.
+pub fn block(piece: u32, begin: u32, data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u32 + 9).to_be_bytes();
+    [&length[..], &[7], &piece.to_be_bytes(), &begin.to_be_bytes(), data].concat()
+}
+
+fn lie(mut stream: TcpStream, hash: [u8; 20], pieces: u32) -> io::Result<()> {
+    stream.read_exact(&mut [0; 68])?;
+    stream.write_all(&greeting(hash, pieces, 0))?;
+    loop {
+        let [piece, begin, length] = request(&mut stream)?;
+        stream.write_all(&block(piece, begin, &vec![0x5a; length as usize]))?;
     }
 }
 
@@ -76,7 +110,7 @@ fn a_liar_alone_is_banned_and_an_honest_seed_ends_the_download() {
     lab::run(&[Need::Libtorrent], |lab| {
         let content = Content::file(&lab.folder("data"), "file.bin", 2_000_000);
         let torrent = make_torrent(lab, &content, "64K", &[]);
-        let liar = Liar::start("127.0.0.66", &lab::metainfo(&torrent));
+        let liar = Peer::liar("127.0.0.66", &lab::metainfo(&torrent));
         // Where ours listens: libtorrent dials it later.
         let mut download = Ours::download(lab, &torrent, "out")
             .args(["--listen", "127.0.0.3:0", "--no-tracker", "--peer", &liar.addr.to_string()])
@@ -97,7 +131,7 @@ fn a_liar_among_honest_peers_is_the_only_one_banned() {
     lab::run(&[Need::Libtorrent], |lab| {
         let content = Content::file(&lab.folder("data"), "file.bin", 4_000_000);
         let torrent = make_torrent(lab, &content, "256K", &[]);
-        let liar = Liar::start("127.0.0.66", &lab::metainfo(&torrent));
+        let liar = Peer::liar("127.0.0.66", &lab::metainfo(&torrent));
         let seeds = ["127.0.0.2", "127.0.0.4"].map(|ip| {
             let seed = Libtorrent::seed(&torrent, &content, ip, &[]);
             // So slow that the liar has its turn.

@@ -11,6 +11,7 @@
 //! | [`opentracker`] | announces and scrapes; a seed that is found by it |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
 //! | [`hostile`] | a peer that sends damaged data |
+//! | [`sockets`] | peers that misuse their connection: half-open, reset, never read from, a byte at a time, half closed |
 //! | [`kill`] | `kill -9` twenty times in one download |
 //! | [`trace`] | the order of writes, syncs and renames |
 
@@ -18,11 +19,14 @@
 #![cfg(target_os = "linux")]
 
 mod aria2;
+#[path = "../common/mod.rs"]
+mod common;
 mod hostile;
 mod kill;
 mod lab;
 mod libtorrent;
 mod opentracker;
+mod sockets;
 mod trace;
 mod trackers;
 mod transmission;

@@ -31,9 +31,12 @@ pub enum Mode {
     Strict,
     /// Unsorted and duplicate keys, leading zeros and `-0` are taken, and reported.
     Lenient,
+    /// As lenient; and integers outside 64 bits are taken, reported, and read as no integer ([`Value::int`] is `None`). For
+    /// texts of which each value counts for itself, so that one that nobody can use does not spoil the others.
+    Tolerant,
 }
 
-/// What a lenient reading let pass: the offset of the first case of each kind.
+/// What a lenient or tolerant reading let pass: the offset of the first case of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deviations {
     /// A key that is smaller than the one before it.
@@ -42,6 +45,8 @@ pub struct Deviations {
     pub duplicate_key: Option<usize>,
     /// An integer or a length with a leading zero, or `-0`.
     pub leading_zero: Option<usize>,
+    /// An integer outside 64 bits, signed.
+    pub big_integer: Option<usize>,
 }
 
 impl Deviations {
@@ -74,7 +79,7 @@ pub enum Fault {
     BadLength,
     /// An integer that is not `i`, digits, `e`.
     BadInteger,
-    /// An integer outside 64 bits, signed.
+    /// An integer outside 64 bits, signed; not in tolerant mode.
     IntegerTooBig,
     /// A leading zero or `-0`, in strict mode.
     LeadingZero,
@@ -167,9 +172,8 @@ impl<'a> Document<'a> {
         if input.len() > most {
             return Err(DecodeError { offset: most, fault: Fault::TooLong });
         }
-        let strict = mode == Mode::Strict;
         let mut reader =
-            Reader { input, at: 0, tape: Vec::new(), tokens: limits.tokens, strict, deviations: Deviations::default() };
+            Reader { input, at: 0, tape: Vec::new(), tokens: limits.tokens, mode, deviations: Deviations::default() };
         reader.value(limits.depth)?;
         Ok(Document { input, tape: reader.tape, deviations: reader.deviations })
     }
@@ -184,7 +188,7 @@ impl<'a> Document<'a> {
         self.tape.first().map_or(0, |root| root.end as usize)
     }
 
-    /// What was let pass in lenient mode.
+    /// What was let pass in lenient or tolerant mode.
     pub fn deviations(&self) -> Deviations {
         self.deviations
     }
@@ -196,7 +200,7 @@ struct Reader<'a> {
     tape: Vec<Token>,
     /// How many tokens there may be.
     tokens: usize,
-    strict: bool,
+    mode: Mode,
     deviations: Deviations,
 }
 
@@ -275,7 +279,7 @@ impl<'a> Reader<'a> {
             Ordering::Equal => (Fault::DuplicateKey, &mut self.deviations.duplicate_key),
             Ordering::Greater => (Fault::UnsortedKey, &mut self.deviations.unsorted_key),
         };
-        if self.strict {
+        if self.mode == Mode::Strict {
             return Err(DecodeError { offset, fault });
         }
         seen.get_or_insert(offset);
@@ -351,7 +355,10 @@ impl<'a> Reader<'a> {
         }
         let fits = || parse_integer(self.input.get(start + 1..end).unwrap_or_default()).is_some();
         if end - first > ALWAYS_FITS && !fits() {
-            return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
+            if self.mode != Mode::Tolerant {
+                return Err(DecodeError { offset: start, fault: Fault::IntegerTooBig });
+            }
+            self.deviations.big_integer.get_or_insert(start);
         }
         let link = self.tape.len() + 1;
         self.push(start, end + 1, link)?;
@@ -360,7 +367,7 @@ impl<'a> Reader<'a> {
     }
 
     fn leading_zero(&mut self, offset: usize) -> Result<(), DecodeError> {
-        if self.strict {
+        if self.mode == Mode::Strict {
             return Err(DecodeError { offset, fault: Fault::LeadingZero });
         }
         self.deviations.leading_zero.get_or_insert(offset);

@@ -23,9 +23,10 @@
 //! assert_eq!(dict.int("peers").unwrap_err().to_string(), "field \"peers\" (byte 24): not an integer");
 //! ```
 //!
-//! Two modes. **Strict** takes canonical text only: keys sorted and unique, no leading zeros, no `-0`. **Lenient** takes
+//! Three modes. **Strict** takes canonical text only: keys sorted and unique, no leading zeros, no `-0`. **Lenient** takes
 //! what torrents in the wild have, and reports each kind of deviation with the offset of its first case
 //! ([`Document::deviations`]). Where a key is there twice, the first one counts. Both refuse integers beyond 64 bits.
+//! **Tolerant** takes those too, and reads them as no integer: for an extended handshake, of which each value counts for itself.
 
 mod decode;
 mod encode;

@@ -226,6 +226,26 @@ fn deviations_are_refused_or_reported() {
 }
 
 #[test]
+fn only_the_tolerant_take_integers_beyond_64_bits_and_read_them_as_none() {
+    let tolerant = |text| Document::decode(text, Mode::Tolerant, &Limits::default());
+    let text = b"d1:ai9223372036854775808e1:bi-9223372036854775809e1:ci-9223372036854775808e1:di7ee";
+    assert_eq!(fault(lenient(text)), Some((4, Fault::IntegerTooBig)));
+    let document = tolerant(text).unwrap();
+    assert_eq!(document.deviations(), Deviations { big_integer: Some(4), ..Deviations::default() });
+    let dict = document.root().dict().unwrap();
+    let numbers: Vec<_> = dict.iter().map(|(_, value)| (value.kind(), value.int())).collect();
+    assert_eq!(numbers, [None, None, Some(i64::MIN), Some(7)].map(|number| (Kind::Int, number)));
+    assert_eq!(dict.int("a").unwrap_err().fault, FieldFault::Not(Kind::Int));
+    // In all else it is lenient.
+    for text in ["d1:bi1e1:ai2ee", "06:foobar", "i-0e"] {
+        assert_eq!(tolerant(text.as_bytes()), lenient(text.as_bytes()), "{text}");
+    }
+    for text in ["i99999999999999999999x", "i99999999999999999999", "i-e", "d1:ae"] {
+        assert_eq!(fault(tolerant(text.as_bytes())), fault(lenient(text.as_bytes())), "{text}");
+    }
+}
+
+#[test]
 fn a_prefix_says_where_it_ends() {
     for (text, length) in [("l1:ae extra", 5), ("i1ei2e", 3), ("lee", 2), ("d8:msg_typei1ee\0\0data", 15)] {
         assert_eq!(lenient(text.as_bytes()).unwrap().length(), length);

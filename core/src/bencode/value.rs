@@ -63,7 +63,7 @@ impl<'a, 'd> Value<'a, 'd> {
         self.document.input.get(self.span()).unwrap_or(&[])
     }
 
-    /// The integer, if it is one.
+    /// The integer, if it is one and fits into 64 bits (else it was only let pass by [`Mode::Tolerant`](super::Mode::Tolerant)).
     pub fn int(&self) -> Option<i64> {
         match self.kind() {
             // Without the `i` and the `e`.

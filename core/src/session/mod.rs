@@ -19,7 +19,8 @@
 //!
 //! # Limits
 //! Connections, dials under way and dials a second, bytes that wait for the disk, bytes read ahead, accepted streams without a
-//! torrent: see [`SessionConfig`](crate::border::SessionConfig).
+//! torrent: see [`SessionConfig`](crate::border::SessionConfig). When all connections are taken, those make way that have had
+//! no interest on either side for long.
 
 mod acceptor;
 mod announce_turns;
@@ -235,7 +236,9 @@ impl Session {
         let (down, up) = (self.turns.down.due, self.turns.up.due);
         let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
         let (stranger, probe) = (self.acceptor.deadline(), self.probes.deadline());
-        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, queue, stop])
+        let no_interest = || self.shared.bystanders.deadline(self.config.session.no_interest_timeout);
+        let bystander = if self.is_crowded() { no_interest() } else { None };
+        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, queue, stop, bystander])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -422,7 +425,11 @@ impl Session {
         let rules = NetRules { policy: &self.config.net, filter: &self.filter };
         let blocked = rules.may_come(remote.ip()).is_err();
         self.shared.blocked_incoming += u64::from(blocked);
-        if blocked || self.stopping.is_some() || self.shared.peers >= self.config.session.max_peers {
+        // When all places are taken it may still replace somebody: for that, its torrent has to be known.
+        let limits = &self.config.session;
+        let full = self.shared.peers >= limits.max_peers
+            && self.shared.bystanders.worst(self.now, limits.replaceable_after).is_none();
+        if blocked || self.stopping.is_some() || full {
             out.list.push(Action::Close { tcp, flush: false });
             return;
         }
@@ -475,6 +482,7 @@ impl Session {
             .flatten();
         let Some(key) = made else { return };
         self.own_stream(tcp, id, key);
+        self.make_place(out);
         if !rest.is_empty() {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.received(cx, shared, key, rest, consumed));
         }
@@ -708,6 +716,7 @@ impl Session {
             }
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.tick(cx, shared));
         }
+        self.drop_bystanders(out);
     }
 
     /// Gives places in the queue anew, when that is due.
@@ -754,10 +763,35 @@ impl Session {
         }
     }
 
+    /// Whether nobody more can be dialled, as all places of the session are taken.
+    fn is_crowded(&self) -> bool {
+        self.shared.peers + self.shared.half_open >= self.config.session.max_peers
+    }
+
+    /// Who came in has been let in by a torrent in place of somebody else, perhaps of another torrent's.
+    fn make_place(&mut self, out: &mut Actions) {
+        if self.shared.peers > self.config.session.max_peers
+            && let Some((id, key)) = self.shared.bystanders.worst(self.now, self.config.session.replaceable_after)
+        {
+            self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.give_up_place(cx, shared, key));
+        }
+    }
+
+    /// While all places are taken, connections end that have had no interest either way for long.
+    fn drop_bystanders(&mut self, out: &mut Actions) {
+        while self.is_crowded()
+            && let Some((id, key)) = self.shared.bystanders.worst(self.now, self.config.session.no_interest_timeout)
+        {
+            let was_there =
+                self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.give_up_place(cx, shared, key));
+            if was_there != Some(true) {
+                return;
+            }
+        }
+    }
+
     fn may_dial(&self) -> bool {
-        self.stopping.is_none()
-            && self.shared.half_open < self.config.session.max_half_open
-            && self.shared.peers + self.shared.half_open < self.config.session.max_peers
+        self.stopping.is_none() && self.shared.half_open < self.config.session.max_half_open && !self.is_crowded()
     }
 
     /// When the next dial is allowed, by the limit of dials a second.

@@ -1,6 +1,7 @@
 //! Routing, limits and late events: what the session itself decides.
 
 mod net;
+mod places;
 mod trackers;
 
 use super::*;
@@ -449,4 +450,17 @@ fn time_never_runs_back() {
     let mut out = Actions::new();
     rig.session.handle(Time::ZERO, Event::Tick, &mut out);
     assert_eq!(rig.session.now(), before);
+}
+
+#[test]
+fn a_view_shows_the_limits_of_the_torrent() {
+    let mut rig = Rig::new(|config| config.rate.limits.download = Some(9_000));
+    rig.running(1, vec![]);
+    let limits = |rig: &Rig| rig.session.view(TorrentId(0)).unwrap().limits;
+    assert_eq!(limits(&rig), RateLimits::default(), "those of the session are others");
+    let (torrent, download, upload) = (Some(TorrentId(0)), Some(5_000), Some(7_000));
+    rig.command(Command::SetLimits { torrent, download, upload });
+    assert_eq!(limits(&rig), RateLimits { download, upload });
+    rig.command(Command::SetLimits { torrent, download: None, upload: None });
+    assert_eq!(limits(&rig), RateLimits::default());
 }

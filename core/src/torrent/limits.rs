@@ -95,7 +95,7 @@ impl Buckets {
 /// The limits of a torrent, and who waits for them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
-    buckets: Buckets,
+    pub(super) buckets: Buckets,
     down: FairQueue<PeerKey>,
     up: FairQueue<PeerKey>,
     /// What the torrent has used of the session's limits.

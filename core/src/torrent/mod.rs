@@ -9,6 +9,8 @@
 //! | [`candidates`] | whom to dial |
 //! | [`blame`] | who sent bad data |
 //! | [`superseed`] | which piece to show to whom, as the only seed |
+//! | `suggest` | which piece to suggest to whom, as a seed |
+//! | `bystanders` | whose place is given away when there are no more |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
 //! | [`selection`], [`placement`] | which files are wanted, and where their bytes lie |
 //! | `health` | whether the storage works, and when it is looked at again |
@@ -40,6 +42,7 @@
 
 pub mod blame;
 pub mod brake;
+mod bystanders;
 pub mod candidates;
 pub mod choker;
 mod clock;
@@ -58,6 +61,7 @@ mod selection;
 mod shared;
 mod startup;
 mod stop;
+mod suggest;
 pub mod superseed;
 mod swarm;
 mod trackers;
@@ -83,6 +87,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use blame::Blame;
+pub use bystanders::Bystanders;
 use candidates::Candidates;
 use choker::Choker;
 use clock::Stopwatch;
@@ -151,6 +156,10 @@ struct Peer {
     gave_back: bool,
     /// What it has used of rate limits.
     shares: limits::Shares,
+    /// Since when neither side wants anything of the other, as registered in `Torrent::places`.
+    bystander_since: Option<Time>,
+    /// What it was suggested.
+    suggest: suggest::Told,
     /// What it was told of, when it is a guest of super seeding.
     shown: Option<Box<Bitfield>>,
     /// Super seeding has ended, and it has been told of the pieces below this one; these it was shown before.
@@ -206,6 +215,8 @@ pub struct Torrent {
     jobs: Jobs,
     disk: disk::DiskState,
     limits: limits::Limits,
+    places: bystanders::Places,
+    suggestions: suggest::Suggestions,
     /// Pieces that were ours in this session, and peers were told of, that are not any more.
     lost: BTreeSet<PieceIndex>,
     wants_super_seed: bool,
@@ -313,6 +324,8 @@ impl Torrent {
             jobs: Jobs::default(),
             disk: disk::DiskState::default(),
             limits: limits::Limits::new(cx.now, &cx.config.rate, add.limits),
+            places: bystanders::Places::default(),
+            suggestions: suggest::Suggestions::new(),
             wants_super_seed: add.super_seed,
             super_seed: None,
             serving: false,
@@ -388,6 +401,7 @@ impl Torrent {
             if running { self.life.deadline() } else { None },
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
+            if running { self.bystander_deadline(cx) } else { None },
             self.limits.deadline(cx.now),
             self.super_seed.as_ref().and_then(|machine| machine.deadline()),
         ])
@@ -408,6 +422,9 @@ impl Torrent {
         self.health_tick(cx);
         self.doubt_tick(cx);
         self.super_seed_tick(cx, shared);
+        if matches!(self.phase, Phase::Running) {
+            self.drop_bystanders(cx, shared);
+        }
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;
         }

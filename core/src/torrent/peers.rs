@@ -32,11 +32,14 @@ impl Torrent {
             ready: false,
             gave_back: false,
             shares: Default::default(),
+            bystander_since: None,
+            suggest: Default::default(),
             shown: None,
             unveiled: None,
         });
         self.meter_new(cx, shared, &mut peer);
         self.welcome(cx, &mut peer);
+        self.note_interest(cx.now, shared, &mut peer);
         self.peers.insert(key, None);
         self.drive(cx, shared, key, peer);
     }
@@ -190,7 +193,10 @@ impl Torrent {
                 self.give_back(key, &[block]);
             }
             PeerSaid::Unchoked | PeerSaid::AllowedFast(_) | PeerSaid::Suggested(_) => {}
-            PeerSaid::Interested | PeerSaid::NotInterested => self.interest_changed(cx, shared, peer),
+            PeerSaid::Interested | PeerSaid::NotInterested => {
+                self.note_interest(cx.now, shared, peer);
+                self.interest_changed(cx, shared, peer);
+            }
             PeerSaid::Block { block, bytes } => self.block_came(cx, shared, key, peer, block, bytes),
             PeerSaid::Introduced => {
                 if let Some(ip) = peer.conn.introduction().your_ip {
@@ -278,10 +284,11 @@ impl Torrent {
     }
 
     /// BEP 3: "Interest state must be kept up to date at all times".
-    fn show_interest(&mut self, cx: &mut Cx, shared: &Shared, peer: &mut Peer) {
+    fn show_interest(&mut self, cx: &mut Cx, shared: &mut Shared, peer: &mut Peer) {
         let interested = peer.interesting > 0 && !self.seed_only;
         if peer.conn.am_interested() != interested {
             self.order(cx, shared, peer, PeerOrder::Interested(interested));
+            self.note_interest(cx.now, shared, peer);
         }
     }
 
@@ -480,6 +487,7 @@ impl Torrent {
         if let Err(fault) = data {
             self.read_failed(cx, run.piece, fault);
         }
+        let was_read = data.is_ok();
         let mut sent = 0;
         if let Some(mut peer) = self.take(key) {
             let facts = self.facts_for(shared, peer.shown.as_deref());
@@ -492,6 +500,9 @@ impl Torrent {
                 self.persist.touch(cx.now);
             }
             self.drive(cx, shared, key, peer);
+        }
+        if was_read {
+            self.suggest(cx, shared, run.piece, key);
         }
         if paid {
             self.unsent(cx, shared, u64::from(run.length).saturating_sub(sent));
@@ -553,6 +564,7 @@ impl Torrent {
     /// Takes a dead connection out of everything.
     fn bury(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Peer, reason: CloseReason) {
         self.refund(cx, shared, key, &mut peer);
+        self.forget_bystander(shared, &mut peer);
         let conn = &peer.conn;
         let outstanding: alloc::vec::Vec<Block> = conn.outstanding().collect();
         // Others may have what it was asked for, and what it had to itself.

@@ -1,7 +1,7 @@
 //! What the torrents of one session share: budgets, limits and the sockets they may use.
 
-use super::Buckets;
 use super::brake::DialBrake;
+use super::{Buckets, Bystanders};
 use crate::border::{Notice, PeerKey, SocketId, TcpId};
 use crate::cx::Cx;
 use crate::external::ExternalAddresses;
@@ -21,6 +21,8 @@ pub struct Shared {
     pub peers: u32,
     /// Dials under way.
     pub half_open: u32,
+    /// Those of the connections with no interest either way.
+    pub bystanders: Bystanders,
     /// Streams that came in from blocked addresses, and were closed unread.
     pub blocked_incoming: u64,
     /// The session's rate limits.

@@ -194,13 +194,14 @@ impl Torrent {
     ) -> Option<PeerKey> {
         let welcome = matches!(self.phase, Phase::Running)
             && !self.life.is_draining()
-            && !self.is_full(cx, shared)
+            && self.has_place_for(cx, shared, remote)
             && self.has_room_for(cx, remote)
             && self.candidates.incoming(cx.now, &cx.config.candidates, remote).is_ok();
         if !welcome {
             Self::refuse(cx, tcp);
             return None;
         }
+        self.make_place(cx, shared);
         let key = shared.new_peer();
         let facts = self.peer_facts(shared);
         let mut conn = PeerConn::accepted(cx, key, tcp, remote, &facts, head);

@@ -2,7 +2,7 @@
 
 use super::Torrent;
 use crate::bitfield::Bitfield;
-use crate::border::{InfoHashes, PeerSummary, SeedGoal, StorageState, TorrentId, TorrentState};
+use crate::border::{InfoHashes, PeerSummary, RateLimits, SeedGoal, StorageState, TorrentId, TorrentState};
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
@@ -58,6 +58,8 @@ pub struct TorrentView {
     pub seeding: Duration,
     /// When it is done.
     pub goal: SeedGoal,
+    /// Its own rate limits; those of the session hold besides.
+    pub limits: RateLimits,
     /// Whether the application has paused it.
     pub paused: bool,
     /// How it is with its storage.
@@ -104,6 +106,7 @@ impl Torrent {
             active: self.active.total(now),
             seeding: self.seeding.total(now),
             goal: self.goal,
+            limits: self.limits.buckets.limits(),
             paused: self.life.paused,
             storage: self.health.state(),
             storage_retry: self.health.retry_at().map(|at| at.since(now)),

@@ -119,7 +119,7 @@ impl ExtendedHandshake {
     ///
     /// Values of a wrong type or out of range are left out one by one; only what is no dictionary at all is an error.
     pub fn parse(payload: &[u8]) -> Result<ExtendedHandshake, NotADictionary> {
-        let document = Document::decode(payload, Mode::Lenient, &Self::LIMITS).map_err(|_| NotADictionary)?;
+        let document = Document::decode(payload, Mode::Tolerant, &Self::LIMITS).map_err(|_| NotADictionary)?;
         let dict = document.root().dict().ok_or(NotADictionary)?;
         let bytes = |key| dict.get(key).and_then(|value| value.bytes());
         Ok(ExtendedHandshake {

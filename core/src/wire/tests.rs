@@ -305,6 +305,19 @@ fn wrong_values_are_left_out_one_by_one() {
     }
 }
 
+/// BEP 10: "All items in the dictionary are optional": one number that nobody can hold says nothing about the others.
+#[test]
+fn a_number_beyond_64_bits_is_left_out_alone() {
+    let text = b"d1:md6:ut_pexi99999999999999999999e11:ut_metadatai3ee1:pi18446744073709551616e4:reqqi-9223372036854775809e1:v1:Xe";
+    let handshake = ExtendedHandshake::parse(text).unwrap();
+    let expected = ExtendedHandshake {
+        extensions: vec![(Extension::Metadata, 3)],
+        client: Some("X".into()),
+        ..ExtendedHandshake::default()
+    };
+    assert_eq!(handshake, expected);
+}
+
 #[test]
 fn extension_numbers_add_up_and_zero_turns_off() {
     let say =

@@ -402,6 +402,11 @@ impl Farewell {
         self.files.serial
     }
 
+    /// Whether the torrent is forgotten after it, and not only moved.
+    fn is_final(&self) -> bool {
+        self.chore.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     fn bid(&self, answers: &Answers) {
         if self.left.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;

@@ -191,7 +191,9 @@ impl Worker {
                 self.flush(|key, _| key.0 == serial);
                 self.verify_held();
                 self.hashes.forget_torrent(serial);
-                self.homes.forget(serial);
+                if farewell.is_final() {
+                    self.homes.forget(serial);
+                }
                 farewell.bid(&self.answers);
             }
         }

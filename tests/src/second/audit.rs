@@ -286,7 +286,12 @@ impl Audit {
                 self.sent += data.len() as u64;
             }
             Word::Reject(range) => self.answer(range)?,
-            Word::Suggest(piece) => require(self.told.contains(&piece), "of a piece that we did not claim")?,
+            Word::Suggest(piece) => {
+                require(self.told.contains(&piece), "of a piece that we did not claim")?;
+                // BEP 6: "you might like to download this piece".
+                require(!self.heard.contains(&piece), "of a piece that the peer has")?;
+                require(!self.choking, "to a peer that cannot ask for it")?;
+            }
             Word::AllowedFast(piece) => {
                 require(piece < pieces, "no such piece")?;
                 self.our_fast.insert(piece);

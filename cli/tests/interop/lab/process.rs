@@ -1,6 +1,7 @@
 //! A process that ends with its owner.
 
 use super::{PATIENCE, until};
+use crate::common::ends_with_us;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A running process. Its output, both streams, is kept line by line; it is killed and waited for when dropped, and what it said is printed when the test has failed.
+/// A running process. Its output, both streams, is kept line by line; it is killed and waited for when dropped, killed when the test is, and what it said is printed when the test has failed.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -21,6 +22,7 @@ impl Process {
     /// Starts it, with nothing on its standard input.
     pub fn start(name: &str, command: &mut Command) -> Process {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        ends_with_us(command);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         let lines = Arc::new(Mutex::new(Vec::new()));
         let mut readers = Vec::new();
@@ -53,6 +55,14 @@ impl Process {
     /// Waits for a line with these words in it.
     pub fn says(&mut self, words: &str) -> String {
         self.line(words, |line| line.contains(words).then(|| line.to_owned()))
+    }
+
+    /// The most memory that it has had so far (`VmHWM`), in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it has memory");
+        let kibibytes = line.trim().trim_end_matches(" kB").parse::<u64>().expect("it is a number");
+        kibibytes * 1024
     }
 
     /// Whether it runs.

@@ -20,9 +20,17 @@ pub struct SessionConfig {
     pub max_unrouted: u32,
     /// How many of these may come from one address, so that one machine cannot keep all others out. Loopback is not limited.
     pub max_unrouted_per_ip: u32,
-    /// The most connections of one torrent to one address (IPv6: one /64), however many ids there are behind it. libtorrent takes one;
-    /// four leave room for a household behind one address. Loopback, and addresses that the user named, are not limited.
+    /// The most connections of one torrent to one address (IPv6: one /64), however many ids there are behind it. libtorrent
+    /// takes one; four leave room for a household behind one address. Loopback, and addresses that the user named, are not
+    /// limited.
     pub max_peers_per_ip: u32,
+    /// How long a connection may be without interest on either side while no place is left (libtorrent: 600 s): long enough for
+    /// a peer to get something that we lack, which is the only use that it can have.
+    pub no_interest_timeout: Duration,
+    /// How long there must have been no interest before a peer that comes in takes the place: interest shows within seconds of
+    /// a connection, as soon as both have told what they have. A minute leaves time for it on the worst line, and lets a place
+    /// change hands once a minute at most.
+    pub replaceable_after: Duration,
     /// The most dials under way at once. Home routers drop state when there are many.
     pub max_half_open: u32,
     /// The most dials begun in a second (libtorrent: 30).
@@ -60,6 +68,8 @@ impl Default for SessionConfig {
             max_unrouted: 50,
             max_unrouted_per_ip: 10,
             max_peers_per_ip: 4,
+            no_interest_timeout: Duration::from_secs(600),
+            replaceable_after: Duration::from_secs(60),
             max_half_open: 50,
             dials_per_second: 30,
             dials_per_network: 20,
@@ -81,6 +91,16 @@ impl SessionConfig {
         require(self.max_peers_per_torrent > 0, "session.max_peers_per_torrent", "is 0")?;
         require(self.max_unrouted_per_ip > 0, "session.max_unrouted_per_ip", "is 0: nobody could connect to us")?;
         require(self.max_peers_per_ip > 0, "session.max_peers_per_ip", "is 0: nobody could be connected to")?;
+        require(
+            self.replaceable_after >= Duration::from_secs(1),
+            "session.replaceable_after",
+            "is less than a second: nobody could show interest before",
+        )?;
+        require(
+            self.no_interest_timeout >= self.replaceable_after,
+            "session.no_interest_timeout",
+            "is less than session.replaceable_after",
+        )?;
         require(self.max_half_open > 0, "session.max_half_open", "is 0: nobody could be dialled")?;
         require(self.dials_per_second > 0, "session.dials_per_second", "is 0: nobody could be dialled")?;
         require(self.dials_per_network > 0, "session.dials_per_network", "is 0: nobody could be dialled")?;

@@ -31,6 +31,8 @@ canon_struct!(SessionConfig {
     max_unrouted,
     max_unrouted_per_ip,
     max_peers_per_ip,
+    no_interest_timeout,
+    replaceable_after,
     max_half_open,
     dials_per_second,
     dials_per_network,
@@ -101,7 +103,9 @@ canon_struct!(ChokeConfig {
     seed_memory,
     min_served,
     changes_per_round,
-    super_seed_patience
+    super_seed_patience,
+    suggest_to,
+    suggest_rest,
 });
 
 canon_struct!(CandidateConfig {

@@ -42,6 +42,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::IpAddr;
+use core::ops::Bound;
 use ledger::Ledger;
 
 /// What the choker needs to know of a peer.
@@ -136,6 +137,12 @@ impl Choker {
     /// Whether this peer holds a slot.
     pub fn is_served(&self, peer: PeerKey) -> bool {
         self.served.contains_key(&peer)
+    }
+
+    /// Who holds a slot, beginning with the one after `last`, around to `last` itself.
+    pub fn served_after(&self, last: PeerKey) -> impl Iterator<Item = PeerKey> + '_ {
+        let rest = (Bound::Excluded(last), Bound::Unbounded);
+        self.served.range(rest).chain(self.served.range(..=last)).map(|(&key, _)| key)
     }
 
     /// How many peers hold a slot.

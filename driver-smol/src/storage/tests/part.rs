@@ -179,3 +179,22 @@ fn copying_that_fails_is_owed_and_done_later() {
     lab.place(&[], &[1, 3]).unwrap();
     assert!(lab.holds(&whole, 1));
 }
+
+#[test]
+fn the_part_file_is_moved_and_deleted_with_the_files() {
+    let lab = Lab::new(StorageOptions::default());
+    let (layout, whole) = shared();
+    lab.open(layout);
+    lab.place(&[1], &[]).unwrap();
+    lab.write_pieces(&whole, &[0, 1, 3, 4]);
+    let other = lab.root.with_file_name("elsewhere");
+    lab.storage.add_root(RootId(1), &other).unwrap();
+    let moved = lab.run(Work::Move { torrent: TORRENT, root: RootId(1) });
+    assert!(matches!(moved, Ok(JobResult::Checked { part: Some(_), .. })), "{moved:?}");
+    assert!(other.join(part()).exists() && !lab.root.join("t").exists());
+    assert!(lab.holds(&whole, 1) && lab.holds(&whole, 3), "what is apart is still apart");
+    lab.place(&[], &[1, 3]).unwrap();
+    assert!(lab.holds(&whole, 1) && other.join("t/sub/b").exists());
+    assert_eq!(lab.run(Work::Delete { torrent: TORRENT, spare: vec![] }), Ok(JobResult::Done));
+    assert!(!other.join("t").exists());
+}
