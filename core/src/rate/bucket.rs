@@ -29,7 +29,7 @@ const LEAST: u64 = 256;
 /// The greatest limit that is told apart from a greater one: 256 TiB a second.
 const GREATEST: u64 = 1 << 48;
 
-/// A limit of bytes a second, or none. See the [module](self).
+/// A limit of bytes a second, or none: a token bucket, kept in integers.
 #[derive(Clone, Debug, Default)]
 pub struct Bucket {
     limit: Option<Limit>,

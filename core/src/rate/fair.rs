@@ -8,7 +8,7 @@
 
 use alloc::collections::BTreeSet;
 
-/// Members that wait. See the [module](self).
+/// Members that wait for a turn; it is given to the one who has used least.
 #[derive(Clone, Debug)]
 pub struct FairQueue<K: Ord + Copy> {
     waiting: BTreeSet<(u64, K)>,

@@ -6,7 +6,11 @@ mod trackers;
 
 use super::*;
 use crate::bencode::encode_dict;
-use crate::border::{IoFault, JobId, JobResult, RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, Work};
+use crate::border::{
+    Action, AddTorrent, Command, CommandError, CommandId, DialId, IoFault, JobId, JobResult, PeerId, RateLimits,
+    RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, Work,
+};
+use bytes::Bytes;
 use std::vec;
 use std::vec::Vec;
 

@@ -10,7 +10,7 @@
 //!
 //! It is told [`tick`](Probe::tick), [`job_done`](Probe::job_done) and [`datagram`](Probe::datagram), says [`ProbeSaid`], and is
 //! [done](Probe::is_done) when every tracker has been heard. Its limits are those of announces
-//! ([`AnnounceConfig`](crate::border::AnnounceConfig)) and [`MAX_TRACKERS`](super::announcer::MAX_TRACKERS).
+//! ([`AnnounceConfig`](crate::border::AnnounceConfig)) and [`MAX_TRACKERS`].
 //!
 //! ```
 //! use parcacik_core::border::{Action, Actions, Config, InfoHash, Work};
