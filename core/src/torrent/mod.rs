@@ -12,7 +12,7 @@
 //! | `suggest` | which piece to suggest to whom, as a seed |
 //! | `bystanders` | whose place is given away when there are no more |
 //! | [`persist`], [`resume`] | what may be claimed, and when it is made durable |
-//! | [`selection`], [`placement`] | which files are wanted, and where their bytes lie |
+//! | `selection`, `placement` | which files are wanted, and where their bytes lie |
 //! | `health` | whether the storage works, and when it is looked at again |
 //! | `lifecycle` | pausing, checking anew, moving, deleting: what the application asks of a torrent that runs |
 //! | [`Announcer`] | which tracker to ask, and when |
