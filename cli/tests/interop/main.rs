@@ -8,6 +8,7 @@
 //! | [`libtorrent`] | files of all shapes from and to libtorrent; a swarm; a recording |
 //! | [`aria2`] | from and to aria2, which finds its peers by our tracker |
 //! | [`transmission`] | from and to Transmission, and both at once |
+//! | [`opentracker`] | announces and scrapes; a seed that is found by it |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
 //! | [`hostile`] | a peer that sends damaged data |
 //! | [`sockets`] | peers that misuse their connection: half-open, reset, never read from, a byte at a time, half closed |
@@ -24,6 +25,7 @@ mod hostile;
 mod kill;
 mod lab;
 mod libtorrent;
+mod opentracker;
 mod sockets;
 mod trace;
 mod trackers;

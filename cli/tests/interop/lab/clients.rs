@@ -2,8 +2,10 @@
 
 use super::{Content, Lab, PATIENCE, Process, python, script, until};
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -119,6 +121,20 @@ pub fn tracker() -> (Process, String, String) {
     let http = process.line("its HTTP URL", |line| line.starts_with("http://").then(|| line.to_owned()));
     let udp = process.line("its UDP URL", |line| line.starts_with("udp://").then(|| line.to_owned()));
     (process, http, udp)
+}
+
+/// opentracker, serving one torrent (40 hexadecimal digits): Debian builds it with a list of those that it serves. Gives the process, its HTTP URL and its UDP URL.
+pub fn opentracker(lab: &Lab, info_hash: &str) -> (Process, String, String) {
+    // It makes the folder its root, gives up being root, and then reads the list.
+    let dir = lab.folder("opentracker");
+    std::fs::set_permissions(&dir, Permissions::from_mode(0o777)).expect("permissions can be set");
+    std::fs::write(dir.join("served"), format!("{info_hash}\n")).expect("a file can be written");
+    let addr: SocketAddr = "127.0.0.9:6969".parse().expect("an address");
+    let mut command = Command::new("opentracker");
+    command.args(["-w", "/served", "-i", "127.0.0.9", "-p", "6969", "-P", "6969", "-d"]).arg(&dir);
+    let process = Process::start("opentracker", &mut command);
+    until("opentracker to listen", PATIENCE, || TcpStream::connect(addr).ok());
+    (process, format!("http://{addr}/announce"), format!("udp://{addr}/announce"))
 }
 
 /// Waits until a tracker (its HTTP announce URL) knows so many peers that have everything. Somebody who asks it before would ask again only after minutes.

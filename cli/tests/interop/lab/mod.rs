@@ -11,7 +11,7 @@ mod relay;
 mod resume;
 mod transmission;
 
-pub use clients::{Libtorrent, Ours, aria2, https_tracker, make_torrent, ours, tracker, tracker_knows};
+pub use clients::{Libtorrent, Ours, aria2, https_tracker, make_torrent, opentracker, ours, tracker, tracker_knows};
 pub use content::Content;
 pub use process::Process;
 pub use relay::Relay;
@@ -45,6 +45,8 @@ pub enum Need {
     Libtorrent,
     /// `aria2c`.
     Aria2,
+    /// `opentracker`.
+    Opentracker,
     /// `strace`.
     Strace,
     /// `transmission-daemon`.
@@ -143,6 +145,8 @@ fn missing(needs: &[Need]) -> Option<&'static str> {
                 "a Python with libtorrent (PARCACIK_PYTHON)",
             ),
             Need::Aria2 => (works(Command::new("aria2c").arg("--version")), "aria2c"),
+            // It knows no option that only says that it is there; this one prints the others.
+            Need::Opentracker => (works(Command::new("opentracker").arg("-h")), "opentracker"),
             Need::Strace => (works(Command::new("strace").arg("-V")), "strace"),
             Need::Transmission => (works(Command::new("transmission-daemon").arg("--version")), "transmission-daemon"),
         };

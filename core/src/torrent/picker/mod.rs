@@ -401,6 +401,9 @@ impl Picker {
         let piece = block.piece().get();
         match self.table.state(piece) {
             State::Have => return Received::Duplicate,
+            _ if self.open(piece).is_some_and(|open| matches!(open.slot(block.number()), Some(Slot::Got(_)))) => {
+                return Received::Duplicate;
+            }
             _ if self.table.priority(piece) == 0 => {
                 // It was asked for before its piece was skipped: it is not any more.
                 self.returned(who, block);

@@ -689,3 +689,13 @@ fn who_is_asked_for_free_blocks_only_takes_no_part_in_the_end_game() {
     assert_eq!(picker.picked(B, &pieces, free), []);
     assert_eq!(picker.picked(B, &pieces, asking(2)).len(), 2);
 }
+
+#[test]
+fn a_block_that_came_before_its_piece_was_skipped_is_a_duplicate() {
+    let mut picker = empty(geometry(2, 4), &rarest_first());
+    let [block, ..] = picker.picked(A, &Bitfield::all(2), asking(1))[..] else { panic!() };
+    picker.receive_all(A, &[block]);
+    picker.set_priority(block.piece(), Priority::SKIP);
+    assert_eq!(picker.received(A, block), Received::Duplicate);
+    picker.assert_consistent();
+}

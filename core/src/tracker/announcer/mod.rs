@@ -89,6 +89,8 @@ pub struct Announcer {
     full: bool,
     /// How many asks there have been; names them.
     asked: u64,
+    /// Trackers, with their groups, to be told `completed` before they are told `stopped`: the download ended together with the torrent.
+    to_complete: VecDeque<(usize, usize)>,
     /// Trackers to be told `stopped`.
     to_stop: VecDeque<usize>,
     /// Trackers that were taken out of the list, to be told `stopped`.
@@ -211,6 +213,7 @@ impl Announcer {
             asks: Vec::new(),
             full: false,
             asked: 0,
+            to_complete: VecDeque::new(),
             to_stop: VecDeque::new(),
             leaving: VecDeque::new(),
             wants: None,
@@ -361,6 +364,14 @@ impl Announcer {
         let mut known: Vec<usize> = (0..self.trackers.len()).filter(is_free).collect();
         known.sort_by_key(|&at| core::cmp::Reverse(self.trackers.get(at).and_then(|tracker| tracker.answered_at)));
         self.to_stop = known.into();
+        for group in 0..self.groups.len() {
+            let free = |at: &usize| self.group_of(*at) == group && self.owes_completed(cx.now, *at);
+            if let Some(place) = self.to_stop.iter().position(free)
+                && let Some(at) = self.to_stop.remove(place)
+            {
+                self.to_complete.push_back((at, group));
+            }
+        }
         self.advance(cx, facts);
     }
 

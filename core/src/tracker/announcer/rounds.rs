@@ -129,7 +129,8 @@ impl Announcer {
             }
             self.ask(cx, facts, at, group, event);
         }
-        if self.phase == Phase::Stopping && self.to_stop.is_empty() && self.asks.iter().all(|ask| ask.answered) {
+        let nobody = self.to_complete.is_empty() && self.to_stop.is_empty();
+        if self.phase == Phase::Stopping && nobody && self.asks.iter().all(|ask| ask.answered) {
             self.end_stopping(cx);
         }
     }
@@ -147,7 +148,10 @@ impl Announcer {
                         .find_map(|group| self.next_of_round(now, group).map(|(at, event)| (at, Some(group), event)))
                 })
             }
-            Phase::Stopping => self.next_to_stop(true),
+            Phase::Stopping => match self.to_complete.pop_front() {
+                Some((at, group)) => Some((at, Some(group), Some(AnnounceEvent::Completed))),
+                None => self.next_to_stop(true),
+            },
             Phase::Idle | Phase::Stopped => None,
         }
     }
@@ -164,6 +168,9 @@ impl Announcer {
     }
 
     fn put_back(&mut self, (at, group, _): Next) {
+        if let (Phase::Stopping, Some(group)) = (self.phase, group) {
+            return self.to_complete.push_front((at, group));
+        }
         let round = group.and_then(|group| self.groups.get_mut(group)).and_then(|group| group.round.as_mut());
         match (group, round) {
             (Some(_), Some(round)) => round.push_front(at),
@@ -218,6 +225,15 @@ impl Announcer {
         found
     }
 
+    /// Whether this tracker is to be told of the completion, as far as its group goes, and may be asked now.
+    pub(super) fn owes_completed(&self, now: Time, at: usize) -> bool {
+        let group = self.group_of(at);
+        // One for the group is enough.
+        let under_way = self.is_busy(group) || self.to_complete.iter().any(|(_, other)| *other == group);
+        let rests = self.trackers.get(at).is_none_or(|tracker| tracker.retry_at > now);
+        !under_way && !rests && self.event_for(at) == Some(AnnounceEvent::Completed)
+    }
+
     /// The event that an announce to this tracker would carry now.
     fn event_for(&self, at: usize) -> Option<AnnounceEvent> {
         let told = self.groups.get(self.group_of(at)).is_some_and(|group| group.told);
@@ -264,6 +280,8 @@ impl Announcer {
             own_ips: facts.own.into_iter().flatten().filter(|_| facts.private && !config.hide_client).collect(),
         };
         let limit = match (self.phase, event) {
+            // So that there is time left for the `stopped`.
+            (Phase::Stopping, Some(AnnounceEvent::Completed)) => self.stop_limit.min(cx.now + config.stop_timeout / 2),
             (Phase::Stopping, _) => self.stop_limit,
             (_, Some(AnnounceEvent::Stopped)) => cx.now + config.stop_timeout,
             _ => Time::NEVER,
@@ -356,7 +374,12 @@ impl Announcer {
         let was_first = !late && (answered || last) && event != Some(AnnounceEvent::Stopped);
         if was_first && self.is_due_stopped(tracker) {
             match self.phase {
-                Phase::Stopping => self.to_stop.push_front(tracker),
+                Phase::Stopping => match group.filter(|_| event != Some(AnnounceEvent::Completed)) {
+                    Some(group) if self.owes_completed(cx.now, tracker) => {
+                        self.to_complete.push_front((tracker, group))
+                    }
+                    _ => self.to_stop.push_front(tracker),
+                },
                 _ if self.trackers.get(tracker).is_some_and(|tracker| tracker.removed) => {
                     self.leaving.push_back(tracker);
                 }
@@ -479,6 +502,7 @@ impl Announcer {
         for mut ask in core::mem::take(&mut self.asks) {
             ask.lanes.iter_mut().for_each(|lane| lane.abandon(cx, &mut self.abandoned));
         }
+        self.to_complete.clear();
         self.to_stop.clear();
         self.wants = None;
         self.stop_limit = Time::NEVER;

@@ -697,7 +697,7 @@ proptest! {
         let mut completed_answers = 0;
         let mut judged = None;
         let mut running = false;
-        for op in ops.into_iter().chain([Op::Stop, Op::Sleep, Op::Sleep]) {
+        for op in ops.into_iter().chain([Op::Stop, Op::Sleep, Op::Sleep, Op::Sleep]) {
             let pending = world.http.first().map(|(_, request)| (request.port, parse(request).request.event));
             match op {
                 Op::Sleep => if world.announcer.deadline().is_some() { world.sleep() },

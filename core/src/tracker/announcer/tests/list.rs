@@ -334,3 +334,40 @@ proptest! {
 fn told_stopped((_, request): &(JobId, HttpRequest)) -> (u16, bool) {
     (request.port, parse(request).request.event == Some(AnnounceEvent::Stopped))
 }
+
+/// Where announces wait for turns, a torrent that stops as soon as it is whole has not begun to tell of it.
+#[test]
+fn a_completion_that_waits_for_its_turn_is_told_before_stopped() {
+    let mut world = World::new(&[&[ONE]]);
+    world.facts.gated = true;
+    world.start();
+    world.take_turn();
+    world.good();
+    world.completed();
+    world.stop();
+    assert!(world.http.is_empty() && !world.announcer.is_stopped(), "both wait for their turns");
+    world.take_turn();
+    assert_eq!(world.event(), (1, Some(AnnounceEvent::Completed)));
+    world.good();
+    world.take_turn();
+    assert_eq!(world.event(), (1, Some(AnnounceEvent::Stopped)));
+    world.good();
+    assert!(world.announcer.is_stopped());
+}
+
+/// A small download may be whole before its first announce has been answered.
+#[test]
+fn a_completion_before_the_first_answer_is_told_too() {
+    let mut world = World::new(&[&[ONE]]);
+    world.start();
+    world.completed();
+    world.stop();
+    assert_eq!(world.event(), (1, Some(AnnounceEvent::Started)));
+    world.good();
+    assert_eq!(world.event(), (1, Some(AnnounceEvent::Completed)));
+    // Without an answer to it there is still time for the other.
+    world.sleep();
+    assert_eq!(world.event(), (1, Some(AnnounceEvent::Stopped)));
+    world.good();
+    assert!(world.announcer.is_stopped());
+}
