@@ -471,3 +471,78 @@ proptest! {
         prop_assert!(world.disk.saved.is_full(), "{:?}", trail);
     }
 }
+
+// ---- files that are kept apart ----
+
+fn apart(files: &[u32]) -> Bitfield {
+    let mut set = Bitfield::none(3);
+    files.iter().for_each(|&file| _ = set.insert(file));
+    set
+}
+
+/// A torrent of which one file is apart, all of it durable.
+fn settled() -> Persist {
+    let mut persist = Persist::fresh(geometry(3), files().len()).with_apart(&apart(&[1]));
+    persist.examined();
+    while let Some(PersistOrder::Save(_)) = persist.next(Time::ZERO, &config()) {
+        persist.saved(Time::ZERO, &config(), Ok(()));
+    }
+    assert!(persist.is_clean() && persist.needs_part());
+    persist
+}
+
+#[test]
+fn another_way_of_placing_is_claimed_only_after_a_sync_that_follows_it() {
+    let mut persist = settled();
+    persist.piece_verified(Time::ZERO, piece(&persist, 0));
+    persist.flush(Time::ZERO);
+    persist.placing();
+    assert_eq!(persist.next(Time::ZERO, &config()), None, "no sync while it is under way");
+    persist.placed(Time::ZERO, &apart(&[]), [piece(&persist, 2)]);
+    assert!(!persist.is_clean() && persist.needs_part());
+    assert_eq!(persist.next(Time::ZERO, &config()), Some(PersistOrder::Sync));
+    // Another change during the sync is not covered by it.
+    persist.placing();
+    persist.placed(Time::ZERO, &apart(&[2]), []);
+    persist.synced(Time::ZERO, &config(), Ok(files()));
+    let Some(PersistOrder::Save(claims)) = persist.next(Time::ZERO, &config()) else { panic!() };
+    assert_eq!((claims.apart, claims.pieces.get(0)), (apart(&[]), true));
+    persist.saved(Time::ZERO, &config(), Ok(()));
+    persist.flush(Time::ZERO);
+    assert_eq!(persist.next(Time::ZERO, &config()), Some(PersistOrder::Sync));
+    persist.synced(Time::ZERO, &config(), Ok(files()));
+    let Some(PersistOrder::Save(claims)) = persist.next(Time::ZERO, &config()) else { panic!() };
+    assert_eq!(claims.apart, apart(&[2]));
+}
+
+#[test]
+fn the_part_file_is_needed_until_durable_data_say_otherwise() {
+    let mut persist = settled();
+    persist.placing();
+    persist.placed(Time::ZERO, &apart(&[]), []);
+    persist.flush(Time::ZERO);
+    assert_eq!(persist.next(Time::ZERO, &config()), Some(PersistOrder::Sync));
+    persist.synced(Time::ZERO, &config(), Ok(files()));
+    assert!(persist.needs_part(), "the last save still says so");
+    assert!(matches!(persist.next(Time::ZERO, &config()), Some(PersistOrder::Save(_))));
+    persist.saved(Time::ZERO, &config(), Err(IoFault::NoSpace));
+    assert!(persist.needs_part(), "it was not saved");
+    let later = Time::from_secs(1_000);
+    assert!(matches!(persist.next(later, &config()), Some(PersistOrder::Save(_))));
+    persist.saved(later, &config(), Ok(()));
+    assert!(!persist.needs_part());
+}
+
+#[test]
+fn a_sync_that_fails_puts_copied_pieces_in_doubt_and_claims_the_old_way() {
+    let mut persist = settled();
+    persist.placing();
+    persist.placed(Time::ZERO, &apart(&[]), [piece(&persist, 2)]);
+    persist.flush(Time::ZERO);
+    assert_eq!(persist.next(Time::ZERO, &config()), Some(PersistOrder::Sync));
+    persist.synced(Time::ZERO, &config(), Err(IoFault::Device));
+    assert_eq!(persist.next(Time::ZERO, &config()), Some(PersistOrder::Reverify(vec![piece(&persist, 2)])));
+    assert!(!persist.is_clean() && persist.needs_part());
+    let later = Time::from_secs(1_000);
+    assert_eq!(persist.next(later, &config()), Some(PersistOrder::Sync), "it is tried again");
+}
