@@ -75,7 +75,8 @@ fn pieces_span_files_and_pad_files_are_zeros_that_are_never_written() {
     assert!(!lab.root.join("t/empty").exists());
     assert_eq!(lab.run(Work::CreateEmpty { torrent: TORRENT, files: vec![3] }), Ok(JobResult::Done));
     assert!(lab.on_disk("t/empty").is_empty());
-    assert_eq!(std::fs::metadata(lab.root.join("t/a")).unwrap().permissions().mode() & 0o111, 0);
+    // Not to be run, and with nobody else's rights.
+    assert_eq!(std::fs::metadata(lab.root.join("t/a")).unwrap().permissions().mode() & 0o7111, 0);
 }
 
 #[test]
