@@ -191,15 +191,7 @@ impl Session {
             self.names.insert(name, id);
         }
         out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            filter: &self.filter,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: id.0 + 1,
-        };
+        let mut cx = cx!(self, out, id.0 + 1);
         let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;

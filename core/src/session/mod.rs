@@ -22,6 +22,21 @@
 //! torrent: see [`SessionConfig`](crate::border::SessionConfig). When all connections are taken, those make way that have had
 //! no interest on either side for long.
 
+/// A context for a call to a machine: only some of the session's fields are borrowed, so the machine may be one of the others.
+macro_rules! cx {
+    ($session:expr, $out:expr, $owner:expr) => {
+        crate::cx::Cx {
+            now: $session.now,
+            config: &$session.config,
+            filter: &$session.filter,
+            seeds: &$session.seeds,
+            out: $out,
+            ids: &mut $session.ids,
+            owner: $owner,
+        }
+    };
+}
+
 mod acceptor;
 mod announce_turns;
 mod commands;
@@ -309,15 +324,7 @@ impl Session {
 
     /// Calls one of the session's own machines.
     fn with_cx<R>(&mut self, out: &mut Actions, call: impl FnOnce(&mut SessionParts, &mut Cx) -> R) -> R {
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            filter: &self.filter,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: 0,
-        };
+        let mut cx = cx!(self, out, 0);
         let mut parts = SessionParts { sockets: &mut self.sockets, acceptor: &mut self.acceptor };
         call(&mut parts, &mut cx)
     }
@@ -331,15 +338,7 @@ impl Session {
     ) -> Option<R> {
         let id = id?;
         let torrent = self.torrents.get_mut(&id)?;
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            filter: &self.filter,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: id.0 + 1,
-        };
+        let mut cx = cx!(self, out, id.0 + 1);
         let was_stopped = torrent.is_stopped();
         let was_starting = torrent.is_starting();
         let result = call(torrent, &mut cx, &mut self.shared);

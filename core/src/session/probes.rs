@@ -105,15 +105,7 @@ impl Session {
         let (number, ways) = (self.probes.begun, self.shared.all_ways());
         // What the command names is the user's affair; what a torrent names is not.
         let word = if torrent.is_some() { Word::Local } else { Word::User };
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            filter: &self.filter,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: 0,
-        };
+        let mut cx = cx!(self, out, 0);
         let probe = Box::new(Probe::begin(&mut cx, ways, trackers, asked, (word, number)));
         self.probes.rows.insert(command, Row { probe, torrent });
         self.probe_said(out, command);
@@ -161,15 +153,7 @@ impl Session {
     ) -> Option<R> {
         let ways = self.shared.all_ways();
         let row = self.probes.rows.get_mut(&command)?;
-        let mut cx = Cx {
-            now: self.now,
-            config: &self.config,
-            filter: &self.filter,
-            seeds: &self.seeds,
-            out,
-            ids: &mut self.ids,
-            owner: 0,
-        };
+        let mut cx = cx!(self, out, 0);
         let result = call(&mut row.probe, &mut cx, ways);
         self.probe_said(out, command);
         Some(result)
