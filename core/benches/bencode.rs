@@ -67,15 +67,22 @@ fn ours(text: &[u8]) -> Option<Torrent> {
     let string = |dict: Dict<'_, '_>, key: &str| -> Result<String, FieldError> {
         Ok(String::from_utf8_lossy(dict.require_bytes(key)?).into_owned())
     };
-    let files = info.list("files").ok()??.map(|file| {
+    // What is decoded already can be counted first, so that a list gets its room at once.
+    let list = info.list("files").ok()??;
+    let mut files = Vec::with_capacity(list.clone().count());
+    for file in list {
         let file = file.dict()?;
-        let path = file.require_list("path").ok()?.map(|element| element.text().map(str::to_owned));
-        Some(File { length: file.require_int("length").ok()?.try_into().ok()?, path: path.collect::<Option<_>>()? })
-    });
+        let elements = file.require_list("path").ok()?;
+        let mut path = Vec::with_capacity(elements.clone().count());
+        for element in elements {
+            path.push(element.text()?.to_owned());
+        }
+        files.push(File { length: file.require_int("length").ok()?.try_into().ok()?, path });
+    }
     Some(Torrent {
         announce: string(top, "announce").ok()?,
         info: Info {
-            files: files.collect::<Option<_>>()?,
+            files,
             name: string(info, "name").ok()?,
             piece_length: info.require_int("piece length").ok()?.try_into().ok()?,
             pieces: info.require_bytes("pieces").ok()?.into(),
