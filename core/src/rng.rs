@@ -75,12 +75,10 @@ pub enum Stream {
 ///
 /// It takes 48 bytes until the first draw, and 300 more from then on: a session of thousands of idle torrents has many that never draw.
 #[derive(Clone)]
-pub struct Rng(State);
-
-#[derive(Clone)]
-enum State {
-    Untouched { seed: [u8; 32], stream: u64 },
-    Drawing(Box<ChaCha8Rng>),
+pub struct Rng {
+    seed: [u8; 32],
+    stream: u64,
+    drawing: Option<Box<ChaCha8Rng>>,
 }
 
 impl fmt::Debug for Rng {
@@ -92,19 +90,16 @@ impl fmt::Debug for Rng {
 impl Rng {
     fn new(seed: &[u8; 32], kind: Stream, id: u64) -> Rng {
         let stream = (u64::from(kind as u8) << 56) | (id & 0x00ff_ffff_ffff_ffff);
-        Rng(State::Untouched { seed: *seed, stream })
+        Rng { seed: *seed, stream, drawing: None }
     }
 
     fn generator(&mut self) -> &mut ChaCha8Rng {
-        if let State::Untouched { seed, stream } = self.0 {
+        let (seed, stream) = (self.seed, self.stream);
+        self.drawing.get_or_insert_with(|| {
             let mut generator = ChaCha8Rng::from_seed(seed);
             generator.set_stream(stream);
-            self.0 = State::Drawing(Box::new(generator));
-        }
-        match &mut self.0 {
-            State::Drawing(generator) => generator,
-            State::Untouched { .. } => unreachable!("it was made above"),
-        }
+            Box::new(generator)
+        })
     }
 
     /// 32 random bits.
