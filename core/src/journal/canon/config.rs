@@ -20,6 +20,7 @@ canon_struct!(Config {
     external,
     storage,
     queue,
+    addresses,
 });
 
 canon_struct!(SessionConfig {

@@ -26,6 +26,7 @@
 //! allocated for what has not arrived, holes of [`MAX_HOLES`] bytes in all apart.
 
 mod actions;
+mod addresses;
 mod config;
 mod filter;
 mod notices;
@@ -117,6 +118,8 @@ pub enum Problem {
     Text,
     /// Holes that are empty, touch, reach behind the end, or are more than [`MAX_HOLES`].
     Holes,
+    /// Keys that do not rise.
+    Order,
 }
 
 impl fmt::Display for DecodeError {
@@ -128,6 +131,7 @@ impl fmt::Display for DecodeError {
             Problem::Variant => "no such variant",
             Problem::Text => "text is not UTF-8",
             Problem::Holes => "bad holes",
+            Problem::Order => "out of order",
         };
         write!(f, "{problem} at byte {}", self.offset)
     }
