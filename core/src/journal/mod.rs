@@ -55,6 +55,7 @@ pub mod canon;
 mod digest;
 mod reader;
 mod recorder;
+pub mod redact;
 mod replay;
 #[cfg(test)]
 mod tests;
