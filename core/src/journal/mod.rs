@@ -57,6 +57,7 @@ mod reader;
 mod recorder;
 pub mod redact;
 mod replay;
+pub mod shrink;
 #[cfg(test)]
 mod tests;
 

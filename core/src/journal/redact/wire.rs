@@ -70,11 +70,6 @@ impl Walker {
         Walker { at: 0, state: State::Head, held: Vec::new(), left: 0 }
     }
 
-    /// How many bytes came.
-    pub fn at(&self) -> u64 {
-        self.at
-    }
-
     /// The next bytes.
     pub fn feed(&mut self, mut bytes: &[u8], parts: &mut Vec<Part>) {
         while !bytes.is_empty() {
