@@ -42,7 +42,7 @@ pub fn run(args: &ShrinkArgs, output: &Output) -> anyhow::Result<Outcome> {
     let proposal = Proposal(beside(&args.output));
     let mut told = Instant::now();
     let minimal = loop {
-        if check.runs > args.max_runs {
+        if check.runs >= args.max_runs {
             break false;
         }
         let stage = shrinker.stage();
@@ -189,7 +189,7 @@ impl<'a> Check<'a> {
             output.say("stopped; nothing was written");
             return Outcome::Interrupted;
         }
-        output.fault("the time was up before the command had looked at the recording");
+        output.fault("the limits were reached before anything could be left out");
         Outcome::Failed
     }
 }
