@@ -146,6 +146,9 @@ pub(super) struct Token {
 pub struct Document<'a> {
     pub(super) input: &'a [u8],
     pub(super) tape: Vec<Token>,
+    /// The input up to where it is no UTF-8, at most as far as the value goes. Checked at one go that is many times quicker than string by
+    /// string; a string that lies in it is a slice of it. Of a torrent it is all but `pieces`.
+    pub(super) text: &'a str,
     deviations: Deviations,
 }
 
@@ -175,7 +178,8 @@ impl<'a> Document<'a> {
         let mut reader =
             Reader { input, at: 0, tape: Vec::new(), tokens: limits.tokens, mode, deviations: Deviations::default() };
         reader.value(limits.depth)?;
-        Ok(Document { input, tape: reader.tape, deviations: reader.deviations })
+        let text = utf8_prefix(input.get(..reader.at).unwrap_or(input));
+        Ok(Document { input, tape: reader.tape, text, deviations: reader.deviations })
     }
 
     /// The outermost value.
@@ -191,6 +195,14 @@ impl<'a> Document<'a> {
     /// What was let pass in lenient or tolerant mode.
     pub fn deviations(&self) -> Deviations {
         self.deviations
+    }
+}
+
+/// The longest beginning that is valid UTF-8.
+fn utf8_prefix(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => bytes.get(..error.valid_up_to()).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or(""),
     }
 }
 

@@ -84,7 +84,12 @@ impl<'a, 'd> Value<'a, 'd> {
 
     /// The content, if it is a string of valid UTF-8.
     pub fn text(&self) -> Option<&'a str> {
-        self.bytes().and_then(|bytes| core::str::from_utf8(bytes).ok())
+        let bytes = self.bytes()?;
+        // No slice is what would begin or end within a character: then it is no UTF-8 by itself either.
+        match self.document.text.get(self.token.link as usize..self.token.end as usize) {
+            Some(text) => Some(text),
+            None => core::str::from_utf8(bytes).ok(),
+        }
     }
 
     /// The list, if it is one.
@@ -117,6 +122,7 @@ pub struct List<'a, 'd> {
 impl<'a, 'd> Iterator for List<'a, 'd> {
     type Item = Value<'a, 'd>;
 
+    #[inline]
     fn next(&mut self) -> Option<Value<'a, 'd>> {
         if self.place >= self.end {
             return None;
@@ -145,9 +151,14 @@ pub struct DictIter<'a, 'd> {
 impl<'a, 'd> Iterator for DictIter<'a, 'd> {
     type Item = (&'a [u8], Value<'a, 'd>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let key = self.items.next()?.bytes()?;
-        Some((key, self.items.next()?))
+        let List { document, place, end } = self.items;
+        // Keys are strings: that was checked when the tape was laid.
+        let [key, token, ..] = document.tape.get(place..end)? else { return None };
+        let value = Value { document, place: place + 1, token: *token };
+        self.items.place = value.next();
+        Some((document.input.get(key.link as usize..key.end as usize)?, value))
     }
 }
 
