@@ -58,6 +58,7 @@ mod recorder;
 mod replay;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use digest::{Digest, RunningDigest};
 pub use reader::{Header, ReadError, ReadProblem, Reader, Record, without_secret};
