@@ -16,9 +16,9 @@
 //! |---|---|
 //! | `[41] 1.250000` | the event: its number, counted from 0, and the seconds since the first |
 //! | `<` | what it brought: a message of a peer, a tracker's answer |
-//! | `-` | an [`Action`](crate::border::Action) |
+//! | `-` | an [`Action`] |
 //! | `>` | what goes out by an action: a message to a peer, a request to a tracker |
-//! | `*` | a [`Notice`](crate::border::Notice) |
+//! | `*` | a [`Notice`] |
 //!
 //! Bytes of streams are cut into messages by the core's own [`Framer`](crate::wire::Framer), in both directions, and a message stands
 //! with the event or action that brings its last byte. Content is told by its place, long buffers by their length and a checksum.
