@@ -1,7 +1,7 @@
 //! Where two runs part, with what the recording says of its side.
 
 use super::reader::{Reader, Record};
-use super::sketch::{About, Sketch, sketches};
+use super::sketch::{Sketch, Topic, sketches};
 use crate::border::{Actions, Event};
 use crate::time::Time;
 use alloc::collections::VecDeque;
@@ -133,7 +133,7 @@ impl Difference {
 
 /// What the events before it must be about to be of interest: the connection, when the event or the first difference is about one; else the torrents, the
 /// work, whatever it is.
-fn topics(event: &Event, parts: &[Part], ours: &[Sketch]) -> Vec<About> {
+fn topics(event: &Event, parts: &[Part], ours: &[Sketch]) -> Vec<Topic> {
     let differing = parts.iter().flat_map(|part| match *part {
         Part::Same { .. } => [None, None],
         Part::Changed { recorded, ours: at } => [Some(recorded), ours.get(at).copied()],
@@ -141,16 +141,16 @@ fn topics(event: &Event, parts: &[Part], ours: &[Sketch]) -> Vec<About> {
         Part::Extra { ours: at } => [ours.get(at).copied(), None],
     });
     let differing = differing.flatten().map(|sketch| sketch.about);
-    let all = || [About::event(event)].into_iter().chain(differing.clone());
-    let stream = all().find(|about| matches!(about, About::Tcp(_)));
+    let all = || [Topic::event(event)].into_iter().chain(differing.clone());
+    let stream = all().find(|about| matches!(about, Topic::Tcp(_)));
     match stream {
         Some(stream) => Vec::from([stream]),
-        None => all().filter(|about| *about != About::Nothing).collect(),
+        None => all().filter(|about| *about != Topic::Nothing).collect(),
     }
 }
 
-fn concerns(topics: &[About], event: &Event, did: &[Sketch]) -> bool {
-    topics.contains(&About::event(event)) || did.iter().any(|sketch| topics.contains(&sketch.about))
+fn concerns(topics: &[Topic], event: &Event, did: &[Sketch]) -> bool {
+    topics.contains(&Topic::event(event)) || did.iter().any(|sketch| topics.contains(&sketch.about))
 }
 
 /// Aligns two lists: what both have in the same order is the same, what lies between is changed pair by pair, missing or extra.
@@ -282,7 +282,7 @@ impl<T: fmt::Debug> fmt::Display for Brief<'_, T> {
         }
         impl fmt::Write for Cut<'_, '_> {
             fn write_str(&mut self, text: &str) -> fmt::Result {
-                let end = text.floor_char_boundary(self.left);
+                let end = (0..=self.left.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
                 self.to.write_str(text.get(..end).unwrap_or_default())?;
                 self.left -= end;
                 // An error ends the formatting: the rest is not made at all.

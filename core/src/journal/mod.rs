@@ -2,7 +2,7 @@
 //!
 //! A session is a function of its configuration, its seeds and the list of `(now, event)`. A recording is that list, and enough digests to
 //! say whether another run came to the same, and which of its actions did not: not the actions themselves. [`Recorder`] writes one,
-//! [`Reader`] reads it, [`replay`] runs it again.
+//! [`Reader`] reads it, [`replay`] runs it again, [`text`] tells what it holds in words.
 //!
 //! ```
 //! use parcacik_core::border::{Actions, Config, Event};
@@ -89,6 +89,7 @@ mod replay;
 mod sketch;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use difference::{Difference, Earlier, Part};
 pub use digest::{Digest, RunningDigest};
@@ -96,7 +97,7 @@ pub use frames::whole_frames;
 pub use reader::{Header, ReadError, ReadProblem, Reader, Record, without_secret};
 pub use recorder::{BadExtension, GIVEN_UP, Recorder, Secret, Sink};
 pub use replay::{Ending, Limit, Machine, ReplayError, ReplayReport, replay, replay_until, replay_with};
-pub use sketch::{About, Sketch, sketches};
+pub use sketch::{Sketch, Topic, sketches};
 
 use alloc::vec::Vec;
 

@@ -368,9 +368,8 @@ impl<'a> Reader<'a> {
         core::iter::from_fn(move || {
             loop {
                 let index = self.events;
-                match self.next()?.ok()? {
-                    event @ Record::Event { .. } => return Some((index, event)),
-                    _ => {}
+                if let event @ Record::Event { .. } = self.next()?.ok()? {
+                    return Some((index, event));
                 }
             }
         })

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// What something is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
+pub enum Topic {
     /// Nothing that has a number.
     Nothing,
     /// A TCP stream.
@@ -25,7 +25,7 @@ pub enum About {
     Command(CommandId),
 }
 
-/// The kinds of [`About`].
+/// The kinds of [`Topic`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Of {
     Nothing,
@@ -37,60 +37,60 @@ enum Of {
     Command,
 }
 
-impl About {
+impl Topic {
     fn parts(self) -> (Of, u64) {
         match self {
-            About::Nothing => (Of::Nothing, 0),
-            About::Tcp(id) => (Of::Tcp, id.0),
-            About::Torrent(id) => (Of::Torrent, u64::from(id.0)),
-            About::Job(id) => (Of::Job, id.0),
-            About::Dial(id) => (Of::Dial, id.0),
-            About::Socket(id) => (Of::Socket, u64::from(id.0)),
-            About::Command(id) => (Of::Command, id.0),
+            Topic::Nothing => (Of::Nothing, 0),
+            Topic::Tcp(id) => (Of::Tcp, id.0),
+            Topic::Torrent(id) => (Of::Torrent, u64::from(id.0)),
+            Topic::Job(id) => (Of::Job, id.0),
+            Topic::Dial(id) => (Of::Dial, id.0),
+            Topic::Socket(id) => (Of::Socket, u64::from(id.0)),
+            Topic::Command(id) => (Of::Command, id.0),
         }
     }
 
-    fn from_parts(of: Of, number: u64) -> Option<About> {
+    fn from_parts(of: Of, number: u64) -> Option<Topic> {
         Some(match of {
             Of::Nothing => return None,
-            Of::Tcp => About::Tcp(TcpId(number)),
-            Of::Torrent => About::Torrent(TorrentId(u32::try_from(number).ok()?)),
-            Of::Job => About::Job(JobId(number)),
-            Of::Dial => About::Dial(DialId(number)),
-            Of::Socket => About::Socket(SocketId(u32::try_from(number).ok()?)),
-            Of::Command => About::Command(CommandId(number)),
+            Of::Tcp => Topic::Tcp(TcpId(number)),
+            Of::Torrent => Topic::Torrent(TorrentId(u32::try_from(number).ok()?)),
+            Of::Job => Topic::Job(JobId(number)),
+            Of::Dial => Topic::Dial(DialId(number)),
+            Of::Socket => Topic::Socket(SocketId(u32::try_from(number).ok()?)),
+            Of::Command => Topic::Command(CommandId(number)),
         })
     }
 
     /// What an event is about.
-    pub fn event(event: &Event) -> About {
+    pub fn event(event: &Event) -> Topic {
         match event {
-            Event::Tick | Event::WallClock { .. } | Event::InterfacesChanged => About::Nothing,
+            Event::Tick | Event::WallClock { .. } | Event::InterfacesChanged => Topic::Nothing,
             Event::Bound { sock, .. } | Event::BindFailed { sock, .. } | Event::Datagrams { sock, .. } => {
-                About::Socket(*sock)
+                Topic::Socket(*sock)
             }
             Event::Accepted { tcp, .. }
             | Event::Connected { tcp, .. }
             | Event::Received { tcp, .. }
             | Event::Flushed { tcp, .. }
-            | Event::Closed { tcp, .. } => About::Tcp(*tcp),
-            Event::DialFailed { dial, .. } => About::Dial(*dial),
-            Event::JobData { job, .. } | Event::JobDone { job, .. } => About::Job(*job),
-            Event::Command { id, .. } => About::Command(*id),
+            | Event::Closed { tcp, .. } => Topic::Tcp(*tcp),
+            Event::DialFailed { dial, .. } => Topic::Dial(*dial),
+            Event::JobData { job, .. } | Event::JobDone { job, .. } => Topic::Job(*job),
+            Event::Command { id, .. } => Topic::Command(*id),
         }
     }
 }
 
-impl fmt::Display for About {
+impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            About::Nothing => f.write_str("nothing"),
-            About::Tcp(TcpId(id)) => write!(f, "tcp {id}"),
-            About::Torrent(TorrentId(id)) => write!(f, "torrent {id}"),
-            About::Job(id) => write!(f, "{id:?}"),
-            About::Dial(id) => write!(f, "{id:?}"),
-            About::Socket(SocketId(id)) => write!(f, "socket {id}"),
-            About::Command(CommandId(id)) => write!(f, "command {id}"),
+            Topic::Nothing => f.write_str("nothing"),
+            Topic::Tcp(TcpId(id)) => write!(f, "tcp {id}"),
+            Topic::Torrent(TorrentId(id)) => write!(f, "torrent {id}"),
+            Topic::Job(id) => write!(f, "{id:?}"),
+            Topic::Dial(id) => write!(f, "{id:?}"),
+            Topic::Socket(SocketId(id)) => write!(f, "socket {id}"),
+            Topic::Command(CommandId(id)) => write!(f, "command {id}"),
         }
     }
 }
@@ -101,7 +101,7 @@ pub struct Sketch {
     /// Its kind: see [`Sketch::name`]. Below 128.
     pub kind: u8,
     /// What it was about.
-    pub about: About,
+    pub about: Topic,
     /// A byte of the hash of its canonical encoding.
     pub check: u8,
 }
@@ -112,9 +112,9 @@ macro_rules! kinds {
     ($of:ident, $names:ident, $type:ty, {
         $($code:literal $name:literal: $pattern:pat => $about:ident $(($id:expr))?),* $(,)?
     }) => {
-        fn $of(it: &$type) -> (u8, About) {
+        fn $of(it: &$type) -> (u8, Topic) {
             match it {
-                $($pattern => ($code, About::$about $(($id))?),)*
+                $($pattern => ($code, Topic::$about $(($id))?),)*
             }
         }
         const $names: &[(u8, &str, Of)] = &[$(($code, $name, Of::$about)),*];
@@ -194,12 +194,12 @@ struct Last([Option<u64>; 7]);
 impl Last {
     fn of(event: &Event) -> Last {
         let mut last = Last::default();
-        last.note(About::event(event));
+        last.note(Topic::event(event));
         last
     }
 
     /// Whether it is another one than the last.
-    fn note(&mut self, about: About) -> bool {
+    fn note(&mut self, about: Topic) -> bool {
         let (of, number) = about.parts();
         of != Of::Nothing && self.0.get_mut(of as usize).is_some_and(|last| last.replace(number) != Some(number))
     }
@@ -214,7 +214,7 @@ pub fn sketches(actions: &Actions) -> Vec<Sketch> {
         .collect()
 }
 
-fn kinds(actions: &Actions) -> impl Iterator<Item = (u8, About)> {
+fn kinds(actions: &Actions) -> impl Iterator<Item = (u8, Topic)> {
     let list = actions.list.iter().map(|action| match action {
         Action::Start { work, .. } => of_work(work),
         other => of_action(other),
@@ -252,10 +252,10 @@ pub(super) fn take(event: &Event, from: &mut Decoder<'_>) -> Result<Vec<Sketch>,
         let number = if first & NUMBER == 0 { None } else { Some(from.number()?) };
         let about = match (entry(kind).map(|(_, _, of)| *of), number) {
             // A kind that this program does not know: it is one all the same.
-            (None, _) | (Some(Of::Nothing), None) => About::Nothing,
+            (None, _) | (Some(Of::Nothing), None) => Topic::Nothing,
             (Some(of), number) => {
                 let known = last.0.get(of as usize).copied().flatten();
-                let about = number.or(known).and_then(|number| About::from_parts(of, number)).ok_or(wrong)?;
+                let about = number.or(known).and_then(|number| Topic::from_parts(of, number)).ok_or(wrong)?;
                 if last.note(about) != number.is_some() {
                     return Err(wrong);
                 }
@@ -291,7 +291,7 @@ impl fmt::Display for Sketch {
             None => write!(f, "something of kind {}", self.kind)?,
         }
         match self.about {
-            About::Nothing => Ok(()),
+            Topic::Nothing => Ok(()),
             about => write!(f, "({about})"),
         }
     }
