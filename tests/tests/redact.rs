@@ -6,7 +6,7 @@
 use parcacik_core::border::{Action, Actions, AddressTable, Command, Config, Event, InfoHash, IpFilter, Notice, TcpId};
 use parcacik_core::journal::redact::{RedactError, Redacted, redact};
 use parcacik_core::journal::shrink::Shrinker;
-use parcacik_core::journal::{Reader, Record, Recorder, Secret, replay};
+use parcacik_core::journal::{Ending, Reader, Record, Recorder, Secret, replay};
 use parcacik_core::rng::{Rng, Seeds, Stream};
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
@@ -95,7 +95,7 @@ fn events(recording: &[u8]) -> Vec<(Time, Event)> {
 fn redacted(recording: &[u8], hash: InfoHash) -> Redacted {
     let redacted = redact(recording, [7; 32]).unwrap_or_else(|error| panic!("{error}"));
     let report = replay(&redacted.bytes).expect("it is whole");
-    assert!(report.is_same() && report.complete, "{:?}", report.difference);
+    assert!(report.is_same() && report.ending == Ending::End, "{:?}", report.difference);
     assert_eq!((report.digest, report.events), (redacted.digest, redacted.events));
     let (before, after) = (events(recording), events(&redacted.bytes));
     assert_eq!(before.len(), after.len());
@@ -320,7 +320,7 @@ fn what_cannot_be_replayed_is_not_redacted() {
     // One that was cut off is redacted as far as it goes, and then ends in order.
     let cut = redact(&recording[..recording.len() / 2], [0; 32]).unwrap();
     let report = replay(&cut.bytes).unwrap();
-    assert!(report.complete && report.is_same() && report.events == cut.events && cut.events > 10);
+    assert!(report.ending == Ending::End && report.is_same() && report.events == cut.events && cut.events > 10);
 }
 
 /// A check that looks at what the session does, as a replay would show it.

@@ -20,6 +20,11 @@ pub struct AddressTable {
 }
 
 impl AddressTable {
+    /// Whether nothing is given.
+    pub fn is_empty(&self) -> bool {
+        self.priorities.is_empty() && self.fast_sets.is_empty()
+    }
+
     /// The priority of a connection between two addresses, where it is given.
     pub fn priority(&self, a: SocketAddr, b: SocketAddr) -> Option<u32> {
         if self.priorities.is_empty() {

@@ -1,14 +1,13 @@
-//! Given values of functions of addresses: two lists, each rising by what the function is of. Nearly always both are empty.
+//! Given values of functions of addresses: two lists, each rising by what the function is of.
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take};
 use crate::border::AddressTable;
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use core::net::Ipv4Addr;
 
-impl Put for Arc<AddressTable> {
+impl Put for AddressTable {
     fn put(&self, to: &mut Encoder<'_>) {
-        let AddressTable { priorities, fast_sets } = &**self;
+        let AddressTable { priorities, fast_sets } = self;
         to.length(priorities.len());
         for (pair, priority) in priorities {
             pair.put(to);
@@ -23,11 +22,11 @@ impl Put for Arc<AddressTable> {
     }
 }
 
-impl Take for Arc<AddressTable> {
+impl Take for AddressTable {
     fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let priorities = rising(from, |from| from.take())?;
         let fast_sets = rising(from, |from| Ok((Ipv4Addr::from(from.array()?), from.take()?)))?;
-        Ok(Arc::new(AddressTable { priorities, fast_sets }))
+        Ok(AddressTable { priorities, fast_sets })
     }
 }
 

@@ -20,6 +20,7 @@
 //! | dates | the recording begins at 2000-01-01 |
 //! | lists of blocked addresses | the pseudonyms of those in the recording that were blocked |
 //! | content that was left in it, messages that nobody understands | zeros |
+//! | extensions of the header | left out, but for the table below |
 //!
 //! # What stays
 //! Sizes, times between events, the number of files and their order, priorities, rates, ports, numbers in metainfo and answers, which
@@ -28,7 +29,7 @@
 //!
 //! # Functions of addresses
 //! Some decisions depend on an address or an info-hash as a number: BEP 40's order of peers and BEP 6's allowed-fast pieces. Their values go with the
-//! recording ([`AddressTable`], a part of the configuration). All others ask only what stays.
+//! recording ([`AddressTable`], which the header has apart). All others ask only what stays.
 //!
 //! # That it is the same session
 //! Both recordings are run side by side, and after each event every action of the new session must be that of the old one, with

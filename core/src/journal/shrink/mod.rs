@@ -61,7 +61,7 @@ mod parts;
 #[cfg(test)]
 mod tests;
 
-use super::{Digest, ReadError, Reader, Record, Recorder, Secret};
+use super::{Digest, Extension, ReadError, Reader, Record, Recorder, Secret};
 use crate::border::{Actions, Config, ConfigError, Event};
 use crate::rng::Seeds;
 use crate::session::Session;
@@ -129,6 +129,8 @@ pub struct Shrinker<'r> {
     recording: &'r [u8],
     config: Config,
     seeds: Seeds,
+    /// What else the recording says of itself.
+    extensions: Vec<Extension>,
     /// The events that are left, by their numbers in the recording; rising.
     left: Vec<u32>,
     stage: Stage,
@@ -155,6 +157,7 @@ impl<'r> Shrinker<'r> {
         let reader = Reader::new(recording).map_err(ShrinkError::Read)?;
         let header = reader.header();
         let (config, seeds) = (header.config.clone(), header.seeds().ok_or(ShrinkError::NoSecret)?);
+        let extensions = header.extensions.clone();
         // What will be asked for at every proposal is asked for once here.
         Session::new(config.clone(), seeds.clone()).map_err(ShrinkError::Config)?;
         let events = u32::try_from(happened(recording).count()).unwrap_or(u32::MAX);
@@ -162,6 +165,7 @@ impl<'r> Shrinker<'r> {
             recording,
             config,
             seeds,
+            extensions,
             left: (0..events).collect(),
             stage: Stage::Whole,
             parts: Vec::new(),
@@ -267,6 +271,10 @@ impl<'r> Shrinker<'r> {
     fn record(&self, events: &[u32]) -> Vec<u8> {
         let mut out = Vec::new();
         let mut recorder = Recorder::new(&self.config, &self.seeds, Secret::Keep, &mut out);
+        for extension in &self.extensions {
+            // It was one before.
+            let _ = recorder.extend(extension, &mut out);
+        }
         // It could be made before.
         if let Ok(mut session) = Session::new(self.config.clone(), self.seeds.clone()) {
             let mut actions = Actions::new();
