@@ -232,10 +232,10 @@ impl<'r> Shrinker<'r> {
             Stage::Events => self.left.iter().map(|&number| [number].into()).collect(),
             Stage::Whole | Stage::Over => Vec::new(),
         };
-        self.from_start(self.parts.len().div_ceil(2));
+        self.go_over(self.parts.len().div_ceil(2));
     }
 
-    fn from_start(&mut self, at_once: usize) {
+    fn go_over(&mut self, at_once: usize) {
         (self.at_once, self.next, self.progress) = (at_once, 0, false);
     }
 
@@ -252,8 +252,8 @@ impl<'r> Shrinker<'r> {
                 }
                 stage => {
                     match self.at_once {
-                        2.. => self.from_start(self.at_once.div_ceil(2).min(self.parts.len().div_ceil(2)).max(1)),
-                        1 if self.progress => self.from_start(1),
+                        2.. => self.go_over(self.at_once.div_ceil(2).min(self.parts.len().div_ceil(2)).max(1)),
+                        1 if self.progress => self.go_over(1),
                         _ => self.begin(after(stage)),
                     }
                     continue;
