@@ -381,7 +381,8 @@ fn response(bytes: &[u8], asked: Option<Asked>) -> Result<Option<HeadRead>, ()> 
         // number of octets received prior to the server closing the connection."
         _ => Some(transfer(response.headers)?.unwrap_or(Length::Close)),
     };
-    let encoding = header(response.headers, "content-encoding").map(|value| String::from_utf8_lossy(value).into_owned());
+    let encoding =
+        header(response.headers, "content-encoding").map(|value| String::from_utf8_lossy(value).into_owned());
     let encoding = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
     Ok(Some(HeadRead { length, begun: Begun::Response { status, asked, encoding }, body }))
 }

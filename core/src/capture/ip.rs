@@ -217,3 +217,6 @@ fn transport(carried: Carried) -> Result<Packet, Unfollowed> {
     };
     Ok(packet)
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,6 +53,8 @@ mod search;
 mod stream;
 mod summary;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod udp;
 
 pub use conversation::{Capture, Conversation, dissect, dissect_with};
@@ -65,3 +67,6 @@ pub use said::{
     HttpResponse, Item, Protocol, Said, Side, SideFacts, Stamp, StreamFacts, StreamId,
 };
 pub use summary::{HttpTracker, StreamSummary, Summary, message_name};
+
+#[cfg(test)]
+mod tests;

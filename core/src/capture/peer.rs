@@ -1,8 +1,8 @@
 //! A connection of the peer wire protocol, from the outside.
 //!
-//! Each side is in one of four states: its handshake is not whole; messages follow on each other; it is inside a message of which bytes are
-//! missing, and whose end is known all the same; or it is [lost](super::search), and the start of a message is searched for. The messages
-//! themselves are cut and read by [`wire`](crate::wire).
+//! Each side is in one of five states: its handshake is not whole; messages follow on each other; it is inside a message of which bytes are
+//! missing, and whose end is known all the same; or it is [lost](super::search), and the start of a message is searched for; or it is taken for encrypted.
+//! The messages themselves are cut and read by [`wire`](crate::wire).
 
 use super::extensions::ExtensionNames;
 use super::said::{DamagedMessage, Ending, Protocol, Said, Side};
@@ -12,9 +12,13 @@ use super::{CaptureLimits, Stamp};
 use crate::wire::{Framer, HANDSHAKE_LENGTH, Handshake, Handshake48, Message};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 
 /// So many bytes of a message are kept to know it by: length, number and, of a `piece`, the piece and where it begins.
 const HEAD: usize = 13;
+/// How much noise there may be before plain messages, when peers agree on encrypting nothing else. With the longest paddings of 512 bytes, each side
+/// sends 96 bytes of a key, 20 + 20 + 8 + 4 + 2 + 2 of what it offers and the padding twice, and 68 of a handshake: 1,244.
+const MAX_NOISE: usize = 2048;
 /// The number of `piece`.
 const PIECE: u8 = 7;
 
@@ -25,6 +29,8 @@ pub(super) struct PeerTalk {
     names: [ExtensionNames; 2],
     /// No piece has a higher number, as far as is known.
     pieces: u32,
+    /// A start that is no handshake is searched so far, or without an end.
+    within: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -39,8 +45,14 @@ enum State {
     Handshake(Vec<u8>),
     Messages(Cutter),
     /// Inside a message that ends at `end`.
-    Damaged { start: u64, end: u64, message: DamagedMessage },
+    Damaged {
+        start: u64,
+        end: u64,
+        message: DamagedMessage,
+    },
     Lost(Search),
+    /// Nothing is found in it.
+    Opaque,
 }
 
 /// Cuts messages, and knows where they begin.
@@ -63,7 +75,12 @@ impl PeerTalk {
     /// A connection of which nothing has been read. Where a side does not begin with a handshake, messages are searched for.
     pub(super) fn new() -> PeerTalk {
         let talker = || Talker { state: State::Handshake(Vec::new()), at: 0 };
-        PeerTalk { sides: [talker(), talker()], names: Default::default(), pieces: MOST_PIECES }
+        PeerTalk { sides: [talker(), talker()], names: Default::default(), pieces: MOST_PIECES, within: None }
+    }
+
+    /// A connection that does not begin with a handshake: it is encrypted, or only its first bytes are.
+    pub(super) fn encrypted() -> PeerTalk {
+        PeerTalk { within: Some(MAX_NOISE), ..PeerTalk::new() }
     }
 
     /// How much memory its bytes take.
@@ -71,7 +88,7 @@ impl PeerTalk {
         let held = |side: &Talker| match &side.state {
             State::Handshake(bytes) => bytes.len(),
             State::Messages(cutter) => cutter.framer.unfinished(),
-            State::Damaged { .. } => 0,
+            State::Damaged { .. } | State::Opaque => 0,
             State::Lost(search) => search.held(),
         };
         self.sides.iter().map(held).sum()
@@ -89,7 +106,7 @@ impl PeerTalk {
 
     /// So many bytes of a side are missing.
     pub(super) fn gap(&mut self, side: Side, time: Stamp, length: u64, limits: &CaptureLimits, out: &mut Out<'_>) {
-        self.flush(side, time, limits, out);
+        self.flush(side, limits, out);
         let talker = &mut self.sides[side.index()];
         let start = talker.at;
         talker.at = talker.at.saturating_add(length);
@@ -101,7 +118,7 @@ impl PeerTalk {
             State::Damaged { start: from, end: stop, message } => {
                 let (range, missing) = (*from..*stop, message.missing + (*stop - start));
                 out.say(time, side, range, Said::Damaged(DamagedMessage { missing, ..*message }));
-                talker.state = State::Lost(Search::new(end));
+                talker.state = State::Lost(Search::new(end, self.within));
             }
             State::Messages(cutter) => match damaged(cutter) {
                 Some((stop, message)) if end <= stop => {
@@ -112,14 +129,14 @@ impl PeerTalk {
                 Some((stop, message)) => {
                     let (range, missing) = (cutter.start..stop, stop - start);
                     out.say(time, side, range, Said::Damaged(DamagedMessage { missing, ..message }));
-                    talker.state = State::Lost(Search::new(end));
+                    talker.state = State::Lost(Search::new(end, self.within));
                 }
                 None => {
                     let from = cutter.start;
                     if from < start {
                         out.say(time, side, from..start, Said::Undecoded);
                     }
-                    talker.state = State::Lost(Search::new(end));
+                    talker.state = State::Lost(Search::new(end, self.within));
                 }
             },
             State::Handshake(bytes) => {
@@ -127,20 +144,21 @@ impl PeerTalk {
                 if from < start {
                     out.say(time, side, from..start, Said::Undecoded);
                 }
-                talker.state = State::Lost(Search::new(end));
+                talker.state = State::Lost(Search::new(end, self.within));
             }
+            State::Opaque => {}
             // It was emptied above.
-            State::Lost(_) => talker.state = State::Lost(Search::new(end)),
+            State::Lost(_) => talker.state = State::Lost(Search::new(end, self.within)),
         }
         self.leave_damaged(side, time, &mut todo, Bytes::new(), limits, out);
     }
 
     /// Nothing follows on a side.
     pub(super) fn end(&mut self, side: Side, time: Stamp, limits: &CaptureLimits, out: &mut Out<'_>) {
-        self.flush(side, time, limits, out);
+        self.flush(side, limits, out);
         let talker = &mut self.sides[side.index()];
         let at = talker.at;
-        match core::mem::replace(&mut talker.state, State::Lost(Search::new(at))) {
+        match core::mem::replace(&mut talker.state, State::Lost(Search::new(at, self.within))) {
             State::Handshake(bytes) if !bytes.is_empty() => {
                 // Enough to be answered, and what some send who only test a port.
                 if let Ok(Some(head)) = Handshake48::parse(&bytes) {
@@ -151,8 +169,9 @@ impl PeerTalk {
             }
             State::Messages(cutter) if cutter.start < at => out.say(time, side, cutter.start..at, Said::Undecoded),
             State::Damaged { start, end, message } => {
+                // What it ends with was never sent, or nobody knows.
                 let missing = message.missing.saturating_add(end - at);
-                out.say(time, side, start..end, Said::Damaged(DamagedMessage { missing, ..message }));
+                out.say(time, side, start..at, Said::Damaged(DamagedMessage { missing, ..message }));
             }
             _ => {}
         }
@@ -161,28 +180,26 @@ impl PeerTalk {
     /// Gives up what is kept.
     pub(super) fn relieve(&mut self, time: Stamp, limits: &CaptureLimits, out: &mut Out<'_>) {
         for side in [Side::A, Side::B] {
-            self.flush(side, time, limits, out);
+            self.flush(side, limits, out);
             let talker = &mut self.sides[side.index()];
             if let State::Messages(cutter) = &talker.state
                 && cutter.start < talker.at
             {
                 out.say(time, side, cutter.start..talker.at, Said::Undecoded);
-                talker.state = State::Lost(Search::new(talker.at));
+                talker.state = State::Lost(Search::new(talker.at, self.within));
             }
         }
     }
 
     /// Ends a search: nothing follows on its bytes.
-    fn flush(&mut self, side: Side, time: Stamp, limits: &CaptureLimits, out: &mut Out<'_>) {
+    fn flush(&mut self, side: Side, limits: &CaptureLimits, out: &mut Out<'_>) {
         let pieces = self.pieces;
         let talker = &mut self.sides[side.index()];
         let State::Lost(search) = &mut talker.state else { return };
         let found = search.end(pieces, limits.max_message);
         if found.rest.is_empty() {
-            if !found.skipped.is_empty() {
-                out.say(time, side, found.skipped, Said::Undecoded);
-            }
-            talker.state = State::Lost(Search::new(talker.at));
+            undecoded(side, found.skipped, out);
+            talker.state = State::Lost(Search::new(talker.at, self.within));
             return;
         }
         let mut todo = Vec::new();
@@ -203,14 +220,15 @@ impl PeerTalk {
         limits: &CaptureLimits,
         out: &mut Out<'_>,
     ) {
-        let start = found.skipped.end;
-        if !found.skipped.is_empty() {
-            let time = found.rest.first().map_or(Stamp(0), |(time, _)| *time);
-            out.say(time, side, found.skipped, Said::Undecoded);
-        }
-        out.facts.protocol = Protocol::Peer;
+        let start = found.start;
         let talker = &mut self.sides[side.index()];
-        talker.state = State::Messages(Cutter::new(start, limits));
+        talker.state = if found.is_handshake() {
+            State::Handshake(Vec::new())
+        } else {
+            State::Messages(Cutter::new(start, limits))
+        };
+        out.facts.protocol = Protocol::Peer;
+        undecoded(side, found.skipped, out);
         // They are fed again.
         talker.at = start;
         todo.extend(found.rest.into_iter().rev().map(|(time, bytes)| (time, Bytes::from(bytes))));
@@ -243,7 +261,7 @@ impl PeerTalk {
                     Ok(None) => {}
                     Err(_) => {
                         let known = core::mem::take(known);
-                        talker.state = State::Lost(Search::new(from));
+                        talker.state = State::Lost(Search::new(from, self.within));
                         talker.at = from;
                         push_rest(todo, time, rest);
                         push_rest(todo, time, Bytes::from(known));
@@ -260,12 +278,19 @@ impl PeerTalk {
             }
             State::Lost(search) => {
                 let found = search.push(time, &bytes, self.pieces, limits.max_message);
-                if found.is_none()
-                    && let Some((range, time)) = search.shorten(limits.search_window as usize)
-                {
-                    out.say(time, side, range, Said::Undecoded);
+                if found.is_none() {
+                    if search.is_hopeless() {
+                        undecoded(side, search.give_up(), out);
+                        talker.state = State::Opaque;
+                    } else {
+                        undecoded(side, search.shorten(limits.search_window as usize), out);
+                    }
                 }
                 return found;
+            }
+            State::Opaque => {
+                let end = talker.at;
+                out.say(time, side, start..end, Said::Undecoded);
             }
         }
         None
@@ -338,7 +363,7 @@ impl PeerTalk {
                     out.say(time, side, start..from, Said::Undecoded);
                     let (_, rest) = split(&bytes, usize::try_from(from - at).unwrap_or(usize::MAX));
                     talker.at = from;
-                    talker.state = State::Lost(Search::new(from));
+                    talker.state = State::Lost(Search::new(from, self.within));
                     push_rest(todo, time, rest);
                     return;
                 }
@@ -358,6 +383,13 @@ fn damaged(cutter: &Cutter) -> Option<(u64, DamagedMessage)> {
     let id = cutter.head.get(4).copied();
     let block = if id == Some(PIECE) { number(5).zip(number(9)) } else { None };
     Some((cutter.start + 4 + u64::from(length), DamagedMessage { id, block, missing: 0 }))
+}
+
+/// Says that bytes belong to nothing.
+fn undecoded(side: Side, ranges: Vec<(Stamp, Range<u64>)>, out: &mut Out<'_>) {
+    for (time, range) in ranges {
+        out.say(time, side, range, Said::Undecoded);
+    }
 }
 
 fn split(bytes: &Bytes, at: usize) -> (Bytes, Bytes) {

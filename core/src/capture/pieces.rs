@@ -183,9 +183,10 @@ fn is_good(torrent: &Metainfo, piece: PieceIndex, bytes: &[u8]) -> bool {
 fn is_good_v2(torrent: &Metainfo, piece: PieceIndex, bytes: &[u8]) -> Option<bool> {
     let geometry = torrent.geometry();
     let offset = geometry.offset(piece);
-    let file = torrent.files().iter().find(|file| {
-        !file.pad && file.length > 0 && (file.offset..file.offset + file.length).contains(&offset)
-    })?;
+    let file = torrent
+        .files()
+        .iter()
+        .find(|file| !file.pad && file.length > 0 && (file.offset..file.offset + file.length).contains(&offset))?;
     let root = file.pieces_root?;
     let inside = usize::try_from(file.length - (offset - file.offset)).unwrap_or(usize::MAX).min(bytes.len());
     let mut leaves: Vec<merkle::Node> =

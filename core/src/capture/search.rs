@@ -5,10 +5,14 @@
 //! Where the bytes end sooner, it is enough that one whole message ends exactly there, or that what follows it is the start of one; or that
 //! the head of a `piece` message of a block as everybody asks for them is all there.
 //!
-//! Keep-alives do not count: four zeros are found in any content.
+//! Keep-alives do not count: four zeros are found in any content. A handshake may stand in the place of the first message.
+//!
+//! Peers that agree on encryption may agree on none: then plain messages follow on a start of noise. There, only the first bytes are
+//! searched, since noise that goes on is encrypted.
 
 use super::Stamp;
 use crate::metainfo::{BLOCK_LENGTH, Geometry};
+use crate::wire::Handshake48;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -34,6 +38,8 @@ pub(super) struct Search {
     /// All places before this have been tried, and are undecided or wrong.
     tried: usize,
     undecided: Vec<usize>,
+    /// Nothing begins behind this place.
+    within: usize,
 }
 
 /// What a place looks like.
@@ -62,16 +68,32 @@ enum Head {
 /// What has been found.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// These bytes of the stream, in front of the message, belong to nothing.
-    pub skipped: Range<u64>,
-    /// What follows, by when it was captured.
+    /// Bytes of the stream in front of the message, which belong to nothing, by when they were captured.
+    pub skipped: Vec<(Stamp, Range<u64>)>,
+    /// Where the message begins.
+    pub start: u64,
+    /// It, and what follows, by when it was captured.
     pub rest: Vec<(Stamp, Vec<u8>)>,
 }
 
+impl Found {
+    /// Whether it is a handshake.
+    pub(super) fn is_handshake(&self) -> bool {
+        // The length of a message begins with a zero.
+        self.rest.first().is_some_and(|(_, bytes)| bytes.first() != Some(&0))
+    }
+}
+
 impl Search {
-    /// A search in what begins at `at` in the stream.
-    pub(super) fn new(at: u64) -> Search {
-        Search { at, bytes: Vec::new(), marks: Vec::new(), tried: 0, undecided: Vec::new() }
+    /// A search in what begins at `at` in the stream; with `within`, in the first bytes only.
+    pub(super) fn new(at: u64, within: Option<usize>) -> Search {
+        let within = within.unwrap_or(usize::MAX);
+        Search { at, bytes: Vec::new(), marks: Vec::new(), tried: 0, undecided: Vec::new(), within }
+    }
+
+    /// Whether nothing can be found any more, whatever follows.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.undecided.is_empty() && self.tried >= self.within
     }
 
     /// How much memory its bytes take.
@@ -86,7 +108,7 @@ impl Search {
         let judge = |at: usize| judge(self.bytes.get(at..).unwrap_or_default(), pieces, max_message);
         let mut undecided = Vec::new();
         let mut start = None;
-        let fresh = self.tried..self.bytes.len().saturating_sub(HEAD);
+        let fresh = self.tried..self.bytes.len().saturating_sub(HEAD).min(self.within);
         self.tried = fresh.end.max(self.tried);
         for at in self.undecided.iter().copied().chain(fresh) {
             match judge(at) {
@@ -104,46 +126,73 @@ impl Search {
 
     /// No bytes follow on these. Gives the start of a message, if it is likely enough, or else what belongs to nothing.
     pub(super) fn end(&mut self, pieces: u32, max_message: u32) -> Found {
-        let mut places = self.undecided.iter().copied().chain(self.tried..self.bytes.len());
+        let mut places = self.undecided.iter().copied().chain(self.tried..self.bytes.len().min(self.within));
         let judge = |at: usize| judge(self.bytes.get(at..).unwrap_or_default(), pieces, max_message);
         let start = places.find(|&at| matches!(judge(at), Place::Start | Place::Likely));
         self.found(start.unwrap_or(self.bytes.len()))
     }
 
+    /// All of it belongs to nothing.
+    pub(super) fn give_up(&mut self) -> Vec<(Stamp, Range<u64>)> {
+        self.found(self.bytes.len()).skipped
+    }
+
     /// Forgets the first half when there is too much; gives where that was in the stream.
-    pub(super) fn shorten(&mut self, window: usize) -> Option<(Range<u64>, Stamp)> {
+    pub(super) fn shorten(&mut self, window: usize) -> Vec<(Stamp, Range<u64>)> {
         if self.bytes.len() <= window {
-            return None;
+            return Vec::new();
         }
         let half = self.bytes.len() / 2;
-        let start = self.at;
+        let forgotten = self.before(half);
         self.bytes.drain(..half);
         self.at += half as u64;
         self.tried = self.tried.saturating_sub(half);
         self.undecided.retain(|&at| at >= half);
         self.undecided.iter_mut().for_each(|at| *at -= half);
-        let time = self.marks.iter().find(|(end, _)| *end >= half).map_or(Stamp(0), |(_, time)| *time);
         self.marks.retain(|&(end, _)| end > half);
         self.marks.iter_mut().for_each(|(end, _)| *end -= half);
-        Some((start..self.at, time))
+        self.within = self.within.saturating_sub(half);
+        forgotten
+    }
+
+    /// What lies before a place, by when it was captured.
+    fn before(&self, place: usize) -> Vec<(Stamp, Range<u64>)> {
+        let mut ranges = Vec::new();
+        let mut from = 0;
+        for &(end, time) in &self.marks {
+            let end = end.min(place);
+            if from < end {
+                ranges.push((time, self.at + from as u64..self.at + end as u64));
+                from = end;
+            }
+        }
+        ranges
     }
 
     fn found(&mut self, start: usize) -> Found {
+        let skipped = self.before(start);
         let bytes = core::mem::take(&mut self.bytes);
         let mut rest = Vec::new();
         let mut from = start;
-        for &(end, time) in &self.marks {
+        for (end, time) in self.marks.drain(..) {
             if end > from {
                 rest.push((time, bytes.get(from..end).unwrap_or_default().to_vec()));
                 from = end;
             }
         }
-        Found { skipped: self.at..self.at + start as u64, rest }
+        Found { skipped, start: self.at + start as u64, rest }
     }
 }
 
 /// What the place looks like where these bytes begin.
 fn judge(bytes: &[u8], pieces: u32, max_message: u32) -> Place {
+    if bytes.len() >= Handshake48::LENGTH && Handshake48::parse(bytes).is_ok() {
+        return Place::Start;
+    }
+    if bytes.first() != Some(&0) {
+        // Neither a length nor, as far as can be seen, a handshake.
+        return if Handshake48::parse(bytes).is_ok() { Place::Possible } else { Place::Wrong };
+    }
     let mut at = 0;
     let mut messages = 0;
     loop {
@@ -174,13 +223,13 @@ fn judge(bytes: &[u8], pieces: u32, max_message: u32) -> Place {
 fn head(bytes: &[u8], pieces: u32, max_message: u32) -> Head {
     let number = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_be_bytes);
     let Some(length) = number(0) else {
-        // A length begins with a zero, or it would be 16 MiB at least.
-        return if bytes.first().is_none_or(|&first| first == 0) { Head::Cut } else { Head::Wrong };
+        return Head::Cut;
     };
     if length == 0 {
         return Head::KeepAlive;
     }
-    if length > max_message {
+    // A length begins with a zero, or it would be 16 MiB at least.
+    if length > max_message.min(0xff_ffff) {
         return Head::Wrong;
     }
     let Some(&id) = bytes.get(4) else { return Head::Cut };

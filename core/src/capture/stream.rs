@@ -1,8 +1,8 @@
 //! A TCP connection: both directions put together, and what they carry.
 //!
-//! What it is shows in the first bytes of either side: a handshake, a request or an answer by HTTP, or something else. A connection whose start
-//! was not captured, and that begins with none of these, is taken for one between peers; whether it is shows when
-//! [messages are found](super::search).
+//! What it is shows in the first bytes of either side: a handshake, a request or an answer by HTTP, or something else. A connection that
+//! begins with none of these may still be one between peers: because its start was not captured, or because the peers only agreed to encrypt nothing.
+//! Whether it is shows when [messages are found](super::search).
 
 use super::http::HttpTalk;
 use super::peer::{PeerTalk, say_end};
@@ -220,13 +220,12 @@ impl Stream {
                 Looks::Peer => Talk::Peer(PeerTalk::new()),
                 Looks::Request => Talk::Http(HttpTalk::new(side)),
                 Looks::Answer => Talk::Http(HttpTalk::new(side.other())),
-                Looks::Other if half.is_sure() && !begins_with_gap(waiting, side) => Talk::Opaque,
+                Looks::Other if half.is_sure() && !begins_with_gap(waiting, side) => Talk::Peer(PeerTalk::encrypted()),
                 Looks::Other => Talk::Peer(PeerTalk::new()),
             };
             out.facts.protocol = match (&talk, looks) {
                 (Talk::Peer(_), Looks::Peer) => Protocol::Peer,
                 (Talk::Http(_), _) => Protocol::Http,
-                (Talk::Opaque, _) => Protocol::Opaque,
                 _ => Protocol::Unknown,
             };
             self.become_known(talk, limits, out);
@@ -322,7 +321,8 @@ fn looks(parts: &[(Side, Part)], side: Side) -> Looks {
         Looks::Request
     } else if whole(ANSWER) {
         Looks::Answer
-    } else if !last && (Handshake48::parse(&start).is_ok() || METHODS.iter().any(|method| fits(method)) || fits(ANSWER)) {
+    } else if !last && (Handshake48::parse(&start).is_ok() || METHODS.iter().any(|method| fits(method)) || fits(ANSWER))
+    {
         Looks::Short
     } else {
         Looks::Other

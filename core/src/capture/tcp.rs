@@ -186,7 +186,14 @@ impl Half {
     }
 
     /// Takes an acknowledgement by the other side, with the window that it has left.
-    pub(super) fn acknowledged(&mut self, time: Stamp, ack: u32, window: u16, limits: &CaptureLimits, out: &mut Vec<Part>) {
+    pub(super) fn acknowledged(
+        &mut self,
+        time: Stamp,
+        ack: u32,
+        window: u16,
+        limits: &CaptureLimits,
+        out: &mut Vec<Part>,
+    ) {
         self.shut = window == 0;
         let Some(first) = self.first else { return };
         let Some(place) = self.place(first, ack).and_then(|place| u64::try_from(place).ok()) else { return };
@@ -247,7 +254,8 @@ impl Half {
         // Half of all numbers lie behind `next`, half before it. The count wraps as sequence numbers do.
         let near = first.wrapping_add(self.next as u32);
         let distance = i64::from(sequence.wrapping_sub(near) as i32);
-        (distance.unsigned_abs() <= MAX_WINDOW).then(|| i64::try_from(self.next).unwrap_or(i64::MAX).saturating_add(distance))
+        (distance.unsigned_abs() <= MAX_WINDOW)
+            .then(|| i64::try_from(self.next).unwrap_or(i64::MAX).saturating_add(distance))
     }
 
     /// Takes bytes at a place; those that are new go where they belong.
@@ -289,7 +297,10 @@ impl Half {
             }
             let (from, to) = (at.max(start), known_end.min(end));
             self.counts.retransmitted += to - from;
-            let (one, other) = (&known[(from - at) as usize..(to - at) as usize], &bytes[(from - start) as usize..(to - start) as usize]);
+            let (one, other) = (
+                &known[(from - at) as usize..(to - at) as usize],
+                &bytes[(from - start) as usize..(to - start) as usize],
+            );
             self.counts.conflicting += differing(one.iter(), other);
             fresh = fresh.max(known_end);
         }
@@ -373,7 +384,8 @@ impl Half {
                 self.give_up(time, self.acked, limits, out);
             }
         }
-        while (self.waiting_bytes > limits.max_out_of_order as usize || self.waiting.len() > limits.max_segments as usize)
+        while (self.waiting_bytes > limits.max_out_of_order as usize
+            || self.waiting.len() > limits.max_segments as usize)
             && let Some((&start, _)) = self.waiting.first_key_value()
         {
             self.give_up(time, start, limits, out);
@@ -436,3 +448,6 @@ impl Half {
 fn differing<'a>(one: impl Iterator<Item = &'a u8>, other: &[u8]) -> u64 {
     one.zip(other).filter(|(one, other)| one != other).count() as u64
 }
+
+#[cfg(test)]
+mod tests;

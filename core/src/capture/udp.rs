@@ -54,7 +54,13 @@ impl UdpTalk {
     }
 
     /// What it is between a client and a tracker that are known, or if it makes them known.
-    fn tracker(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], limits: &CaptureLimits) -> Option<DatagramKind> {
+    fn tracker(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: &[u8],
+        limits: &CaptureLimits,
+    ) -> Option<DatagramKind> {
         match UdpRequest::decode(bytes) {
             Some(request @ UdpRequest::Connect { .. }) => {
                 self.learn(from, to, &request, limits);
@@ -77,7 +83,8 @@ impl UdpTalk {
             UdpResponse::Error(_) => None,
         };
         // An answer may come twice: what it answers is remembered until newer requests take its place.
-        let fits = |&(known, action): &(u32, u32)| known == transaction && answers.is_none_or(|answers| answers == action);
+        let fits =
+            |&(known, action): &(u32, u32)| known == transaction && answers.is_none_or(|answers| answers == action);
         asked.iter().any(fits).then_some(DatagramKind::TrackerResponse { transaction, response })
     }
 

@@ -159,10 +159,12 @@ fn of_bencode(value: &Bencode<'_, '_>) -> Value {
 fn of_datagram(datagram: &Datagram) -> Map<String, Value> {
     let more = match &datagram.kind {
         DatagramKind::TrackerRequest(UdpRequest::Connect { transaction }) => json!({ "transaction": transaction }),
-        DatagramKind::TrackerRequest(UdpRequest::Announce { connection, transaction, request, url_data, .. }) => json!({
-            "transaction": transaction, "connection": connection, "announce": of_announce(request),
-            "url_data": String::from_utf8_lossy(url_data),
-        }),
+        DatagramKind::TrackerRequest(UdpRequest::Announce { connection, transaction, request, url_data, .. }) => {
+            json!({
+                "transaction": transaction, "connection": connection, "announce": of_announce(request),
+                "url_data": String::from_utf8_lossy(url_data),
+            })
+        }
         DatagramKind::TrackerRequest(UdpRequest::Scrape { connection, transaction, torrents }) => {
             let torrents: Vec<String> = torrents.iter().map(|torrent| torrent.to_hex()).collect();
             json!({ "transaction": transaction, "connection": connection, "info_hashes": torrents })

@@ -6,8 +6,8 @@ use crate::values::clean;
 use parcacik_core::bencode::{Document, Limits, Mode, Value};
 use parcacik_core::border::{AnnounceResponse, ScrapeCounts};
 use parcacik_core::capture::{
-    CaptureFacts, Datagram, DatagramKind, Ending, Heard, HttpAnswered, HttpAsked, HttpRequest, HttpResponse, Item, Said,
-    StreamFacts, message_name,
+    CaptureFacts, Datagram, DatagramKind, Ending, Heard, HttpAnswered, HttpAsked, HttpRequest, HttpResponse, Item,
+    Said, StreamFacts, message_name,
 };
 use parcacik_core::tracker::udp::{UdpRequest, UdpResponse};
 use parcacik_core::tracker::{AnnounceRequest, Reply};
@@ -58,12 +58,8 @@ fn of_item(item: &Item) -> String {
 
 fn of_handshake(handshake: &Handshake) -> String {
     let reserved = handshake.reserved;
-    let can = [
-        (reserved.dht(), "dht"),
-        (reserved.fast(), "fast"),
-        (reserved.extended(), "extended"),
-        (reserved.v2(), "v2"),
-    ];
+    let can =
+        [(reserved.dht(), "dht"), (reserved.fast(), "fast"), (reserved.extended(), "extended"), (reserved.v2(), "v2")];
     let can: Vec<&str> = can.iter().filter(|(can, _)| *can).map(|(_, name)| *name).collect();
     format!("handshake {} {} [{}]", handshake.info_hash, peer_id(&handshake.peer_id), can.join(" "))
 }

@@ -219,7 +219,9 @@ pub fn pieces_text(pieces: &PieceCheck<'_>, torrent: &Metainfo) -> String {
 fn told(pieces: &Pieces) -> String {
     let Pieces { pieces_seen, pieces_ok, pieces_bad, pieces_dropped, piece_count } = pieces;
     let dropped = if *pieces_dropped > 0 { format!(", {pieces_dropped} given up") } else { String::new() };
-    format!("pieces: {pieces_seen} of {piece_count} seen whole, {pieces_ok} right, {pieces_bad} times a wrong one{dropped}")
+    format!(
+        "pieces: {pieces_seen} of {piece_count} seen whole, {pieces_ok} right, {pieces_bad} times a wrong one{dropped}"
+    )
 }
 
 impl Stream {

@@ -199,3 +199,6 @@ impl Reader {
         self.skip = length - here as u64;
     }
 }
+
+#[cfg(test)]
+mod tests;
