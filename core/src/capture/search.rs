@@ -255,7 +255,11 @@ fn head(bytes: &[u8], pieces: u32, max_message: u32) -> Head {
         20 => (length >= 2, Some(true), false),
         // BEP 52: a hash request, its answer and its refusal begin with the same 48 bytes.
         21 | 23 => (length == 1 + HASH_REQUEST_LENGTH, Some(true), false),
-        22 => (length > 1 + HASH_REQUEST_LENGTH && (length - 1 - HASH_REQUEST_LENGTH) % 32 == 0, Some(true), false),
+        22 => (
+            length > 1 + HASH_REQUEST_LENGTH && (length - 1 - HASH_REQUEST_LENGTH).is_multiple_of(32),
+            Some(true),
+            false,
+        ),
         _ => return Head::Wrong,
     };
     match (fits, sense) {

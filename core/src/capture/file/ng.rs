@@ -64,7 +64,7 @@ impl Section {
         }
         let order = self.order;
         let Some(length) = order.u32(bytes, 4) else { return Ok(Step::Wait) };
-        if length % 4 != 0 || length < FRAME as u32 {
+        if !length.is_multiple_of(4) || length < FRAME as u32 {
             return Err(FileFault::Damaged { at, problem: "a block of an impossible length" });
         }
         if length > limits.max_record {

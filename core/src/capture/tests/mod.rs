@@ -64,7 +64,7 @@ pub(super) fn accounted(capture: &Capture, stream: usize, side: Side) {
         |range: &core::ops::Range<u64>| damaged.iter().any(|whole| whole.start < range.end && range.start < whole.end);
     let mut ranges: Vec<(u64, u64)> = items
         .iter()
-        .filter(|item| !item.range.is_empty() && !(matches!(item.said, Said::Gap) && inside(&item.range)))
+        .filter(|item| !(item.range.is_empty() || matches!(item.said, Said::Gap) && inside(&item.range)))
         .map(|item| (item.range.start, item.range.end))
         .collect();
     // The part of a gap behind a damaged message.
