@@ -60,6 +60,7 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Replay(args) => commands::replay::run(args, output),
         Command::Redact(args) => commands::redact::run(args, output),
         Command::Shrink(args) => commands::shrink::run(args, output),
+        Command::Dissect(args) => commands::dissect::run(args, output),
         Command::Demo(args) => commands::demo::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),
         Command::Man(args) => commands::man::run(args, output),

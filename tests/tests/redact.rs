@@ -162,10 +162,9 @@ fn originals(recording: &[u8], events: &[(Time, Event)], hash: InfoHash) -> Vec<
     }
     for stream in streams(events).values() {
         // The random part of the id, of those that sent a whole handshake.
-        if let Some(id) = stream.get(56..68).filter(|_| stream.starts_with(b"\x13BitTorrent protocol")) {
-            if id.iter().any(|byte| *byte != id[0]) {
-                originals.push(("peer id", id.to_vec()));
-            }
+        let id = stream.get(56..68).filter(|_| stream.starts_with(b"\x13BitTorrent protocol"));
+        if let Some(id) = id.filter(|id| id.iter().any(|byte| *byte != id[0])) {
+            originals.push(("peer id", id.to_vec()));
         }
     }
     originals

@@ -2,6 +2,7 @@
 //!
 //! The arguments of each command, with its help and its examples, lie in one struct; related ones share a file. The name of a command and what it is called here lie in [`Command`].
 
+mod dissect;
 mod files;
 mod recordings;
 mod tools;
@@ -9,6 +10,7 @@ mod trackers;
 mod transfer;
 
 use clap::{ArgAction, Parser, Subcommand};
+pub use dissect::DissectArgs;
 pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
 pub use recordings::{RedactArgs, ShrinkArgs};
 pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
@@ -55,6 +57,7 @@ pub enum Command {
     Replay(ReplayArgs),
     Redact(RedactArgs),
     Shrink(ShrinkArgs),
+    Dissect(DissectArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
