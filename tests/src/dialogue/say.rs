@@ -53,21 +53,29 @@ fn with_numbers(text: &str, letter: char, content: &Content, our_id: [u8; 20]) -
         }
     }
     let one = |rest: &str| rest.trim().parse::<u32>().map_err(|_| format!("no number: {rest}"));
-    let starts: [(&str, fn(u32) -> Word); 3] =
-        [("have ", Word::Have), ("suggest piece ", Word::Suggest), ("allowed fast ", Word::AllowedFast)];
-    for (name, make) in starts {
-        if let Some(rest) = text.strip_prefix(name) {
-            return Ok(make(one(rest)?).bytes());
+    for name in ["have ", "suggest piece ", "allowed fast "] {
+        if let Some(piece) = text.strip_prefix(name) {
+            let piece = one(piece)?;
+            return Ok(match name {
+                "have " => Word::Have(piece),
+                "allowed fast " => Word::AllowedFast(piece),
+                _ => Word::Suggest(piece),
+            }
+            .bytes());
         }
     }
     if let Some(rest) = text.strip_prefix("port ") {
         return Ok(Word::Port(rest.trim().parse().map_err(|_| format!("no port: {rest}"))?).bytes());
     }
-    let starts: [(&str, fn(Range) -> Word); 3] =
-        [("request ", Word::Request), ("cancel ", Word::Cancel), ("reject request ", Word::Reject)];
-    for (name, make) in starts {
+    for name in ["request ", "cancel ", "reject request "] {
         if let Some(rest) = text.strip_prefix(name) {
-            return Ok(make(range(rest)?).bytes());
+            let range = range(rest)?;
+            return Ok(match name {
+                "request " => Word::Request(range),
+                "cancel " => Word::Cancel(range),
+                _ => Word::Reject(range),
+            }
+            .bytes());
         }
     }
     if let Some(rest) = text.strip_prefix("piece ") {

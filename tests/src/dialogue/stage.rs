@@ -304,10 +304,8 @@ impl Stage {
             Action::Close { tcp, .. } => _ = self.talks.remove(&tcp),
             Action::SendDatagrams { to, bytes, .. } => self.desk.datagrams.push((to, bytes)),
             Action::Start { job, work } => self.start(job, work),
-            Action::Cancel { job } => {
-                if self.desk.forget(job) {
-                    self.happens(Event::JobDone { job, result: Err(IoFault::Cancelled) });
-                }
+            Action::Cancel { job } if self.desk.forget(job) => {
+                self.happens(Event::JobDone { job, result: Err(IoFault::Cancelled) });
             }
             _ => {}
         }

@@ -56,7 +56,7 @@ mod value;
 mod wire;
 
 pub use about::{About, Found, NotASubject, Subject};
-pub use told::{Parting, Told};
+pub use told::{Holes, Parting, Told};
 pub use value::{Kind, Line, Value};
 pub use wire::message_line;
 

@@ -67,7 +67,16 @@ pub struct Parting {
     /// Both lists side by side, as in [`Difference::parts`].
     pub parts: Vec<Part>,
     /// Where content lay in the event when it was recorded, and where it lies in this run, if that differs.
-    pub holes: Option<(Vec<Range<u32>>, Vec<Range<u32>>)>,
+    pub holes: Option<Holes>,
+}
+
+/// Where content lay in one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holes {
+    /// When it was recorded.
+    pub recorded: Vec<Range<u32>>,
+    /// In this run.
+    pub now: Vec<Range<u32>>,
 }
 
 impl Parting {
@@ -95,7 +104,8 @@ impl Parting {
             let machine = build(config.clone(), seeds)?;
             Ok(Told::new(&config, machine, told))
         })?;
-        let holes = difference.recorded_holes.clone().map(|recorded| (recorded, difference.actions.opaque.clone()));
+        let holes = difference.recorded_holes.clone();
+        let holes = holes.map(|recorded| Holes { recorded, now: difference.actions.opaque.clone() });
         Ok(Parting { events: difference.events.clone(), before, entry, parts: difference.parts.clone(), holes })
     }
 }
@@ -132,8 +142,8 @@ impl fmt::Display for Parting {
         let Some(entry) = entry else { return Ok(()) };
         let told = entry.lines.iter().filter(|line| matches!(line.kind, Kind::Event | Kind::Received));
         Entry { lines: told.cloned().collect(), ..entry.clone() }.fmt(f)?;
-        if let Some((recorded, ours)) = holes {
-            writeln!(f, "  recorded  content at {recorded:?}\n  now       content at {ours:?}")?;
+        if let Some(Holes { recorded, now }) = holes {
+            writeln!(f, "  recorded  content at {recorded:?}\n  now       content at {now:?}")?;
         }
         let groups = groups(&entry.lines);
         let ours = |f: &mut fmt::Formatter<'_>, who: &str, at: usize| {
