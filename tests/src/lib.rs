@@ -22,11 +22,13 @@ mod content;
 mod disk;
 pub mod hostile;
 pub mod second;
+mod seed;
 mod world;
 
 pub use content::Content;
 pub use disk::{Lie, MemoryDisk};
+pub use seed::{Draws, NotASeed, WorldSeed};
 pub use world::{
-    Before, Breach, Call, Counts, Desk, Limits, LinkId, LogEntry, Moment, NodeId, Party, Seen, Split, Stranger,
-    StrangerId, Stuck, TrackerId, Traffic, Watcher, World, jain,
+    Before, Breach, Call, Counts, CutId, Desk, Faults, Host, Limits, Line, LinkId, LogEntry, Moment, Nat, NodeId,
+    Party, Seen, Split, Stranger, StrangerId, Stuck, TrackerId, Traffic, Watcher, Way, World, jain,
 };

@@ -31,10 +31,11 @@ impl Swarm {
             upload: 20_000 + rng.index(300_000) as u64,
             split: if rng.index(2) == 0 { Split::Whole } else { Split::Random(30_000) },
             disk: Duration::from_micros(rng.index(20_000) as u64),
+            ..Limits::default()
         };
         let mut config = Config::default();
         config.persist.sync_interval = Duration::from_millis(1 + rng.index(3_000) as u64);
-        let mut world = World::with(number as u8, limits, config);
+        let mut world = World::with(number, limits, config);
         let seed = world.add_node();
         let leeches = (0..3).map(|_| world.add_node()).collect();
         Swarm { world, rng, content, seed, leeches, tracker: true }
@@ -59,7 +60,7 @@ impl Swarm {
                 self.world.crash(leech);
                 if self.rng.index(2) == 0 {
                     let rng = &mut self.rng;
-                    self.world.disk(leech).power_cut(|| rng.index(2) == 0);
+                    self.world.power_cut(leech, || rng.index(2) == 0);
                 }
             }
             0 | 1 => {

@@ -68,8 +68,9 @@ fn run(number: u64) -> Digest {
         upload: 10_000 + rng.index(100_000) as u64,
         split: if rng.index(2) == 0 { Split::Whole } else { Split::Random(20_000) },
         disk: Duration::from_micros(rng.index(5_000) as u64),
+        ..Limits::default()
     };
-    let mut world = World::with(number as u8, limits, Config::default());
+    let mut world = World::with(number, limits, Config::default());
     world.keep_logs();
     let honest: Vec<NodeId> = (0..2 + rng.index(3)).map(|_| world.add_node()).collect();
     let hostiles: Vec<StrangerId> = (0..honest.len())
