@@ -23,6 +23,7 @@ mod disk;
 pub mod hostile;
 pub mod second;
 mod seed;
+pub mod sim;
 mod world;
 
 pub use content::Content;

@@ -5,8 +5,9 @@
 //! part of it, or keep it and lose the one before: any subset, and of each write any sectors. A file that grew or came into
 //! being by such writes has the length, or the existence, that the ones left give it.
 //!
-//! A sync that fails may have thrown away what it was to save, and a later one says that all is well: such writes are lost for
-//! certain with the next power cut, though every read until then sees them.
+//! A sync that fails may have thrown away what it was to save, and a later one says that all is well. A driver lets go of what
+//! the system remembers of the file then, so reads see what is really there: some of the writes, and none that a later sync could
+//! still save.
 
 use super::MemoryDisk;
 use bytes::Bytes;
@@ -28,8 +29,6 @@ pub(super) struct Unsynced {
     writing: Option<JobId>,
     /// The sync that will make it certain when it ends.
     syncing: Option<JobId>,
-    /// A sync has failed with it.
-    thrown_away: bool,
 }
 
 impl Unsynced {
@@ -42,7 +41,7 @@ impl Unsynced {
         before: Vec<u8>,
         after: Vec<u8>,
     ) -> Unsynced {
-        Unsynced { torrent, path, at, length, before, after, writing, syncing: None, thrown_away: false }
+        Unsynced { torrent, path, at, length, before, after, writing, syncing: None }
     }
 }
 
@@ -77,16 +76,26 @@ impl MemoryDisk {
 
     pub(super) fn sync_begins(&mut self, torrent: TorrentId) {
         let job = self.job;
-        let covered = |write: &&mut Unsynced| {
-            write.torrent == torrent && write.writing.is_none() && write.syncing.is_none() && !write.thrown_away
-        };
+        let covered =
+            |write: &&mut Unsynced| write.torrent == torrent && write.writing.is_none() && write.syncing.is_none();
         self.unsynced.iter_mut().filter(covered).for_each(|write| write.syncing = job);
     }
 
-    /// A sync fails, and throws away what it was to make certain; the next will know nothing of that.
-    pub fn sync_fails(&mut self, torrent: TorrentId) {
-        let covered = |write: &&mut Unsynced| write.torrent == torrent && write.writing.is_none();
-        self.unsynced.iter_mut().filter(covered).for_each(|write| write.thrown_away = true);
+    /// A sync fails. What it was to make certain is lost when `lost` says so, sector by sector, and the rest is certain.
+    pub fn sync_fails(&mut self, torrent: TorrentId, lost: impl FnMut() -> bool) {
+        let covered = |write: &Unsynced| write.torrent == torrent && write.writing.is_none();
+        let (covered, left) = std::mem::take(&mut self.unsynced).into_iter().partition(covered);
+        self.take_back(covered, lost);
+        // What is being written meanwhile is there all the same.
+        for write in &left {
+            let file = self.files.entry(write.path.clone()).or_default();
+            let end = write.at + write.after.len();
+            if file.bytes.len() < end {
+                file.bytes.resize(end, 0);
+            }
+            file.bytes[write.at..end].copy_from_slice(&write.after);
+        }
+        self.unsynced = left;
     }
 
     /// The process is gone: no job of its will be told to have ended, and nobody waits for a sync that was under way.
@@ -107,6 +116,24 @@ impl MemoryDisk {
     /// `lost` says so.
     pub fn power_cut(&mut self, mut lost: impl FnMut() -> bool) {
         let writes = std::mem::take(&mut self.unsynced);
+        self.take_back(writes, &mut lost);
+        // Resume data that were being saved: the old, the new, or the new torn.
+        for saving in std::mem::take(&mut self.saving) {
+            let Some(copies) = self.state.get_mut(&saving.key) else { continue };
+            match (lost(), lost()) {
+                (true, _) => *copies = saving.before,
+                (false, true) if self.sector > 0 => {
+                    if let Some(newest) = copies.first_mut() {
+                        newest.truncate(newest.len() / 2);
+                    }
+                }
+                (false, _) => {}
+            }
+        }
+    }
+
+    /// Takes some writes back, all of which are there.
+    fn take_back(&mut self, writes: Vec<Unsynced>, mut lost: impl FnMut() -> bool) {
         // First the disk as it certainly is.
         for write in writes.iter().rev() {
             let Some(file) = self.files.get_mut(&write.path) else { continue };
@@ -128,7 +155,7 @@ impl MemoryDisk {
                 // Sectors are the disk's, not the write's.
                 let border = if self.sector == 0 { sector } else { sector - (write.at + from) % sector };
                 let to = (from + border).min(write.after.len());
-                if !write.thrown_away && !lost() {
+                if !lost() {
                     let file = self.files.entry(write.path.clone()).or_default();
                     let (start, end) = (write.at + from, write.at + to);
                     if file.bytes.len() < end {
@@ -144,19 +171,6 @@ impl MemoryDisk {
             self.clock += 1;
             if let Some(file) = self.files.get_mut(&path) {
                 file.modified = self.clock;
-            }
-        }
-        // Resume data that were being saved: the old, the new, or the new torn.
-        for saving in std::mem::take(&mut self.saving) {
-            let Some(copies) = self.state.get_mut(&saving.key) else { continue };
-            match (lost(), lost()) {
-                (true, _) => *copies = saving.before,
-                (false, true) if self.sector > 0 => {
-                    if let Some(newest) = copies.first_mut() {
-                        newest.truncate(newest.len() / 2);
-                    }
-                }
-                (false, _) => {}
             }
         }
     }
@@ -263,13 +277,16 @@ mod tests {
     fn a_sync_that_failed_has_thrown_its_writes_away() {
         let (mut disk, content) = disk();
         disk.work(&write(&content, 0));
-        disk.sync_fails(TORRENT);
         disk.work(&write(&content, 1));
+        let mut number = 0;
+        disk.sync_fails(TORRENT, || {
+            number += 1;
+            number == 1
+        });
         disk.work(&Work::Sync { torrent: TORRENT });
-        assert_eq!(disk.get("f").map(<[u8]>::len), Some(32_768), "reads see both");
-        disk.power_cut(|| false);
+        assert_eq!(disk.uncertain(), 0);
         let found = disk.get("f").expect("the second write is certain");
-        assert!(found[..16_384].iter().all(|&byte| byte == 0));
+        assert!(found[..16_384].iter().all(|&byte| byte == 0), "reads see what is there");
         assert_eq!(found[16_384..], content.bytes[16_384..32_768]);
     }
 

@@ -128,7 +128,10 @@ impl World {
             return None;
         }
         match work {
-            Work::Sync { torrent } => at.disk.sync_fails(*torrent),
+            Work::Sync { torrent } => {
+                let rng = &mut at.disk_rng;
+                at.disk.sync_fails(*torrent, || rng.below(2) == 0);
+            }
             Work::Write { torrent, piece, begin, bytes } => {
                 let some = bytes.slice(..at.disk_rng.index(bytes.len() + 1));
                 let part = Work::Write { torrent: *torrent, piece: *piece, begin: *begin, bytes: some };

