@@ -128,8 +128,13 @@ fn phases(place: &mut Option<Swarm>, seed: WorldSeed, options: SimOptions, setup
     swarm.passes(Time::from_secs(options.span));
     claimed(swarm);
     swarm.heal();
-    // Sessions that have just begun have to look at their disks before they know what they miss.
+    // Sessions that have just begun have to look at their disks before they know what they miss, and work that is slow or fails was
+    // begun before.
+    let slow = if options.disk_slow > 0 { 31 } else { 1 };
+    swarm.passes(swarm.world.now() + Duration::from_secs(slow));
+    swarm.undo();
     swarm.passes(swarm.world.now() + Duration::from_secs(1));
+    swarm.world.healed();
     let alone = options.joint > 0 && swarm.leeches_suffice();
     if alone {
         swarm.seeds_leave();
@@ -143,6 +148,7 @@ fn phases(place: &mut Option<Swarm>, seed: WorldSeed, options: SimOptions, setup
         }
     }
     let healing = swarm.world.now().since(healed);
+    swarm.healed = true;
     // What was synced last is saved, and what is under way ends.
     swarm.passes(swarm.world.now() + Duration::from_millis(options.sync_ms + 1_000));
     claimed(swarm);

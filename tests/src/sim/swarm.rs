@@ -35,6 +35,8 @@ pub(super) struct Swarm {
     rng: Rng,
     /// Commands that were given that heal has to take back.
     pub played: bool,
+    /// The faults are over, and what they had begun too.
+    pub healed: bool,
 }
 
 impl Swarm {
@@ -70,6 +72,7 @@ impl Swarm {
             cuts: Vec::new(),
             rng: seed.rng("swarm"),
             played: false,
+            healed: false,
         };
         swarm.set_up(seed);
         swarm
@@ -348,14 +351,16 @@ impl Swarm {
         if self.options.joint > 0 {
             self.leeches.clone().into_iter().for_each(|leech| self.world.set_nat(leech, None));
         }
-        for node in self.all() {
-            self.undo(node);
-        }
-        self.world.healed();
     }
 
-    /// What a user would do whose disk was damaged, whose address has changed, or who has played.
-    fn undo(&mut self, node: NodeId) {
+    /// What users do when it is over whose disks were bad, whose addresses have changed, or who have played.
+    pub fn undo(&mut self) {
+        for node in self.all() {
+            self.undo_at(node);
+        }
+    }
+
+    fn undo_at(&mut self, node: NodeId) {
         let Some(torrent) = self.torrent(node) else { return };
         if self.played {
             self.world.command(node, Command::Resume { torrent });
@@ -364,7 +369,9 @@ impl Swarm {
             }
             self.world.command(node, Command::SetSuperSeed { torrent, on: false });
         }
-        if self.world.disk(node).damaged {
+        // A seed that could not read a piece has given it up.
+        let lacks = self.seeds.contains(&node) && !self.world.is_finished(node, &self.content);
+        if lacks || self.world.disk(node).damaged {
             self.world.command(node, Command::Recheck { torrent });
         }
         if self.options.moves > 0 {
@@ -432,6 +439,10 @@ impl Swarm {
 
     /// Nobody claims what it has not: a session of what it has, resume data of what a power cut leaves at the least.
     ///
+    /// After a sync that failed, a session doubts what it has until it has been hashed again: it serves nothing of it (the
+    /// judges of the streams see to that), and does not take back what peers were told. So where syncs fail, what a session has is
+    /// not held against it until the faults are over.
+    ///
     /// # Errors
     /// With the false claim.
     pub fn claims(&self) -> Result<(), String> {
@@ -441,7 +452,9 @@ impl Swarm {
             if disk.damaged {
                 continue;
             }
+            let doubts = self.options.disk_fault > 0 && !self.healed;
             if self.world.is_alive(node)
+                && !doubts
                 && let Some(view) = self.world.view(node, &self.content)
                 && let Some(piece) = view.pieces.iter().find(|&piece| !self.is_right(disk, piece))
             {

@@ -123,15 +123,14 @@ impl World {
             return None;
         }
         let at = &mut self.nodes[node.0];
-        // These answer for the world's order, and not for the disk: a torrent that cannot be opened is another test.
-        if matches!(work, Work::Open { .. } | Work::Release { .. }) || !at.disk_rng.happens(self.faults.disk_fault) {
+        // The network is no disk, and a torrent that cannot be opened is another test.
+        let other = matches!(work, Work::Open { .. } | Work::Release { .. } | Work::Resolve { .. } | Work::Http(_));
+        if other || !at.disk_rng.happens(self.faults.disk_fault) {
             return None;
         }
         match work {
-            Work::Sync { torrent } => {
-                let rng = &mut at.disk_rng;
-                at.disk.sync_fails(*torrent, || rng.below(2) == 0);
-            }
+            // What it was to save is lost when the session hears of it: nobody can know it before.
+            Work::Sync { torrent } => _ = at.failing.insert(job, *torrent),
             Work::Write { torrent, piece, begin, bytes } => {
                 let some = bytes.slice(..at.disk_rng.index(bytes.len() + 1));
                 let part = Work::Write { torrent: *torrent, piece: *piece, begin: *begin, bytes: some };

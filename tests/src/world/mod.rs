@@ -35,8 +35,8 @@ use bytes::Bytes;
 use clock::Clock;
 use faults::Doom;
 use parcacik_core::border::{
-    Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, Notice, RootId, SeedGoal, SocketId, Target,
-    TcpId, TorrentId,
+    Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, JobId, Notice, RootId, SeedGoal, SocketId,
+    Target, TcpId, TorrentId,
 };
 use parcacik_core::rng::{Rng, Seeds};
 use parcacik_core::session::Session;
@@ -77,6 +77,8 @@ struct Node {
     timer_rng: Rng,
     net_rng: Rng,
     disk_rng: Rng,
+    /// Syncs that are going to fail.
+    failing: BTreeMap<JobId, TorrentId>,
     log: Option<Vec<LogEntry>>,
     alive: bool,
     /// How many sessions it has had.
@@ -263,6 +265,7 @@ impl World {
             timer_rng: self.seed.rng(&format!("clock/{}", id.0)),
             net_rng: self.seed.rng(&format!("net/node/{}", id.0)),
             disk_rng: self.seed.rng(&format!("disk/{}", id.0)),
+            failing: BTreeMap::new(),
             log: self.keep_logs.then(Vec::new),
             alive: true,
             life: 0,
@@ -457,6 +460,7 @@ impl World {
         at.udp.clear();
         at.uplink.clear();
         at.pipes.clear();
+        at.failing.clear();
         at.clock.crash();
         at.disk.crash();
         let others: Vec<End> = std::mem::take(&mut at.streams).into_values().map(|s| s.other).collect();
@@ -525,7 +529,12 @@ impl World {
         match what {
             Happening::Tell(node, event) => self.tell(node, event),
             Happening::Done(node, job, result) => {
-                self.nodes[node.0].disk.ended(job);
+                let at = &mut self.nodes[node.0];
+                if let Some(torrent) = at.failing.remove(&job) {
+                    let rng = &mut at.disk_rng;
+                    at.disk.sync_fails(torrent, || rng.below(2) == 0);
+                }
+                at.disk.ended(job);
                 self.tell(node, Event::JobDone { job, result });
             }
             Happening::Tick(node, due) => self.timer_fires(node, due),
