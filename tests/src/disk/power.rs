@@ -84,8 +84,13 @@ impl MemoryDisk {
     /// A sync fails. What it was to make certain is lost when `lost` says so, sector by sector, and the rest is certain.
     pub fn sync_fails(&mut self, torrent: TorrentId, lost: impl FnMut() -> bool) {
         let covered = |write: &Unsynced| write.torrent == torrent && write.writing.is_none();
-        let (covered, left) = std::mem::take(&mut self.unsynced).into_iter().partition(covered);
+        let (covered, mut left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsynced).into_iter().partition(covered);
         self.take_back(covered, lost);
+        for write in &mut left {
+            // What is left of the file is certain, and so is its length.
+            let certain = self.files.get(&write.path).map(|file| file.bytes.len());
+            write.length = certain.map(|certain| write.length.unwrap_or(0).max(certain)).or(write.length);
+        }
         // What is being written meanwhile is there all the same.
         for write in &left {
             let file = self.files.entry(write.path.clone()).or_default();
@@ -288,6 +293,18 @@ mod tests {
         let found = disk.get("f").expect("the second write is certain");
         assert!(found[..16_384].iter().all(|&byte| byte == 0), "reads see what is there");
         assert_eq!(found[16_384..], content.bytes[16_384..32_768]);
+    }
+
+    #[test]
+    fn a_write_under_way_takes_nothing_with_it_that_a_failed_sync_has_left() {
+        let (mut disk, content) = disk();
+        disk.work(&write(&content, 0));
+        disk.begin(JobId(1), &write(&content, 1));
+        disk.work(&write(&content, 2));
+        disk.sync_fails(TORRENT, || false);
+        disk.power_cut(|| true);
+        let found = disk.get("f").expect("two writes are certain");
+        assert_eq!((&found[..16_384], &found[32_768..]), (&content.bytes[..16_384], &content.bytes[32_768..]));
     }
 
     #[test]

@@ -115,9 +115,12 @@ pub fn run(seed: WorldSeed, options: SimOptions, setup: Setup) -> Result<Outcome
 fn phases(place: &mut Option<Swarm>, seed: WorldSeed, options: SimOptions, setup: Setup, trace: bool) -> Outcome {
     let swarm = place.insert(Swarm::new(seed, options, setup, trace));
     let mut claims = 0;
-    let mut claimed = |swarm: &Swarm| {
+    let mut claimed = |swarm: &mut Swarm| {
         claims += 1;
-        swarm.claims().unwrap_or_else(|wrong| panic!("oracle {CLAIMS}: {wrong}"));
+        if let Err((node, wrong)) = swarm.claims() {
+            swarm.culprit = Some(node);
+            panic!("oracle {CLAIMS}: {wrong}");
+        }
     };
     for (at, step) in plan::plan(seed, &options) {
         swarm.passes(at);
@@ -141,9 +144,10 @@ fn phases(place: &mut Option<Swarm>, seed: WorldSeed, options: SimOptions, setup
     }
     let healed = swarm.world.now();
     let limit = patience(swarm, alone);
-    while !swarm.is_whole() {
+    while let Some(node) = swarm.unfinished() {
         let late = swarm.world.now().since(healed) > limit;
         if late || !swarm.world.step() {
+            swarm.culprit = Some(node);
             panic!("oracle {COMPLETION}: not whole {limit:?} after the faults: {}", swarm.world.stuck());
         }
     }

@@ -24,7 +24,7 @@ pub struct Failure {
     pub at: Time,
     /// After how many events.
     pub events: u64,
-    /// Who was told something then.
+    /// Whose fault it is as far as can be said, or who was told something then.
     pub node: Option<NodeId>,
     /// The last events of that node.
     pub trace: Vec<String>,
@@ -91,8 +91,9 @@ pub(super) fn failed(swarm: Option<Swarm>, seed: WorldSeed, options: SimOptions,
     if let Some(trace) = swarm.world.watcher::<Trace>()
         && let Some((node, last)) = &trace.last
     {
-        failure.node = Some(*node);
-        failure.trace = trace.of(*node);
+        let node = swarm.culprit.unwrap_or(*node);
+        failure.node = Some(node);
+        failure.trace = trace.of(node);
         failure.trace.push(format!("told last: {last}"));
     }
     failure

@@ -37,6 +37,8 @@ pub(super) struct Swarm {
     pub played: bool,
     /// The faults are over, and what they had begun too.
     pub healed: bool,
+    /// Who is to blame for what did not hold, where that is not the one who was told something last.
+    pub culprit: Option<NodeId>,
 }
 
 impl Swarm {
@@ -73,6 +75,7 @@ impl Swarm {
             rng: seed.rng("swarm"),
             played: false,
             healed: false,
+            culprit: None,
         };
         swarm.set_up(seed);
         swarm
@@ -343,6 +346,11 @@ impl Swarm {
             self.world.wake(node, true);
             self.world.set_clock(node, Duration::ZERO, Duration::ZERO);
             self.world.disk(node).room = None;
+            // What came from an honest peer was found wrong, perhaps, where a disk changed it: its user starts anew, and nobody is
+            // banned any more.
+            if self.world.disk(node).damaged && self.world.is_alive(node) {
+                self.world.crash(node);
+            }
             if !self.world.is_alive(node) {
                 self.rise(node);
             }
@@ -401,9 +409,9 @@ impl Swarm {
         }
     }
 
-    /// Whether everybody has everything.
-    pub fn is_whole(&self) -> bool {
-        self.leeches.iter().all(|&leech| self.world.is_finished(leech, &self.content))
+    /// Somebody who does not have everything.
+    pub fn unfinished(&self) -> Option<NodeId> {
+        self.leeches.iter().copied().find(|&leech| !self.world.is_finished(leech, &self.content))
     }
 
     /// What is missing to the one who misses the most, and to all together, in bytes.
@@ -445,7 +453,7 @@ impl Swarm {
     ///
     /// # Errors
     /// With the false claim.
-    pub fn claims(&self) -> Result<(), String> {
+    pub fn claims(&self) -> Result<(), (NodeId, String)> {
         let hashes = InfoHashes { v1: Some(self.content.info_hash), v2: None };
         for node in self.all() {
             let disk = self.world.disk_of(node);
@@ -458,7 +466,7 @@ impl Swarm {
                 && let Some(view) = self.world.view(node, &self.content)
                 && let Some(piece) = view.pieces.iter().find(|&piece| !self.is_right(disk, piece))
             {
-                return Err(format!("node {} has a wrong piece {piece}", node.0));
+                return Err((node, format!("node {} has a wrong piece {piece}", node.0)));
             }
             let copies = disk.resume(InfoHash(self.content.info_hash));
             let Ok(resume) = ResumeData::choose(copies, &hashes, self.content.pieces(), self.files.len()) else {
@@ -467,7 +475,7 @@ impl Swarm {
             let mut left = disk.clone();
             left.power_cut(|| true);
             if let Some(piece) = resume.pieces.iter().find(|&piece| !self.is_right(&left, piece)) {
-                return Err(format!("node {} claims a piece {piece} that a power cut takes away", node.0));
+                return Err((node, format!("node {} claims a piece {piece} that a power cut takes away", node.0)));
             }
         }
         Ok(())

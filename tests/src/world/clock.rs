@@ -22,9 +22,14 @@ pub(super) struct Clock {
     late: Duration,
     /// Since when it is suspended.
     asleep: Option<Time>,
+    /// How often its timer has run out in which second.
+    ticks: (u64, u64),
     /// What happened while it was.
     pub missed: VecDeque<Event>,
 }
+
+/// How often a session may be woken in a second. Rate limits are dealt with many times in a second; nothing is a thousand times.
+const MOST_TICKS: u64 = 1_000;
 
 impl Clock {
     /// What it shows.
@@ -111,6 +116,13 @@ impl World {
             return self.schedule(when, Happening::Tick(node, due));
         }
         at.tick = None;
+        // A session that wakes again and again, and does nothing, is a busy loop.
+        let (second, ticks) = &mut at.clock.ticks;
+        if *second != self.now.0 / 1_000_000 {
+            (*second, *ticks) = (self.now.0 / 1_000_000, 0);
+        }
+        *ticks += 1;
+        assert!(*ticks <= MOST_TICKS, "oracle 33: node {} wakes {ticks} times in a second", node.0);
         self.tell(node, Event::Tick);
     }
 
