@@ -14,9 +14,20 @@ fn passes(seed: u64) {
 
 #[test]
 fn every_seed_makes_no_false_claim_and_heals() {
-    let usual = if cfg!(debug_assertions) { 100 } else { 400 };
+    let usual = if cfg!(debug_assertions) { 100 } else { 300 };
     let count = std::env::var("PARCACIK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
     (0..count).for_each(passes);
+}
+
+/// What was wrong is said beside each; none is ever taken out.
+#[test]
+fn seeds_that_failed_once_pass() {
+    // A seed that was rechecked looked for lost pieces, without end, in one call.
+    passes(140);
+    // A sync failed while a piece was hashed, and what had been read was believed: it was claimed, and served.
+    [126, 290, 367, 449, 946, 1061].into_iter().for_each(passes);
+    // The judge of the streams did not know that a peer may unchoke, choke and unchoke within one read.
+    [508, 638, 777].into_iter().for_each(passes);
 }
 
 #[test]
