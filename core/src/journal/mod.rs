@@ -68,7 +68,7 @@ pub use replay::{Difference, Machine, ReplayError, ReplayReport, replay, replay_
 pub const MAGIC: &[u8; 8] = b"\x89PARJRN\n";
 
 /// The version of the format. It changes when anything of it does: the frames, the canonical encoding, the fields of a configuration.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The behaviour epoch. It goes up with every change that makes the core answer some events in another way: a recording comes to the
 /// same digest only in the epoch it was made in.

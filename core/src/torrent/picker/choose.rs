@@ -4,13 +4,13 @@ use super::open::Slot;
 use super::table::{State, Table};
 use super::{PickAsk, Picker};
 use crate::bitfield::Bitfield;
-use crate::border::PeerKey;
+use crate::border::{PeerKey, PickOrder};
 use crate::metainfo::{Block, PieceIndex};
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-/// How often a random position is tried for one of the first pieces, before the rarest is taken after all.
+/// How often a random position is tried, before the rarest is taken after all (or, where no other is, the next one).
 const RANDOM_TRIES: usize = 16;
 
 /// One call of [`Picker::pick`].
@@ -289,13 +289,20 @@ impl Picker {
         if range.is_empty() || taker.pieces.count() == 0 {
             return None;
         }
-        if self.have.count() < self.config.random_first {
+        let always = self.config.order == PickOrder::Random;
+        if always || self.have.count() < self.config.random_first {
             for _ in 0..RANDOM_TRIES {
                 let piece = self.table.at(range.start + self.rng.index(range.len()));
                 if let Some(piece) = piece.filter(|&piece| taker.pieces.get(piece)) {
                     return Some(piece);
                 }
             }
+        }
+        if always {
+            // It has few of them: the next one from anywhere, once round.
+            let start = self.rng.index(range.len());
+            let round = (range.start + start..range.end).chain(range.start..range.start + start);
+            return round.filter_map(|at| self.table.at(at)).find(|&piece| taker.pieces.get(piece));
         }
         for run in self.table.runs(level) {
             // Ties at random: from anywhere in the run, once round.

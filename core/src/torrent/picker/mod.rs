@@ -25,6 +25,7 @@
 //!    3. what the peer suggested (BEP 6: "you might like to download this piece"), the latest first;
 //!    4. the rarest closed piece (BEP 3: "Downloaders generally download pieces in random order" has long been taken as:
 //!       rarest first, ties at random), except that the first [`PickConfig::random_first`] are any piece at random;
+//!       with [`PickOrder::Random`](crate::border::PickOrder::Random) all are;
 //!    5. pieces that a fast peer has to itself.
 //!
 //! **In order** ([`Picker::set_sequential`]): 2.2 to 2.5 are replaced by "the lowest piece that the peer has, begun or not".
@@ -57,6 +58,8 @@
 //! - **One more or less copy** (`have`): one swap. **A piece begun or given back**: at most 448 moves, however many pieces.
 //! - **A peer that comes or goes**: nothing for a seed; else one addition a piece that it has, and when these are many, one
 //!   counting sort before the next pick.
+//! - **A new piece at random**, where that is the order: sixteen look-ups; a pass over the pieces of the priority, where the peer
+//!   has few of them.
 //! - **A new piece in order**: a pass over the two bitmaps from the first piece that is closed, 64 at a time; or over the
 //!   pieces of the priority, where these are fewer. Peers that have what comes next are served at once.
 //! - **Blocks**: O(log) in the number of open pieces.

@@ -3,6 +3,7 @@
 mod model;
 
 use super::*;
+use crate::border::PickOrder;
 use crate::metainfo::BLOCK_LENGTH;
 use crate::rng::{Seeds, Stream};
 use core::time::Duration;
@@ -162,6 +163,27 @@ fn the_first_pieces_are_random_then_the_rarest() {
     let mut picker = Picker::new(geometry, &set(100, &[0, 1, 2, 3]), &config, rng(0));
     picker.peer_joined(&set(100, &(0..99).collect::<Vec<_>>()));
     assert_eq!(pieces_of(&picker.picked(A, &Bitfield::all(100), asking(1))), vec![99]);
+}
+
+#[test]
+fn at_random_rarity_does_not_count_and_every_piece_of_the_peer_comes() {
+    let geometry = geometry(100, 1);
+    let config = PickConfig { order: PickOrder::Random, random_first: 0, ..PickConfig::default() };
+    let mut first = BTreeSet::new();
+    for seed in 0..20 {
+        let mut picker = Picker::new(geometry, &Bitfield::none(100), &config, rng(seed));
+        picker.peer_joined(&Bitfield::all(100));
+        picker.peer_joined(&set(100, &(0..99).collect::<Vec<_>>()));
+        let asked = pieces_of(&picker.picked(A, &Bitfield::all(100), asking(1)));
+        // One that has a few only is asked for them all, and for no other.
+        let mut few = pieces_of(&picker.picked(B, &set(100, &[3, 50, 98, 99]), asking(9)));
+        few.sort_unstable();
+        let mut left = vec![3, 50, 98, 99];
+        left.retain(|piece| !asked.contains(piece));
+        assert_eq!(few, left, "seed {seed}");
+        first.extend(asked);
+    }
+    assert!(first.len() > 10, "{first:?}");
 }
 
 #[test]
