@@ -28,6 +28,6 @@ mod world;
 pub use content::Content;
 pub use disk::{Lie, MemoryDisk};
 pub use world::{
-    Counts, Desk, Limits, LinkId, LogEntry, NodeId, Seen, Split, Stranger, StrangerId, Stuck, TrackerId, Traffic,
-    World, jain,
+    Before, Breach, Call, Counts, Desk, Limits, LinkId, LogEntry, Moment, NodeId, Party, Seen, Split, Stranger,
+    StrangerId, Stuck, TrackerId, Traffic, Watcher, World, jain,
 };

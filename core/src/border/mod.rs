@@ -25,6 +25,7 @@ pub use config::{
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
+pub(crate) use ids::hex;
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
 pub use ip_filter::IpFilter;
 pub(crate) use ip_filter::NotARange;

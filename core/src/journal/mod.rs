@@ -2,7 +2,7 @@
 //!
 //! A session is a function of its configuration, its seeds and the list of `(now, event)`. A recording is that list, and enough digests to
 //! say whether another run came to the same: not the actions themselves. [`Recorder`] writes one, [`Reader`] reads it, [`replay`]
-//! runs it again.
+//! runs it again, [`text`] tells what it holds in words.
 //!
 //! ```
 //! use parcacik_core::border::{Actions, Config, Event};
@@ -58,6 +58,7 @@ mod recorder;
 mod replay;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use digest::{Digest, RunningDigest};
 pub use reader::{Header, ReadError, ReadProblem, Reader, Record, without_secret};
