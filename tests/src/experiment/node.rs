@@ -192,10 +192,11 @@ impl Node {
             self.now = self.now.max(next);
             if self.sending.as_ref().is_some_and(|sending| after(sending.end) <= next) {
                 self.sent_burst(out);
-            } else if let Some((_, come)) = self.coming.pop_front_if(|(at, _)| after(*at) <= next) {
-                match come {
-                    Come::Bytes { tcp, segments } => self.came(tcp, segments, out),
-                    Come::End { tcp } => self.ended(tcp, out),
+            } else if self.coming.front().is_some_and(|(at, _)| after(*at) <= next) {
+                match self.coming.pop_front() {
+                    Some((_, Come::Bytes { tcp, segments })) => self.came(tcp, segments, out),
+                    Some((_, Come::End { tcp })) => self.ended(tcp, out),
+                    None => {}
                 }
             } else {
                 self.tell(Event::Tick, out);
