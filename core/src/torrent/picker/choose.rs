@@ -106,17 +106,22 @@ impl Picker {
         if self.sequential {
             return self.take_in_order(level, taker);
         }
+        let crowded = self.partial.len() >= self.config.max_partial_pieces as usize;
+        // What nobody else has comes before what others can finish; only what the peer has to itself goes on.
+        let only_source = !crowded && self.is_only_source(level, taker);
+        let last_copy = |table: &Table, piece| table.availability(piece) <= 1;
         // A fast peer leaves to the slow ones what they share, while there is something new.
         let fast = taker.fast;
-        self.take_partial(level, taker, |admission| match admission {
-            Admission::Own | Admission::Alone => true,
-            Admission::Shared => !fast,
+        self.take_partial(level, taker, |table, piece, admission| match admission {
+            Admission::Own => true,
+            Admission::Alone => !only_source || last_copy(table, piece),
+            Admission::Shared => !fast && (!only_source || last_copy(table, piece)),
             Admission::Guest | Admission::No => false,
         });
-        let crowded = self.partial.len() >= self.config.max_partial_pieces as usize;
         if crowded {
-            self.take_partial(level, taker, |admission| admission != Admission::No);
+            self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
         }
+        let suggested = if only_source { &[] } else { suggested };
         for piece in suggested.iter().rev().take(self.config.max_suggested as usize).map(|piece| piece.get()) {
             if taker.left > 0
                 && taker.pieces.get(piece)
@@ -134,8 +139,16 @@ impl Picker {
             }
         }
         if !crowded {
-            self.take_partial(level, taker, |admission| admission != Admission::No);
+            self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
         }
+    }
+
+    /// Whether a peer has a closed piece of a level that no other has, as far as we know. Its time is worth most then: what it
+    /// sends of anything else, another could have sent. Only the rarest are looked at, and not more of them than for a pick.
+    fn is_only_source(&self, level: usize, taker: &Taker<'_>) -> bool {
+        let rarest = self.table.runs(level).next().unwrap_or_default();
+        let alone = rarest.first().is_some_and(|&piece| self.table.availability(piece) <= 1);
+        alone && rarest.iter().take(self.config.scan as usize).any(|&piece| taker.pieces.get(piece))
     }
 
     /// Takes the lowest pieces of a level, begun or not.
@@ -198,13 +211,17 @@ impl Picker {
     }
 
     /// Takes from the begun pieces of a level, the nearly complete ones first.
-    fn take_partial(&mut self, level: usize, taker: &mut Taker<'_>, admit: impl Fn(Admission) -> bool) {
+    fn take_partial(&mut self, level: usize, taker: &mut Taker<'_>, admit: impl Fn(&Table, u32, Admission) -> bool) {
         let level = level as u8;
         let mut at = (level, 0, 0);
         while taker.left > 0 {
             let Some(&(_, remaining, piece)) = self.partial.range(at..(level + 1, 0, 0)).next() else { return };
             at = (level, remaining, piece.saturating_add(1));
-            if taker.pieces.get(piece) && admit(self.admission(piece, taker)) {
+            if !taker.pieces.get(piece) {
+                continue;
+            }
+            let admission = self.admission(piece, taker);
+            if admit(&self.table, piece, admission) {
                 self.take_open(piece, taker);
             }
         }

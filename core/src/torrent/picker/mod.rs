@@ -33,6 +33,10 @@
 //! Suggestions and random first pieces are passed over. The first and last piece of a file are *not* fetched early: who
 //! plays a file knows better which parts it needs at once, and has deadlines to say so.
 //!
+//! A peer that is **the only source** of a closed piece, as far as we know, is asked for such pieces before 2.2 and 2.3, unless what is begun
+//! there is its alone as well: whatever else it sends, another could have sent, and what only one has, as the seed of a new torrent, is
+//! what all wait for. Not while [`PickConfig::max_partial_pieces`] are begun.
+//!
 //! A *fast* peer begins a piece for itself and asks for its blocks in order: it shares only when nothing new is left. Slow
 //! peers share. When [`PickConfig::max_partial_pieces`] are begun, 5 comes before 3.
 //!
@@ -273,6 +277,11 @@ impl Picker {
     /// How many connected peers have a piece, seeds counted.
     pub fn availability(&self, piece: PieceIndex) -> u32 {
         self.table.availability(piece.get())
+    }
+
+    /// Whether every piece that we have is also at a connected peer. O(1), amortised over the pieces and those who leave.
+    pub fn is_spread(&mut self) -> bool {
+        self.table.first_unspread(&self.have).is_none()
     }
 
     /// Whether blocks are asked of several peers now: some are asked for, and no wanted one is free.
