@@ -124,7 +124,8 @@ fn leeches_follow_suggestions_and_the_disk_is_read_less() {
         assert_eq!(suggestions(quiet.log(quiet_giver)), (0, 0));
         let counts = (misses(world.log(giver)), misses(quiet.log(quiet_giver)));
         assert!(made >= 10, "{made}");
-        assert!(followed * 4 >= made * 3, "{followed} of {made}");
+        // They come when every piece is out, and some so late that all is asked for already. By chance it would be one in ten.
+        assert!(followed * 2 >= made, "{followed} of {made}");
         assert!(counts.0 <= counts.1, "{counts:?} pieces read, with and without");
     }
 }

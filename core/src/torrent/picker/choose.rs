@@ -121,12 +121,12 @@ impl Picker {
         if crowded {
             self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
         }
-        let suggested = if only_source { &[] } else { suggested };
         for piece in suggested.iter().rev().take(self.config.max_suggested as usize).map(|piece| piece.get()) {
             if taker.left > 0
                 && taker.pieces.get(piece)
                 && self.table.closed().get(piece)
                 && self.table.level(piece) == level
+                && (!only_source || last_copy(&self.table, piece))
             {
                 self.take_new(piece, taker);
             }

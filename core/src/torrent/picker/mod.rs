@@ -34,7 +34,7 @@
 //! plays a file knows better which parts it needs at once, and has deadlines to say so.
 //!
 //! A peer that is **the only source** of a closed piece, as far as we know, is asked for such pieces before 2.2 and 2.3, unless what is begun
-//! there is its alone as well: whatever else it sends, another could have sent, and what only one has, as the seed of a new torrent, is
+//! or suggested is its alone as well: whatever else it sends, another could have sent, and what only one has, as the seed of a new torrent, is
 //! what all wait for. Not while [`PickConfig::max_partial_pieces`] are begun.
 //!
 //! A *fast* peer begins a piece for itself and asks for its blocks in order: it shares only when nothing new is left. Slow

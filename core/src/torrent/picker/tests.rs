@@ -328,6 +328,11 @@ fn what_only_one_peer_has_is_asked_of_it_before_what_others_can_finish() {
     assert_eq!(rest.len(), 5, "two that only it has, and the three others: {rest:?}");
     assert!(rest[..2].iter().all(|&piece| piece >= 4) && rest[2..].iter().all(|&piece| piece < 4), "{rest:?}");
 
+    let mut picker = begun(&[&half]);
+    let suggested = [geometry.piece(1).unwrap(), geometry.piece(6).unwrap()];
+    let of_a = pieces_of(&picker.picked(A, &all, PickAsk { suggested: &suggested, ..ask }));
+    assert_eq!(of_a[0], 6, "a suggestion that only it can follow up: {of_a:?}");
+
     let mut picker = begun(&[&all]);
     assert_eq!(pieces_of(&picker.picked(A, &all, ask))[..2], [0, 1], "with another source of everything: as always");
 }
