@@ -19,10 +19,13 @@
 //! wrong is said by [`Faults`], [`Line`], [`World::cut`], [`World::set_nat`], [`World::suspend`], [`World::crash_in`] and
 //! [`World::power_cut`]. Whoever wants to judge what sessions do is a [`Watcher`]; whole runs under faults, by the thousand, are in
 //! [`sim`]. A [`Stranger`] is somebody in it who is no session: [`hostile`] has those who mean
-//! harm. What sessions say to peers is read and judged by a [second decoder](second), always.
+//! harm. What sessions say to peers is read and judged by a [second decoder](second), always. A [`dialogue`] is smaller: one
+//! session and what it says to a script, as a text to be read.
 
 mod content;
+pub mod dialogue;
 mod disk;
+pub mod experiment;
 pub mod hostile;
 pub mod second;
 mod seed;
