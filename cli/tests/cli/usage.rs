@@ -26,6 +26,7 @@ fn wrong_usage_is_exit_code_2() {
         &["inspect"],
         &["tracker"],
         &["replay"],
+        &["dissect"],
         &["inspect", "a", "-q", "-v"],
     ] {
         let ended = here.run(wrong);
