@@ -8,6 +8,7 @@ mod hook;
 mod ip_filter;
 mod rates;
 mod recordings;
+mod replay;
 mod select;
 mod shells;
 mod sources;
