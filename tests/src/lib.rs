@@ -22,6 +22,7 @@
 mod content;
 pub mod dialogue;
 mod disk;
+pub mod experiment;
 pub mod hostile;
 pub mod second;
 mod world;
