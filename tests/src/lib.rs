@@ -20,6 +20,7 @@
 
 mod content;
 mod disk;
+pub mod fuzzing;
 pub mod hostile;
 pub mod second;
 mod world;

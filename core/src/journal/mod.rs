@@ -72,7 +72,7 @@ pub const FORMAT: u32 = 4;
 
 /// The behaviour epoch. It goes up with every change that makes the core answer some events in another way: a recording comes to the
 /// same digest only in the epoch it was made in.
-pub const BEHAVIOUR: u32 = 3;
+pub const BEHAVIOUR: u32 = 4;
 
 /// How many events lie between checkpoints. 18 bytes for some 30 KiB.
 pub const CHECKPOINT_EVERY: u64 = 1024;
