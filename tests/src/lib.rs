@@ -19,6 +19,7 @@
 //! harm. What sessions say to peers is read and judged by a [second decoder](second), always.
 
 mod content;
+pub mod crash;
 mod disk;
 pub mod fuzzing;
 pub mod hostile;

@@ -84,9 +84,9 @@ impl Health {
         self.look_at.filter(|_| self.is_ill())
     }
 
-    /// When there is something to do for a torrent that starts or runs.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        self.look_at.into_iter().chain(self.find_at).min()
+    /// When there is something to do for a torrent that starts, or one that runs: only the latter looks for what may come back.
+    pub(super) fn deadline(&self, runs: bool) -> Option<Time> {
+        self.look_at.into_iter().chain(self.find_at.filter(|_| runs)).min()
     }
 
     /// A write has ended well.
