@@ -82,6 +82,17 @@ impl Content {
         }
     }
 
+    /// The same of a private torrent (BEP 27).
+    pub fn into_private(self) -> Content {
+        let (from, key) = (b"4:infod6:length", b"7:privatei1e");
+        let at = self.metainfo.windows(from.len()).position(|part| part == from).expect("it has one file");
+        // `private` comes last in an info dictionary that has no key behind it.
+        let end = self.metainfo.len() - 1;
+        let info = [&self.metainfo[at + 6..end - 1], key, b"e"].concat();
+        let metainfo = [&self.metainfo[..at + 6], &info, b"e"].concat();
+        Content { info_hash: Sha1::digest(&info).into(), metainfo: metainfo.into(), ..self }
+    }
+
     /// How many pieces there are.
     pub fn pieces(&self) -> u32 {
         self.bytes.len().div_ceil(self.piece_length as usize) as u32

@@ -7,6 +7,8 @@ mod files;
 mod hook;
 mod ip_filter;
 mod rates;
+mod recordings;
+mod replay;
 mod select;
 mod shells;
 mod sources;

@@ -79,15 +79,29 @@ impl JobId {
     }
 }
 
+impl fmt::Display for DialId {
+    /// Who asked, and the count of what it asked for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner(), self.0 & ((1 << OWNER_SHIFT) - 1))
+    }
+}
+
 impl fmt::Debug for DialId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DialId({}/{})", self.owner(), self.0 & ((1 << OWNER_SHIFT) - 1))
+        write!(f, "DialId({self})")
+    }
+}
+
+impl fmt::Display for JobId {
+    /// Who asked, and the count of what it asked for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner(), self.0 & ((1 << OWNER_SHIFT) - 1))
     }
 }
 
 impl fmt::Debug for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JobId({}/{})", self.owner(), self.0 & ((1 << OWNER_SHIFT) - 1))
+        write!(f, "JobId({self})")
     }
 }
 

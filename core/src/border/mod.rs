@@ -20,11 +20,12 @@ mod work;
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy, PeerConfig,
-    PersistConfig, PickConfig, QueueConfig, RateConfig, SessionConfig, StorageConfig,
+    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy,
+    PeerConfig, PersistConfig, PickConfig, QueueConfig, RateConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
+pub(crate) use ids::hex;
 pub use ids::{CommandId, DialId, InfoHash, InfoHashes, JobId, PeerId, PeerKey, RootId, SocketId, TcpId, TorrentId};
 pub use ip_filter::IpFilter;
 pub(crate) use ip_filter::NotARange;

@@ -2,4 +2,4 @@
 
 mod canon;
 mod recording;
-mod values;
+pub(super) mod values;

@@ -1,7 +1,7 @@
 //! What a driver does: calls a session, and carries out what it orders.
 
 use super::queue::Happening;
-use super::{LogEntry, NodeId, PORT, TRACKER, World};
+use super::{LogEntry, Moment, NodeId, PORT, TRACKER, World};
 use bytes::Bytes;
 use parcacik_core::border::{
     Action, Event, HttpRequest, HttpResponse, IoFault, JobId, JobResult, Notice, SocketKind, Target, Work,
@@ -17,8 +17,12 @@ impl World {
         self.events += 1;
         let mut out = std::mem::take(&mut self.actions);
         out.clear();
+        let watched = !self.watchers.is_empty();
+        if watched {
+            self.watch_before(node, self.now, &event);
+        }
         let at = &mut self.nodes[node.0];
-        let kept = at.log.is_some().then(|| event.clone());
+        let kept = (watched || at.log.is_some()).then(|| event.clone());
         let bytes = if let Event::Received { bytes, .. } = &event { bytes.len() as u64 } else { 0 };
         at.session.handle(self.now, event, &mut out);
         at.counts.events += 1;
@@ -26,10 +30,10 @@ impl World {
         at.counts.actions += out.list.len() as u64;
         at.counts.most_actions = at.counts.most_actions.max(out.list.len());
         at.counts.actions_on_bytes += if bytes > 0 { out.list.len() as u64 } else { 0 };
-        if let (Some(log), Some(event)) = (&mut at.log, kept) {
+        if let (Some(log), Some(event)) = (&mut at.log, &kept) {
             log.push(LogEntry {
                 now: self.now,
-                event,
+                event: event.clone(),
                 actions: out.list.clone(),
                 notices: out.notices.clone(),
                 opaque: out.opaque.clone(),
@@ -40,6 +44,10 @@ impl World {
                 at.torrents.insert(hashes.best(), *torrent);
             }
         }
+        if let (true, Some(event)) = (watched, &kept) {
+            self.watch_after(node, self.now, event, &out);
+        }
+        let at = &mut self.nodes[node.0];
         at.notices.append(&mut out.notices);
         let deadline = at.session.deadline();
         if deadline != at.tick {
@@ -87,17 +95,15 @@ impl World {
             }
             Action::Close { tcp, flush } => self.close(node, tcp, flush),
             Action::SendDatagrams { sock, to, bytes, .. } => {
-                if to == TRACKER && self.tracker_up {
-                    let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), PORT);
-                    if let Some(answer) = self.tracker.udp(self.now, from, &bytes) {
-                        let event = Event::Datagrams {
-                            sock,
-                            from: to,
-                            segment: answer.len() as u16,
-                            bytes: Bytes::from(answer),
-                        };
-                        self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
-                    }
+                let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), PORT);
+                self.moment(&Moment::Datagram { from, to, bytes: &bytes });
+                if to == TRACKER
+                    && self.tracker_up
+                    && let Some(answer) = self.tracker.udp(self.now, from, &bytes)
+                {
+                    let segment = answer.len() as u16;
+                    let event = Event::Datagrams { sock, from: to, segment, bytes: Bytes::from(answer) };
+                    self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
                 }
                 self.strange_datagram(node, sock, to, &bytes);
             }

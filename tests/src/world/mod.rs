@@ -2,7 +2,7 @@
 //!
 //! What it is made of: `words.rs` has what tests say and read, `queue.rs` what is going to happen, `drive.rs` what a driver
 //! does for its session, `net.rs` the streams, `traffic.rs` what went through them, `strangers.rs` whoever is in the world
-//! without being a session. Here are the nodes, what a test can do to them, and the clock.
+//! without being a session, `watch.rs` who looks on. Here are the nodes, what a test can do to them, and the clock.
 
 mod drive;
 mod net;
@@ -10,11 +10,13 @@ mod queue;
 mod strangers;
 mod trackers;
 mod traffic;
+mod watch;
 mod words;
 
 pub use strangers::{Desk, LinkId, Seen, Stranger, StrangerId};
 pub use trackers::TrackerId;
 pub use traffic::{Traffic, jain};
+pub use watch::{Before, Breach, Call, Moment, Party, Watcher};
 pub use words::{Counts, Limits, LogEntry, NodeId, Split, Stuck};
 
 use crate::content::Content;
@@ -74,6 +76,15 @@ enum End {
     Stranger(StrangerId, LinkId),
 }
 
+impl End {
+    fn party(self) -> Party {
+        match self {
+            End::Node(node, tcp) => Party::Node(node, tcp),
+            End::Stranger(who, _) => Party::Stranger(who),
+        }
+    }
+}
+
 /// One end of a stream.
 #[derive(Debug)]
 struct Stream_ {
@@ -103,6 +114,7 @@ pub struct World {
     trackers: Vec<HostileTracker>,
     terms: Arc<BTreeMap<[u8; 20], Terms>>,
     audit: bool,
+    watchers: Vec<Box<dyn Watcher>>,
     /// Calls made to sessions so far.
     pub events: u64,
     actions: Actions,
@@ -139,6 +151,7 @@ impl World {
             trackers: Vec::new(),
             terms: Arc::default(),
             audit: true,
+            watchers: Vec::new(),
             events: 0,
             actions: Actions::new(),
         }
@@ -187,6 +200,7 @@ impl World {
             disk_time: None,
             counts: Counts::default(),
         });
+        self.moment(&Moment::Began { node: id });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
         self.command(id, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
         id
@@ -259,6 +273,18 @@ impl World {
     /// A node's disk.
     pub fn disk(&mut self, node: NodeId) -> &mut MemoryDisk {
         &mut self.nodes[node.0].disk
+    }
+
+    /// A node's disk, to look at.
+    pub fn disk_of(&self, node: NodeId) -> &MemoryDisk {
+        &self.nodes[node.0].disk
+    }
+
+    /// Cuts the power of a node that has crashed: what it wrote since the last sync may be lost, each write when `lost` says so.
+    pub fn power_cut(&mut self, node: NodeId, lost: impl FnMut() -> bool) {
+        assert!(!self.nodes[node.0].alive, "a node without power has no session");
+        self.nodes[node.0].disk.power_cut(lost);
+        self.moment(&Moment::PowerCut { node });
     }
 
     /// A node's session, to look at.
@@ -349,6 +375,7 @@ impl World {
                 End::Stranger(who, link) => self.schedule(when, Happening::LinkEnds { who, link }),
             }
         }
+        self.moment(&Moment::Crashed { node });
     }
 
     /// Starts a new session in place of one that crashed, on the same disk.
@@ -360,6 +387,7 @@ impl World {
         at.notices.clear();
         at.torrents.clear();
         let addr = SocketAddr::new(IpAddr::V4(at.ip), PORT);
+        self.moment(&Moment::Began { node });
         self.command(node, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
     }
 
@@ -397,7 +425,9 @@ impl World {
             }
             Happening::Arrive { node, tcp, bytes } => {
                 if let Some(stream) = self.nodes[node.0].streams.get_mut(&tcp) {
+                    let (from, kept) = (stream.other, bytes.clone());
                     stream.inbox.push_back(bytes);
+                    self.moment(&Moment::Arrived { from: from.party(), to: Party::Node(node, tcp), bytes: &kept });
                     self.deliver(node, tcp);
                 }
             }

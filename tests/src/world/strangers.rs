@@ -4,7 +4,7 @@
 //! not read, what is sent to it stays unflushed once the buffers of both kernels are full.
 
 use super::queue::Happening;
-use super::{End, NodeId, PORT, World};
+use super::{End, Moment, NodeId, PORT, Party, World};
 use bytes::Bytes;
 use parcacik_core::border::{DialId, Event, TcpId};
 use parcacik_core::rng::{Rng, Seeds, Stream};
@@ -315,6 +315,8 @@ impl World {
             return at.unread.push(bytes.clone());
         }
         guest.seen.received += bytes.len() as u64;
+        let from = Party::Node(at.node, at.tcp);
+        self.moment(&Moment::Arrived { from, to: Party::Stranger(who), bytes });
         self.call_stranger(who, |stranger, desk| stranger.received(desk, link, bytes));
     }
 
