@@ -19,6 +19,7 @@ pub mod announcer;
 pub mod bencode;
 pub mod blame;
 pub mod candidates;
+pub mod capture;
 pub mod choker;
 pub mod connection;
 pub mod extended;
@@ -36,6 +37,7 @@ pub mod peer;
 pub mod persist;
 pub mod picker;
 pub mod rates;
+pub mod recording;
 pub mod resume;
 mod saying;
 pub mod script;
@@ -83,7 +85,7 @@ macro_rules! targets {
 }
 
 targets! {
-    announcer, bencode, blame, candidates, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, magnet, messages,
-    metainfo, path, peer, persist, picker, rates, resume, script, session, superseed, tracker_http, tracker_query, tracker_server,
-    tracker_udp, tracker_url, udp_server,
+    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, magnet,
+    messages, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
+    tracker_server, tracker_udp, tracker_url, udp_server,
 }

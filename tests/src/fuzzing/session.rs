@@ -15,7 +15,8 @@ pub fn run(input: &[u8]) {
     assert_eq!(digest(&events), digest(&events));
 }
 
-fn script(mut input: &[u8]) -> Vec<(Time, Event)> {
+/// The events of an input, each with its time.
+pub(super) fn script(mut input: &[u8]) -> Vec<(Time, Event)> {
     let (mut now, mut events) = (0u64, Vec::new());
     while let [length, high, low, rest @ ..] = input {
         let (bytes, rest) = rest.split_at(rest.len().min(usize::from(*length)));
