@@ -28,7 +28,8 @@ impl Content {
         Content::with_files(name, &[(name, length)], piece_length, salt, &[])
     }
 
-    /// Files of the given lengths; several make a folder. `trackers`: a tier each.
+    /// Files of the given lengths; several make a folder. One in the folder `.pad` is a pad file (BEP 47): zeros that nobody keeps.
+    /// `trackers`: a tier each.
     pub fn with_files(name: &str, files: &[(&str, usize)], piece_length: u32, salt: u64, trackers: &[&str]) -> Content {
         let length: usize = files.iter().map(|(_, length)| length).sum();
         let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
@@ -41,6 +42,13 @@ impl Content {
             bytes.extend_from_slice(&state.to_le_bytes());
         }
         bytes.truncate(length);
+        let mut start = 0;
+        for (path, length) in files {
+            if is_pad(path) {
+                bytes[start..start + length].fill(0);
+            }
+            start += length;
+        }
         let pieces: Vec<u8> =
             bytes.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
 
@@ -51,6 +59,9 @@ impl Content {
                 info.list("files", |list| {
                     for (path, length) in files {
                         list.dict(|file| {
+                            if is_pad(path) {
+                                file.bytes("attr", "p");
+                            }
                             file.int("length", *length as i64).list("path", |elements| {
                                 for element in path.split('/') {
                                     elements.bytes(element);
@@ -105,4 +116,9 @@ impl Content {
         let data = self.bytes.get(start..start.checked_add(asked.length as usize)?)?;
         Some(Word::Piece(asked.piece, asked.begin, data.to_vec()))
     }
+}
+
+/// Whether a file is there to fill a piece.
+fn is_pad(path: &str) -> bool {
+    path.starts_with(".pad/")
 }

@@ -23,6 +23,7 @@ mod content;
 pub mod crash;
 pub mod dialogue;
 mod disk;
+pub mod experiment;
 pub mod fuzzing;
 pub mod hostile;
 pub mod second;
