@@ -238,10 +238,12 @@ impl Candidates {
 
     /// What [`Candidates::next`] gave is not dialled yet, but from `until` on.
     pub fn postpone(&mut self, addr: SocketAddr, until: Time) {
-        self.change(canonical(addr), |entry| {
+        let addr = canonical(addr);
+        self.change(addr, |entry| {
             entry.dialling = false;
             entry.rest = Rest::Until(until);
         });
+        self.forget_unwanted(addr);
     }
 
     /// When [`Candidates::next`] has something to give; `now`: at once. To be asked only while dials are allowed: it does
@@ -344,8 +346,15 @@ impl Candidates {
         });
         if reason == CloseReason::ToSelf {
             self.is_self(key);
-        } else if self.is_banned(key.ip()) || self.ours.contains(&key) || self.is_blocked(key) {
-            self.remove_idle(key);
+        } else {
+            self.forget_unwanted(key);
+        }
+    }
+
+    /// Forgets an address that is not to be dialled any more, when nothing of it is under way.
+    fn forget_unwanted(&mut self, addr: SocketAddr) {
+        if self.is_banned(addr.ip()) || self.ours.contains(&addr) || self.is_blocked(addr) {
+            self.remove_idle(addr);
         }
     }
 

@@ -78,6 +78,17 @@ fn an_address_rests_after_a_connection_from_its_own_port() {
     assert_eq!(list.deadline(secs(5)), Some(secs(5) + config().reconnect_after));
 }
 
+/// Found by fuzzing.
+#[test]
+fn who_is_banned_between_its_turn_and_its_dial_is_not_dialled_later() {
+    let (mut list, peer) = (list(), at("10.0.0.1:6881"));
+    list.add(secs(0), &config(), peer, Source::Tracker);
+    assert_eq!(list.next(secs(0), &config()), Some(peer));
+    list.ban(&config(), peer.ip());
+    list.postpone(peer, secs(1));
+    assert_eq!((list.counts().known, list.next(secs(2), &config())), (0, None));
+}
+
 #[test]
 fn an_address_is_remembered_and_dialled_once() {
     let mut list = list();
