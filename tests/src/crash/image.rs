@@ -83,10 +83,14 @@ impl Image {
     }
 }
 
+/// A version of a file, and what became of the writes that waited: all that its bytes depend on.
+type Version = (Inode, u64, Vec<Fate>);
+
 /// Makes images of one file system after another, and remembers the files that it has made.
 #[derive(Debug, Default)]
 pub struct Maker {
-    made: HashMap<(Inode, u64, Vec<Fate>), (Arc<Vec<u8>>, u64)>,
+    /// The bytes, and their digest.
+    made: HashMap<Version, (Arc<Vec<u8>>, u64)>,
 }
 
 impl Maker {

@@ -122,7 +122,7 @@ pub fn run(input: &[u8]) {
     let Some((&first, input)) = input.split_first() else { return };
     let ops: Vec<Op<'_>> = operations(input, 150).collect();
     let digest = play(&ops);
-    if first % 4 == 0 {
+    if first.is_multiple_of(4) {
         assert_eq!(play(&ops), digest, "the same script does not do the same");
     }
 }
@@ -255,7 +255,7 @@ fn add(host: &mut Host, which: u8, flags: u8) {
     add.paused = flags & 16 != 0;
     add.seed_only = flags & 32 != 0;
     if flags & 64 != 0 {
-        add.priorities = Some(vec![4, 0, 4][..if which % 2 == 0 { 1 } else { 3 }].to_vec());
+        add.priorities = Some(vec![4, 0, 4][..if which.is_multiple_of(2) { 1 } else { 3 }].to_vec());
     }
     if flags & 128 != 0 {
         add.peers = (0..4).map(|peer| Target::Addr(address(peer))).collect();
@@ -326,15 +326,18 @@ fn order(host: &mut Host, torrent: u8, what: u8, number: u16) {
     let torrent = TorrentId(u32::from(torrent % 3));
     let small = (number % 8) as u8;
     host.command(match what % 14 {
-        0 => Command::Pause { torrent, graceful: number % 2 == 0 },
+        0 => Command::Pause { torrent, graceful: number.is_multiple_of(2) },
         1 => Command::Resume { torrent },
         2 => Command::Recheck { torrent },
-        3 => Command::Remove { torrent, files: if number % 2 == 0 { RemoveFiles::Keep } else { RemoveFiles::Delete } },
+        3 => Command::Remove {
+            torrent,
+            files: if number.is_multiple_of(2) { RemoveFiles::Keep } else { RemoveFiles::Delete },
+        },
         4 => Command::Move { torrent, root: RootId(u32::from(number % 3)) },
         5 => Command::SetPriorities { torrent, files: vec![(u32::from(number >> 8) % 4, small)] },
-        6 => Command::SetSequential { torrent, on: number % 2 == 0 },
-        7 => Command::SetSuperSeed { torrent, on: number % 2 == 0 },
-        8 => Command::SetManaged { torrent, managed: number % 2 == 0 },
+        6 => Command::SetSequential { torrent, on: number.is_multiple_of(2) },
+        7 => Command::SetSuperSeed { torrent, on: number.is_multiple_of(2) },
+        8 => Command::SetManaged { torrent, managed: number.is_multiple_of(2) },
         9 => Command::SetPlace {
             torrent,
             place: [
@@ -354,7 +357,7 @@ fn order(host: &mut Host, torrent: u8, what: u8, number: u16) {
                 SeedGoal::Time(Duration::from_secs(number.into())),
             ][usize::from(small) % 4],
         },
-        11 => Command::Reannounce { torrent, force: number % 2 == 0 },
+        11 => Command::Reannounce { torrent, force: number.is_multiple_of(2) },
         12 => Command::AddPeers { torrent, peers: vec![Target::Addr(address(number as u8))] },
         _ => Command::ReplaceTrackers { torrent, tiers: vec![vec!["http://192.0.2.202/announce".to_owned()]] },
     });
