@@ -112,6 +112,7 @@ macro_rules! kinds {
     ($of:ident, $names:ident, $type:ty, {
         $($code:literal $name:literal: $pattern:pat => $about:ident $(($id:expr))?),* $(,)?
     }) => {
+        #[inline]
         fn $of(it: &$type) -> (u8, Topic) {
             match it {
                 $($pattern => ($code, Topic::$about $(($id))?),)*
