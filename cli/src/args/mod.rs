@@ -2,13 +2,17 @@
 //!
 //! The arguments of each command, with its help and its examples, lie in one struct; related ones share a file. The name of a command and what it is called here lie in [`Command`].
 
+mod dissect;
 mod files;
+mod recordings;
 mod tools;
 mod trackers;
 mod transfer;
 
 use clap::{ArgAction, Parser, Subcommand};
+pub use dissect::DissectArgs;
 pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
+pub use recordings::{RedactArgs, ShrinkArgs};
 pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
 pub use trackers::{AnnounceArgs, AskArgs, ScrapeArgs};
 pub use transfer::{DownloadArgs, GoalArgs, NetworkArgs, SeedArgs};
@@ -51,6 +55,9 @@ pub enum Command {
     Scrape(ScrapeArgs),
     Tracker(TrackerArgs),
     Replay(ReplayArgs),
+    Redact(RedactArgs),
+    Shrink(ShrinkArgs),
+    Dissect(DissectArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

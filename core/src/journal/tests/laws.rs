@@ -2,14 +2,14 @@
 
 use super::values::event;
 use crate::border::{
-    Action, Actions, CloseReason, CommandId, Config, ConfigError, DialId, Event, JobId, Notice, SocketId, TcpId,
-    TorrentId, Work,
+    Action, Actions, AddressTable, CloseReason, CommandId, Config, ConfigError, DialId, Event, JobId, Notice, SocketId,
+    TcpId, TorrentId, Work,
 };
 use crate::journal::frames::{self, Entry, Index};
 use crate::journal::{
     BEHAVIOUR, BadExtension, CHECKPOINT_EVERY, Difference, Digest, Ending, Extension, GIVEN_UP, Limit, MAX_INDEX,
-    Machine, Part, ReadError, ReadProblem, Reader, Record, Recorder, ReplayReport, Secret, Sketch, Topic, extension,
-    replay_until, replay_with, sketches, whole_frames,
+    Machine, Part, ReadError, ReadProblem, Reader, Record, Recorder, ReplayReport, Secret, Sketch, Topic, replay_until,
+    replay_with, sketches, whole_frames,
 };
 use crate::rng::Seeds;
 use crate::time::Time;
@@ -173,7 +173,7 @@ fn a_tick_that_parts_tells_what_went_before_on_the_connection_that_it_acts_on() 
 fn content_that_lies_elsewhere_is_a_difference() {
     let step = |opaque| [(0, heard(1), Actions { opaque: vec![opaque], ..Actions::new() })];
     let found = difference(&step(1..3), &step(1..4));
-    assert_eq!((found.events, found.recorded_holes), (0..1, Some(vec![1..3])));
+    assert_eq!((found.events, found.recorded_holes), (0..1, Some(Vec::from([1..3]))));
     // Ranges that come to the same holes are the same: empty ones, touching ones, what is behind the buffer.
     let split = [(0, heard(1), Actions { opaque: vec![1..2, 2..2, 2..5, 9..12], ..Actions::new() })];
     assert!(run(&record(&step(1..5)), &split).is_same());
@@ -323,19 +323,25 @@ fn unknown_frames_that_must_be_understood_are_refused() {
 #[test]
 fn extensions_of_the_header_come_back_and_those_that_matter_are_in_the_digest() {
     let steps = plain(1_100);
-    let table = Extension { kind: extension::ADDRESSES, body: vec![1, 2, 3] };
     let note = Extension { kind: 140, body: b"a note".to_vec() };
-    let make = |extensions: &[&Extension]| {
+    // The only one so far that must be understood: it is part of the configuration to who writes and who reads.
+    let table = |priority: u32| {
+        let pair = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        AddressTable { priorities: [(pair, priority)].into(), ..AddressTable::default() }
+    };
+    let make = |addresses: AddressTable, notes: &[&Extension]| {
+        let config = Config { addresses: addresses.into(), ..Config::default() };
         let mut bytes = Vec::new();
-        let mut recorder = recorder(&mut bytes);
-        extensions.iter().for_each(|extension| recorder.extend(extension, &mut bytes).unwrap());
+        let mut recorder = Recorder::new(&config, &Seeds::for_tests(2), Secret::Keep, &mut bytes);
+        notes.iter().for_each(|extension| recorder.extend(extension, &mut bytes).unwrap());
         let digest = write(recorder, &steps, &mut bytes);
         (bytes, digest)
     };
-    let (plain, noted, both) = (make(&[]), make(&[&note]), make(&[&table, &note]));
+    let none = AddressTable::default;
+    let (plain, noted, both) = (make(none(), &[]), make(none(), &[&note]), make(table(7), &[&note]));
     assert_eq!(plain.1, noted.1);
     assert_ne!(plain.1, both.1);
-    assert_ne!(both.1, make(&[&Extension { body: vec![4], ..table.clone() }]).1);
+    assert_ne!(both.1, make(table(8), &[]).1);
     for (bytes, digest) in [plain, noted, both.clone()] {
         let report = run(&bytes, &steps);
         assert_eq!((report.digest, report.is_complete()), (digest, true));
@@ -343,14 +349,16 @@ fn extensions_of_the_header_come_back_and_those_that_matter_are_in_the_digest() 
         reader.seek(1_050);
         assert_eq!(reader.events(), CHECKPOINT_EVERY, "the index counts from behind the extensions");
     }
-    assert_eq!(Reader::new(&both.0).unwrap().header().extensions, [table.clone(), note]);
+    let reader = Reader::new(&both.0).unwrap();
+    assert!(matches!(&reader.header().extensions[..], [one] if *one == note));
+    assert_eq!(*reader.header().config.addresses, table(7));
 
     let mut bytes = Vec::new();
     let mut recorder = recorder(&mut bytes);
     let wrong = Extension { kind: 5, body: Vec::new() };
     assert_eq!(recorder.extend(&wrong, &mut bytes), Err(BadExtension));
     recorder.record(Time(0), &Event::Tick, &Actions::new(), &mut bytes);
-    assert_eq!(recorder.extend(&table, &mut bytes), Err(BadExtension));
+    assert_eq!(recorder.extend(&note, &mut bytes), Err(BadExtension));
 }
 
 #[test]
