@@ -9,6 +9,7 @@ mod ip_filter;
 mod rates;
 mod recorded;
 mod recordings;
+mod replay;
 mod select;
 mod shells;
 mod sources;

@@ -12,4 +12,4 @@ mod words;
 
 pub use audit::{Audit, Terms};
 pub use bencode::Value;
-pub use words::{Decoder, Range, Unit, Word};
+pub use words::{Decoder, GREETING, Range, Unit, Word};
