@@ -66,6 +66,8 @@ pub struct Audit {
     /// It did not choke us at some moment of the event that is being handled, and which that is.
     was_unchoked: bool,
     event: u64,
+    /// It has choked us in the event that is being handled: what was asked for before that may be asked for again after it.
+    was_choked: bool,
     /// Whether what we serve is compared with the torrent: not when the disk is known to be bad.
     pub check_data: bool,
     /// Nothing is known of the torrent.
@@ -106,6 +108,7 @@ impl Audit {
             choked: true,
             was_unchoked: false,
             event: 0,
+            was_choked: false,
             check_data: true,
             off: false,
             allowed: BTreeSet::new(),
@@ -130,6 +133,7 @@ impl Audit {
     /// The session is told, as its `event`-th event, that these bytes came.
     pub fn heard(&mut self, now: Time, event: u64, bytes: &[u8]) {
         self.was_unchoked = !self.choked;
+        self.was_choked = false;
         self.event = event;
         if self.lost || self.off {
             return;
@@ -154,6 +158,7 @@ impl Audit {
             Word::Choke => {
                 self.choked = true;
                 if !self.fast() {
+                    self.was_choked = true;
                     self.requests.clear();
                 }
             }
@@ -195,6 +200,7 @@ impl Audit {
             return Ok(());
         }
         self.was_unchoked &= self.event == event;
+        self.was_choked &= self.event == event;
         // [19]: silence from us is two minutes at most.
         let silence = now.since(self.spoke_at);
         if silence > Duration::from_secs(120) {
@@ -321,7 +327,7 @@ impl Audit {
         let silent = now.since(self.block_at) >= REQUEST_LIFE;
         self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
         // [14]
-        require(!self.requests.contains_key(&range), "twice")?;
+        require(self.was_choked || !self.requests.contains_key(&range), "twice")?;
         self.requests.insert(range, now);
         self.ever_requested.insert(range);
         // [12]
