@@ -23,9 +23,11 @@
 //! session and what it says to a script, as a text to be read.
 
 mod content;
+pub mod crash;
 pub mod dialogue;
 mod disk;
 pub mod experiment;
+pub mod fuzzing;
 pub mod hostile;
 pub mod second;
 mod seed;
