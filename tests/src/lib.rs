@@ -17,12 +17,13 @@
 //! credit, jobs on an in-memory disk, names, HTTP and UDP trackers (the core's own server). What it does is a function of
 //! its seed and of the calls made to it. A [`Stranger`] is somebody in it who is no session: [`hostile`] has those who mean
 //! harm. What sessions say to peers is read and judged by a [second decoder](second), always. A [`dialogue`] is smaller: one
-//! session and what it says to a script, as a text to be read.
+//! session and what it says to a script, as a text to be read. Captures of other clients are [followed](follow).
 
 mod content;
 pub mod dialogue;
 mod disk;
 pub mod experiment;
+pub mod follow;
 pub mod hostile;
 pub mod second;
 mod world;
