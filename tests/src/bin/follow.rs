@@ -40,11 +40,23 @@ fn follow(capture: &str, torrent: &str) -> Result<bool, Box<dyn std::error::Erro
             let same = cuts.iter().all(|&cut| decode(talk, ours, geometry, cut).as_ref() == Some(&decoded));
             if decoded.fault().is_some() || words.broken || !same {
                 good = false;
-                println!("{file_name}: {} - {}, in place of {ours:?}: {:?}, same in all cuts: {same}", talk.facts.a, talk.facts.b, decoded.closed());
+                println!(
+                    "{file_name}: {} - {}, in place of {ours:?}: {:?}, same in all cuts: {same}",
+                    talk.facts.a,
+                    talk.facts.b,
+                    decoded.closed()
+                );
             }
         }
     }
-    println!("{file_name}: {} streams, {followed} sides followed, {messages} messages, {blocks} blocks, {undecoded} bytes at ends", capture.streams.len());
+    println!(
+        "{file_name}: {} streams, {followed} sides followed, {messages} messages, {blocks} blocks, {undecoded} bytes at ends",
+        capture.streams.len()
+    );
+    if torrent.is_v2() && !torrent.is_v1() {
+        println!("  no scenes: a session does not take a torrent of BEP 52 alone");
+        return Ok(good);
+    }
     let whole = captured_content(&capture, &torrent, &file);
     for scene in scenes(&capture, &torrent) {
         // Where not everything went by, ours talk about something else of the same shape.
@@ -61,7 +73,17 @@ fn follow(capture: &str, torrent: &str) -> Result<bool, Box<dyn std::error::Erro
         good &= outcome.whole && outcome.nonsense.is_empty();
         println!(
             "  {:?} in place of {}, with {}: whole {}, {} pieces, served {:?}, given {}, depths {:?}, {} closed, {:?}, of the capture {}",
-            scene.place, scene.client, scene.scripts.len(), outcome.whole, outcome.pieces, outcome.served, outcome.given, outcome.depths, outcome.closed, outcome.span, whole.is_some()
+            scene.place,
+            scene.client,
+            scene.scripts.len(),
+            outcome.whole,
+            outcome.pieces,
+            outcome.served,
+            outcome.given,
+            outcome.depths,
+            outcome.closed,
+            outcome.span,
+            whole.is_some()
         );
         outcome.nonsense.iter().take(3).for_each(|nonsense| println!("    {nonsense}"));
         if !outcome.whole {

@@ -224,14 +224,7 @@ impl Seat {
             remote: talk.facts.addr(ours.other()),
             conn: None,
             head: BytesMut::new(),
-            result: Decoded {
-                bytes: 0,
-                content: 0,
-                said: Vec::new(),
-                ordered: 0,
-                served: 0,
-                sent: BytesMut::new(),
-            },
+            result: Decoded { bytes: 0, content: 0, said: Vec::new(), ordered: 0, served: 0, sent: BytesMut::new() },
         };
         if ours == Side::A {
             let remote = seat.remote;

@@ -271,10 +271,8 @@ impl Stranger for Player {
     }
 
     fn opened(&mut self, desk: &mut Desk<'_>, link: LinkId, _dialled: bool) {
-        let handshake = Handshake {
-            info_hash: parcacik_core::border::InfoHash(self.content.info_hash),
-            ..self.script.handshake
-        };
+        let handshake =
+            Handshake { info_hash: parcacik_core::border::InfoHash(self.content.info_hash), ..self.script.handshake };
         desk.send(link, handshake.emit().to_vec());
         self.talk = Some(Talk {
             link,

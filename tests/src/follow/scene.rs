@@ -111,7 +111,9 @@ pub fn scenes(capture: &Capture, torrent: &Metainfo) -> Vec<Scene> {
     let mut talks: BTreeMap<(SocketAddr, SocketAddr), (usize, &Conversation, Side)> = BTreeMap::new();
     for talk in &capture.streams {
         let blocks = pieces_in(talk);
-        let known = |side| greeting(talk, side).is_some_and(|(.., hello)| torrent.hashes().names().any(|name| name == hello.info_hash));
+        let known = |side| {
+            greeting(talk, side).is_some_and(|(.., hello)| torrent.hashes().names().any(|name| name == hello.info_hash))
+        };
         if blocks == 0 || !known(Side::A) || !known(Side::B) {
             continue;
         }
@@ -131,7 +133,8 @@ pub fn scenes(capture: &Capture, torrent: &Metainfo) -> Vec<Scene> {
                 let first = Script::of(talk, *side, &geometry).map(|script| script.first_pieces(geometry.pieces()));
                 first.is_some_and(|pieces| pieces.len() == geometry.pieces() as usize)
             });
-            let scripts = own.iter().filter_map(|(_, talk, side)| Script::of(talk, side.other(), &geometry).map(Arc::new));
+            let scripts =
+                own.iter().filter_map(|(_, talk, side)| Script::of(talk, side.other(), &geometry).map(Arc::new));
             Scene { client, place: if is_seed { Place::Seed } else { Place::Leech }, scripts: scripts.collect() }
         })
         .collect()
@@ -153,7 +156,8 @@ pub fn run(scene: &Scene, torrent: &Metainfo, content: &Arc<Content>, seed: u8) 
     let here = world.address(node);
     let player = |script: &Arc<Script>| Player::new(content, script, here);
     let (dial, wait): (Vec<_>, Vec<_>) = scene.scripts.iter().partition(|script| script.dials);
-    let mut players: Vec<StrangerId> = wait.into_iter().map(|script| world.add_stranger(true, player(script))).collect();
+    let mut players: Vec<StrangerId> =
+        wait.into_iter().map(|script| world.add_stranger(true, player(script))).collect();
     let peers: Vec<SocketAddr> = players.iter().map(|&who| world.stranger_address(who)).collect();
     if scene.place == Place::Seed {
         for (path, bytes) in files(torrent, content) {

@@ -68,8 +68,7 @@ pub(super) fn pieces_of(message: &Message, pieces: u32) -> Option<BTreeSet<u32>>
         Message::HaveAll => Some((0..pieces).collect()),
         Message::HaveNone => Some(BTreeSet::new()),
         Message::Bitfield(bits) => {
-            let has =
-                |piece: &u32| bits.get(*piece as usize / 8).is_some_and(|byte| byte & (0x80 >> (piece % 8)) != 0);
+            let has = |piece: &u32| bits.get(*piece as usize / 8).is_some_and(|byte| byte & (0x80 >> (piece % 8)) != 0);
             Some((0..pieces).filter(has).collect())
         }
         _ => None,
@@ -100,7 +99,8 @@ fn range_of(range: BlockRange) -> Range {
 /// * a choke behind the last block that it served: that the other side had everything by then is no reason to leave ours without.
 fn says(talk: &Conversation, side: Side, start: Stamp, asked: &[Range]) -> Vec<(Duration, Message)> {
     let own = || messages(talk).filter(|(item, _)| item.from == side);
-    let served = own().filter(|(_, message)| matches!(message, Message::Piece { .. })).map(|(item, _)| item.range.start);
+    let served =
+        own().filter(|(_, message)| matches!(message, Message::Piece { .. })).map(|(item, _)| item.range.start);
     let last_served = served.last();
     own()
         .filter(|(item, message)| match message {
