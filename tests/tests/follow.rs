@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use parcacik_core::border::{CloseReason, PeerFault};
-use parcacik_core::capture::{Capture, Conversation, Said, Side, dissect};
+use parcacik_core::capture::{Capture, Chunk, Conversation, Said, Side, dissect};
 use parcacik_core::journal::replay;
 use parcacik_core::metainfo::{Metainfo, MetainfoLimits};
 use parcacik_core::wire::Message;
@@ -156,8 +156,12 @@ fn what_no_honest_client_says_is_a_fault() {
     let decoded = decode(&talk, Side::B, geometry, Cut::AsCaptured).expect("both have greeted");
     assert_eq!(decoded.fault(), Some(PeerFault::UnrequestedBlocks));
     let mut talk = shipped.capture.streams[0].clone();
-    let last = talk.chunks.iter_mut().rev().find(|chunk| chunk.from == Side::A).expect("it said something");
-    last.bytes = Bytes::from_static(&[0xff; 40]);
+    let last = talk.chunks.iter().rfind(|chunk| chunk.from == Side::A).expect("it said something").clone();
+    talk.chunks.push(Chunk {
+        start: last.start + last.bytes.len() as u64,
+        bytes: Bytes::from_static(&[0xff; 40]),
+        ..last
+    });
     let decoded = decode(&talk, Side::B, geometry, Cut::AsCaptured).expect("both have greeted");
     assert_eq!(decoded.fault(), Some(PeerFault::MessageTooLong));
 }
