@@ -38,6 +38,8 @@ pub struct MemoryDisk {
     unsynced: Vec<(String, usize, Vec<u8>)>,
     /// Whether bytes have changed that nobody wrote: what is read from it may be wrong.
     pub damaged: bool,
+    /// Whether files have come and gone behind the session's back.
+    meddled: bool,
     /// Work that was done, by kind.
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -71,7 +73,7 @@ impl MemoryDisk {
     /// Puts a file there, as if it had been there before.
     pub fn put(&mut self, path: &str, bytes: Vec<u8>) {
         self.clock += 1;
-        self.files.insert(path.to_owned(), File { bytes, modified: self.clock });
+        self.meddled |= self.files.insert(path.to_owned(), File { bytes, modified: self.clock }).is_some();
     }
 
     /// The bytes of a file.
@@ -94,6 +96,7 @@ impl MemoryDisk {
 
     /// Takes a file away.
     pub fn remove(&mut self, path: &str) {
+        self.meddled = true;
         self.files.remove(path);
     }
 
@@ -110,6 +113,7 @@ impl MemoryDisk {
 
     /// Takes the disk away. What is written meanwhile lies in its mount point.
     pub fn unmount(&mut self) {
+        self.meddled = true;
         self.away.get_or_insert_with(|| std::mem::take(&mut self.files));
     }
 
@@ -127,6 +131,38 @@ impl MemoryDisk {
     /// The resume data of a torrent in a folder, the newest first.
     pub fn resume_in(&self, key: InfoHash, root: RootId) -> &[Bytes] {
         self.state.get(&(key, root)).map_or(&[], |copies| copies)
+    }
+
+    /// Whether these bytes lie where a piece begins; `None` when that cannot be told: bytes have changed that nobody wrote, or
+    /// files have come and gone.
+    pub fn holds(&self, torrent: TorrentId, piece: u32, bytes: &[u8]) -> Option<bool> {
+        if self.damaged || self.meddled || !self.keys.contains_key(&torrent) {
+            return None;
+        }
+        let layout = self.layouts.get(&torrent)?;
+        let mut rest = bytes;
+        for (path, span) in self.spans(torrent, layout, (piece, 0, bytes.len() as u32)) {
+            let (here, more) = rest.split_at_checked(span.length as usize)?;
+            rest = more;
+            let (from, to) = (span.offset as usize, (span.offset + span.length) as usize);
+            let right = match path {
+                Some(path) => self.files.get(&path).and_then(|file| file.bytes.get(from..to)) == Some(here),
+                None => here.iter().all(|&byte| byte == 0),
+            };
+            if !right {
+                return Some(false);
+            }
+        }
+        Some(rest.is_empty())
+    }
+
+    /// How long a file of a torrent is, by its place in the layout, where it is there at all; `None` when that cannot be told.
+    pub fn length_of(&self, torrent: TorrentId, file: usize) -> Option<Option<u64>> {
+        if self.damaged || self.meddled || !self.keys.contains_key(&torrent) {
+            return None;
+        }
+        let file = self.layouts.get(&torrent)?.files().get(file)?;
+        Some(self.files.get(&self.name(torrent, file)).map(|found| found.bytes.len() as u64))
     }
 
     /// Does one piece of work; `None` when it is not disk work.

@@ -22,7 +22,7 @@ pub use words::{Counts, Limits, LogEntry, NodeId, Split, Stuck};
 use crate::content::Content;
 use crate::disk::MemoryDisk;
 use crate::hostile::tracker::HostileTracker;
-use crate::second::{Audit, Terms};
+use crate::oracles::{AllTerms, Oracles, Terms};
 use bytes::Bytes;
 use parcacik_core::border::{
     Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, IoFault, Notice, RootId, SeedGoal, SocketId,
@@ -92,7 +92,6 @@ struct Stream_ {
     credit: u64,
     inbox: VecDeque<Bytes>,
     closing: bool,
-    audit: Option<Box<Audit>>,
 }
 
 /// The world.
@@ -112,8 +111,7 @@ pub struct World {
     traffic: Traffic,
     strangers: Vec<strangers::Guest>,
     trackers: Vec<HostileTracker>,
-    terms: Arc<BTreeMap<[u8; 20], Terms>>,
-    audit: bool,
+    terms: AllTerms,
     watchers: Vec<Box<dyn Watcher>>,
     /// Calls made to sessions so far.
     pub events: u64,
@@ -149,9 +147,8 @@ impl World {
             traffic: Traffic::default(),
             strangers: Vec::new(),
             trackers: Vec::new(),
-            terms: Arc::default(),
-            audit: true,
-            watchers: Vec::new(),
+            terms: AllTerms::new(),
+            watchers: vec![Box::new(Oracles::default())],
             events: 0,
             actions: Actions::new(),
         }
@@ -206,10 +203,28 @@ impl World {
         id
     }
 
-    /// Whether every byte that a session sends to a peer is read by the [second decoder](crate::second) and held against the
-    /// protocol's rules; a breach is a panic. It is at first.
-    pub fn set_audit(&mut self, audit: bool) {
-        self.audit = audit;
+    /// Takes the [oracles](crate::oracles) out, which are in at first: for experiments that are large, or that break rules on
+    /// purpose.
+    pub fn without_oracles(&mut self) {
+        self.watchers.retain(|watcher| {
+            let watcher: &dyn std::any::Any = &**watcher;
+            !watcher.is::<Oracles>()
+        });
+    }
+
+    /// The torrents that the world knows, by info-hash.
+    pub(crate) fn terms(&self) -> &AllTerms {
+        &self.terms
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many strangers there are.
+    pub(crate) fn strangers(&self) -> usize {
+        self.strangers.len()
     }
 
     /// What was counted of a node's session.
@@ -315,7 +330,7 @@ impl World {
     pub fn add(&mut self, node: NodeId, content: &Content, peers: &[SocketAddr], change: impl FnOnce(&mut AddTorrent)) {
         if !self.terms.contains_key(&content.info_hash) {
             let terms = Terms { bytes: Arc::new(content.bytes.clone()), piece_length: content.piece_length };
-            Arc::make_mut(&mut self.terms).insert(content.info_hash, terms);
+            self.terms.insert(content.info_hash, terms);
         }
         let mut add = AddTorrent {
             peers: peers.iter().map(|&addr| Target::Addr(addr)).collect(),

@@ -2,7 +2,6 @@
 
 use super::queue::Happening;
 use super::{End, NodeId, Parcel, Split, Stream_, World};
-use crate::second::Audit;
 use bytes::{Bytes, BytesMut};
 use parcacik_core::border::{DialId, Event, IoFault, TcpId};
 use std::collections::VecDeque;
@@ -30,8 +29,7 @@ impl World {
 
     /// Puts a stream in.
     pub(super) fn open(&mut self, node: NodeId, tcp: TcpId, other: End) {
-        let audit = self.audit.then(|| Box::new(Audit::new(self.now, self.terms.clone())));
-        let stream = Stream_ { other, credit: 0, inbox: VecDeque::new(), closing: false, audit };
+        let stream = Stream_ { other, credit: 0, inbox: VecDeque::new(), closing: false };
         self.nodes[node.0].streams.insert(tcp, stream);
     }
 
@@ -44,12 +42,6 @@ impl World {
     pub(super) fn send(&mut self, node: NodeId, tcp: TcpId, bytes: Bytes) {
         let at = &mut self.nodes[node.0];
         let Some(stream) = at.streams.get_mut(&tcp) else { return };
-        if let Some(audit) = &mut stream.audit {
-            audit.check_data = !at.disk.damaged;
-            if let Err(wrong) = audit.said(self.now, at.counts.events, &bytes) {
-                panic!("{:?}: node {}, stream {}, says what it may not: {wrong}", self.now, node.0, tcp.0);
-            }
-        }
         let other = stream.other;
         if let End::Node(other, _) = other {
             self.traffic.sent(node, other, bytes.len() as u64);
@@ -130,10 +122,6 @@ impl World {
             stream.credit -= chunk.len() as u64;
             if let End::Node(from, _) = stream.other {
                 self.traffic.read(from, node, chunk.len() as u64);
-            }
-            let event = at.counts.events + 1;
-            if let Some(audit) = &mut stream.audit {
-                audit.heard(self.now, event, &chunk);
             }
             self.tell(node, Event::Received { tcp, bytes: chunk.freeze() });
         }
