@@ -20,6 +20,7 @@
 
 mod content;
 mod disk;
+pub mod drill;
 pub mod hostile;
 pub mod oracles;
 pub mod second;

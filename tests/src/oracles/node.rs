@@ -413,7 +413,9 @@ impl NodeModel {
                     let found = arrivals.iter_mut().find(|arrival| {
                         !arrival.taken && arrival.asked && arrival.range == place && arrival.bytes == bytes[..]
                     });
-                    tally.judge(Oracle::TakeAsked, found.is_some(), || {
+                    let lost =
+                        self.touched.iter().any(|tcp| self.streams.get(tcp).is_none_or(|stream| stream.audit.lost));
+                    tally.judge(Oracle::TakeAsked, found.is_some() || lost, || {
                         format!("{place:?} is stored, which nobody was asked for")
                     })?;
                     if let Some(arrival) = found {
@@ -526,16 +528,17 @@ impl NodeModel {
         let fellows =
             || self.streams.iter().filter(|(other, stream)| **other != tcp && stream.torrent == asked.torrent);
         if parole {
-            let other = fellows().find(|(_, stream)| {
+            // Those that have given something count for what they say that they have. Suspects count also when they are gone.
+            let others = fellows().filter(|(_, stream)| {
                 let suspect = torrent.on_parole(now, range.piece, stream.remote.ip());
-                !suspect && stream.audit.is_open() && stream.audit.heard.has(range.piece)
+                !suspect
+                    && stream.audit.is_open()
+                    && stream.audit.block_at > Time::ZERO
+                    && stream.audit.heard.has(range.piece)
             });
-            tally.judge(Oracle::FailedAnew, other.is_none(), || {
-                format!(
-                    "{range:?} is asked of {} that sent its bad version, and {:?} has it",
-                    asked.remote,
-                    other.map(|(_, other)| other.remote)
-                )
+            let (others, suspects) = (others.count(), torrent.suspects(range.piece));
+            tally.judge(Oracle::FailedAnew, others <= suspects, || {
+                format!("{range:?} is asked of {} that sent its bad version, and {others} others have it", asked.remote)
             })?;
         }
         let under_way = |stream: &StreamModel| {

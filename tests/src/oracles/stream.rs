@@ -127,6 +127,8 @@ pub struct Audit {
     /// It did not choke us at some moment of the event that is being handled, and which that is.
     was_unchoked: bool,
     event: u64,
+    /// The last event in which the peer said something that may be the end of it.
+    unsure: u64,
     /// We choked it in this event.
     choked_now: bool,
     /// Requests of this event that cannot be served, and so have to be rejected in it.
@@ -187,6 +189,7 @@ impl Audit {
             they_only_give: false,
             was_unchoked: false,
             event: 0,
+            unsure: 0,
             choked_now: false,
             refused_now: Vec::new(),
             check_data: true,
@@ -240,7 +243,11 @@ impl Audit {
     }
 
     fn faulty(&mut self, fault: PeerFault, what: impl Into<String>) {
-        self.fault.get_or_insert((fault, what.into()));
+        if self.unsure == self.event {
+            self.lost = true;
+        } else {
+            self.fault.get_or_insert((fault, what.into()));
+        }
     }
 
     /// The session is told, as its `event`-th event, that these bytes came. What they are; for each block, whether it was asked
@@ -360,7 +367,7 @@ impl Audit {
             Word::Extended(0, payload) => {
                 let Ok(dict) = Value::read(payload) else {
                     // Whether that is the end depends on what of bencode is asked for.
-                    self.lost = true;
+                    self.unsure = self.event;
                     return false;
                 };
                 if let Some(reqq) = dict.get("reqq").and_then(Value::int).filter(|&reqq| reqq > 0) {

@@ -423,11 +423,14 @@ impl TorrentModel {
         let Some(JobResult::Checked { files, .. }) = result else { return };
         let Some(layout) = &self.layout else { return };
         let short = layout.files().iter().zip(files).enumerate().any(|(number, (file, found))| {
-            let claimed = layout
+            let ours = layout
                 .pieces_of(number)
-                .is_some_and(|(first, last)| (first..=last).any(|piece| self.proven.has(piece)));
-            let end =
-                layout.pieces_of(number).map_or(0, |(_, last)| if self.proven.has(last) { file.length } else { 0 });
+                .and_then(|(first, last)| (first..=last).rev().find(|&piece| self.proven.has(piece)));
+            let claimed = ours.is_some();
+            let end = ours.map_or(0, |piece| {
+                let end = (u64::from(piece) + 1) * u64::from(layout.piece_length());
+                end.saturating_sub(file.offset).min(file.length)
+            });
             !file.pad && file.length > 0 && claimed && found.is_none_or(|found| found.length < end)
         });
         if short {
@@ -542,6 +545,11 @@ impl TorrentModel {
     /// Whether somebody who sent a bad version of a piece may be asked for it again, as far as time goes.
     pub fn on_parole(&self, now: Time, piece: u32, who: IpAddr) -> bool {
         self.failed.get(&piece).is_some_and(|failure| now.since(failure.at) < PAROLE && failure.suspects.contains(&who))
+    }
+
+    /// How many sent the bad version of a piece.
+    pub fn suspects(&self, piece: u32) -> usize {
+        self.failed.get(&piece).map_or(0, |failure| failure.suspects.len())
     }
 
     /// A piece is announced.
