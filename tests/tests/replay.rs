@@ -69,7 +69,7 @@ fn every_node_of_a_swarm_replays_to_its_digest() {
             let report = replay(&recording).expect("it can be read");
             assert!(report.is_same(), "{split:?}, {node:?}: {}", report.difference.unwrap());
             assert_eq!((report.digest, report.events), (digest, log.len() as u64));
-            assert!(report.complete);
+            assert!(report.is_complete());
             assert_eq!(report.span, log.last().unwrap().now.since(log[0].now));
             // Holes filled with anything else than zeros make no difference.
             let reader = Reader::new(&recording).unwrap().filled_with(0xa5);

@@ -33,7 +33,7 @@ pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Interrupted);
     };
     let report = report.with_context(|| format!("{path} cannot be replayed"))?;
-    if !report.complete && report.is_same() {
+    if !report.is_complete() && report.is_same() {
         output.warn(format_args!("{path} was cut off; it was replayed as far as it goes"));
     }
     if args.json {
@@ -41,7 +41,7 @@ pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
             events: report.events,
             seconds: report.span.as_micros() as f64 / 1e6,
             digest: report.digest.to_string(),
-            complete: report.complete,
+            complete: report.is_complete(),
             same: report.is_same(),
         })?;
     } else if report.is_same() {

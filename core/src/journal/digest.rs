@@ -5,6 +5,7 @@ use crate::border::{Actions, Event};
 use crate::time::Time;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What a run came to: equal for two runs, if their events and everything that came of them were equal, content apart.
@@ -59,25 +60,43 @@ pub struct RunningDigest {
     buffer: Vec<u8>,
     /// Where the event ends in it.
     event_end: usize,
+    /// Where each action, and then each notice, lies in it.
+    items: Vec<Range<usize>>,
 }
 
 impl RunningDigest {
     /// One that starts from the digest of what comes before the events.
     pub fn new(start: Digest) -> RunningDigest {
-        RunningDigest { digest: start, events: 0, now: Time::ZERO, buffer: Vec::new(), event_end: 0 }
+        RunningDigest { digest: start, events: 0, now: Time::ZERO, buffer: Vec::new(), event_end: 0, items: Vec::new() }
     }
 
     /// Adds an event, and what it led to. An earlier `now` than the last counts as the last, as in a session.
     pub fn add(&mut self, now: Time, event: &Event, actions: &Actions) {
         let now = now.max(self.now);
-        let buffer = &mut self.buffer;
-        buffer.clear();
-        buffer.extend_from_slice(&self.digest.0);
-        canon::encode_number(now.0 - self.now.0, buffer);
-        canon::encode_event(event, &actions.opaque, buffer);
-        self.event_end = buffer.len();
-        canon::encode_actions(actions, buffer);
-        self.digest = Digest::of(buffer);
+        self.begin();
+        canon::encode_number(now.0 - self.now.0, &mut self.buffer);
+        canon::encode_event(event, &actions.opaque, &mut self.buffer);
+        self.end(now, actions);
+    }
+
+    /// The same for an event that is encoded already, the time since the one before in front of it.
+    pub(super) fn add_encoded(&mut self, now: Time, encoded: &[u8], actions: &Actions) {
+        self.begin();
+        self.buffer.extend_from_slice(encoded);
+        self.end(now, actions);
+    }
+
+    fn begin(&mut self) {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&self.digest.0);
+    }
+
+    fn end(&mut self, now: Time, actions: &Actions) {
+        self.event_end = self.buffer.len();
+        self.items.clear();
+        let items = &mut self.items;
+        canon::encode_each(actions, &mut self.buffer, |place| items.push(place));
+        self.digest = Digest::of(&self.buffer);
         self.events += 1;
         self.now = now;
     }
@@ -85,6 +104,11 @@ impl RunningDigest {
     /// The last event as it was encoded, the time that had gone by before it.
     pub(super) fn last_event(&self) -> &[u8] {
         self.buffer.get(size_of::<Digest>()..self.event_end).unwrap_or_default()
+    }
+
+    /// The encodings of what it led to: each action, and then each notice.
+    pub(super) fn last_items(&self) -> impl Iterator<Item = &[u8]> {
+        self.items.iter().map(|place| self.buffer.get(place.clone()).unwrap_or_default())
     }
 
     /// What it has come to.

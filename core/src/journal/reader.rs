@@ -1,18 +1,23 @@
 //! Reads a recording.
 
-use super::canon::{DecodeError, Decoder, Problem};
+use super::canon::{Blank, DecodeError, Decoder, Problem};
 use super::digest::Digest;
-use super::{FORMAT, MAGIC, kind};
+use super::frames::{self, Frame, Place};
+use super::sketch::{self, Sketch};
+use super::{Extension, FORMAT, MAGIC, extension, kind};
 use crate::border::{Config, Event};
 use crate::rng::Seeds;
 use crate::time::Time;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 /// What a recording says before its events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The minor version of its format.
+    pub minor: u32,
     /// The behaviour epoch of the core that ran.
     pub behaviour: u32,
     /// Its version. For people.
@@ -23,6 +28,8 @@ pub struct Header {
     pub decision: [u8; 32],
     /// The seed of what must not be guessed; `None` when it was left out.
     pub secret: Option<[u8; 32]>,
+    /// What more there is: all that must be understood, and what may be passed over.
+    pub extensions: Vec<Extension>,
     /// What the run's digest starts from.
     pub start: Digest,
 }
@@ -43,13 +50,19 @@ pub enum Record {
         now: Time,
         /// What.
         event: Event,
-        /// The first bytes of the digest that the run had come to with it.
-        check: [u8; 2],
+        /// Where content lay in it: those of [`Actions::opaque`](crate::border::Actions::opaque), joined where they touched.
+        holes: Vec<Range<u32>>,
+        /// What is known of the actions that it led to, and then of the notices.
+        did: Vec<Sketch>,
+        /// The first bytes of the digest that the run had come to with it; `None` when it led to nothing.
+        check: Option<[u8; 2]>,
     },
     /// What the run had come to at this point.
     Checkpoint {
         /// How many events came before.
         events: u64,
+        /// The time of the last of them.
+        now: Time,
         /// The digest.
         digest: Digest,
     },
@@ -57,9 +70,13 @@ pub enum Record {
     End {
         /// How many events there were.
         events: u64,
+        /// The time of the last of them.
+        now: Time,
         /// The digest.
         digest: Digest,
     },
+    /// Whoever recorded could not go on. The last record.
+    GivenUp,
 }
 
 /// A recording that cannot be read on.
@@ -114,60 +131,96 @@ impl core::error::Error for ReadError {}
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
+    /// Where the first frame behind the header, secret and extensions is.
+    first: usize,
     at: usize,
     header: Header,
     now: Time,
     events: u64,
-    fill: u8,
+    blank: Blank,
     over: bool,
 }
 
-/// A frame and where its body begins.
-struct Frame<'a> {
-    kind: u8,
-    start: usize,
-    body: &'a [u8],
+/// A record that has been read as far as a replay needs it.
+pub(super) enum Raw<'a> {
+    Event(RawEvent<'a>),
+    Checkpoint(Place),
+    End(Place),
+    GivenUp,
+}
+
+/// An event, and what came of it.
+pub(super) struct RawEvent<'a> {
+    pub(super) now: Time,
+    pub(super) event: Event,
+    /// The event as it is encoded, the time since the one before in front of it.
+    pub(super) encoded: &'a [u8],
+    /// The sketches and the check; `None`: nothing came of it.
+    pub(super) made: Option<(&'a [u8], [u8; 2])>,
+}
+
+struct ProblemAt {
+    at: usize,
+    problem: ReadProblem,
+}
+
+fn damaged(start: usize) -> impl Fn(DecodeError) -> ProblemAt {
+    move |e| ProblemAt { at: start + e.offset, problem: ReadProblem::Damaged(e.problem) }
 }
 
 impl<'a> Reader<'a> {
     /// Reads the header.
     ///
     /// # Errors
-    /// A header that is not there whole, or of another format.
+    /// A header that is not there whole, of another format, or with an extension that is not known and must be.
     pub fn new(bytes: &'a [u8]) -> Result<Reader<'a>, ReadError> {
-        let error = |offset: usize, problem| ReadError { offset: offset as u64, events: 0, problem };
-        let damaged = |start: usize| move |e: DecodeError| error(start + e.offset, ReadProblem::Damaged(e.problem));
+        Reader::open(bytes).map_err(|ProblemAt { at, problem }| ReadError { offset: at as u64, events: 0, problem })
+    }
+
+    fn open(bytes: &'a [u8]) -> Result<Reader<'a>, ProblemAt> {
         if bytes.get(..MAGIC.len()) != Some(MAGIC) {
-            return Err(error(0, ReadProblem::NotARecording));
+            return Err(ProblemAt { at: 0, problem: ReadProblem::NotARecording });
         }
-        let cut = || error(bytes.len(), ReadProblem::Truncated);
-        let (head, mut at) = frame(bytes, MAGIC.len()).map_err(damaged(0))?.ok_or_else(cut)?;
+        let cut = ProblemAt { at: bytes.len(), problem: ReadProblem::Truncated };
+        let head = frames::read(bytes, MAGIC.len()).map_err(damaged(0))?.ok_or(cut)?;
         if head.kind != kind::HEADER {
-            return Err(error(MAGIC.len(), ReadProblem::Frame(head.kind)));
+            return Err(ProblemAt { at: MAGIC.len(), problem: ReadProblem::Frame(head.kind) });
         }
         let mut from = Decoder::new(head.body);
         let format = from.number().map_err(damaged(head.start))?;
         if format != u64::from(FORMAT) {
-            return Err(error(head.start, ReadProblem::Format(format)));
+            return Err(ProblemAt { at: head.start, problem: ReadProblem::Format(format) });
         }
-        let header = take_header(&mut from, Digest::of(head.body)).map_err(damaged(head.start))?;
-        let mut reader = Reader { bytes, at, header, now: Time::ZERO, events: 0, fill: 0, over: false };
-        if let Ok(Some((secret, end))) = frame(bytes, at)
+        let mut header = take_header(&mut from, Digest::of(head.body)).map_err(damaged(head.start))?;
+        let mut at = head.end();
+        if let Ok(Some(secret)) = frames::read(bytes, at)
             && secret.kind == kind::SECRET
         {
             let mut from = Decoder::new(secret.body);
             let seed = from.array().and_then(|seed| from.end().map(|()| seed)).map_err(damaged(secret.start))?;
-            reader.header.secret = Some(seed);
-            at = end;
+            header.secret = Some(seed);
+            at = secret.end();
         }
-        reader.at = at;
-        Ok(reader)
+        while let Ok(Some(frame)) = frames::read(bytes, at) {
+            let extension = Extension { kind: frame.kind, body: frame.body.to_vec() };
+            if !extension.is_one() {
+                break;
+            }
+            if !frame.is_optional() && !extension::KNOWN.contains(&frame.kind) {
+                return Err(ProblemAt { at, problem: ReadProblem::Frame(frame.kind) });
+            }
+            header.start = extension.added_to(header.start);
+            header.extensions.push(extension);
+            at = frame.end();
+        }
+        let blank = Blank::default();
+        Ok(Reader { bytes, first: at, at, header, now: Time::ZERO, events: 0, blank, over: false })
     }
 
     /// Fills holes with another byte than 0. Nothing that a session does depends on it.
     #[must_use]
     pub fn filled_with(mut self, fill: u8) -> Reader<'a> {
-        self.fill = fill;
+        self.blank = Blank::filling(fill);
         self
     }
 
@@ -183,101 +236,205 @@ impl<'a> Reader<'a> {
         &self.header
     }
 
-    fn read(&mut self) -> Result<Record, ReadProblemAt> {
-        let damaged = |start: usize| {
-            move |e: DecodeError| ReadProblemAt { at: start + e.offset, problem: ReadProblem::Damaged(e.problem) }
-        };
-        let start = self.at;
-        let (frame, end) = frame(self.bytes, start)
-            .map_err(damaged(0))?
-            .ok_or(ReadProblemAt { at: self.bytes.len(), problem: ReadProblem::Truncated })?;
-        let record = match frame.kind {
-            kind::EVENT => self.take_event(frame.body),
-            kind::CHECKPOINT => take_digest(frame.body).map(|(events, digest)| Record::Checkpoint { events, digest }),
-            kind::END => take_digest(frame.body).map(|(events, digest)| Record::End { events, digest }),
-            other => return Err(ReadProblemAt { at: start, problem: ReadProblem::Frame(other) }),
-        };
-        let record = record.map_err(damaged(frame.start))?;
-        match &record {
-            Record::Event { now, .. } => {
-                self.now = *now;
-                self.events += 1;
+    /// How many events lie in front of the next record.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The time of the last of them.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Goes to the last checkpoint that has at most so many events in front of it, or to the beginning: [`Reader::events`] says where that is.
+    ///
+    /// It goes by the index, and by the lengths of frames where the recording has none, or a wrong one.
+    pub fn seek(&mut self, events: u64) {
+        self.seek_by(|place| place.events <= events);
+    }
+
+    /// Goes to the last checkpoint that lies not behind this time, or to the beginning.
+    pub fn seek_time(&mut self, now: Time) {
+        self.seek_by(|place| place.now <= now);
+    }
+
+    fn seek_by(&mut self, fits: impl Fn(&Place) -> bool) {
+        let mut best = (self.first, Place { events: 0, now: Time::ZERO, digest: self.header.start });
+        let entries = frames::find_index(self.bytes).unwrap_or_default();
+        for entry in entries.iter().rev() {
+            let at = usize::try_from(entry.offset).ok().and_then(|offset| self.first.checked_add(offset));
+            let found = at.and_then(|at| Some((at, self.checkpoint_at(at)?)));
+            match found {
+                // One that is not where the index says: so are all others, perhaps.
+                None => break,
+                Some((at, place)) if fits(&place) => {
+                    best = (at, place);
+                    break;
+                }
+                Some(_) => {}
             }
-            Record::Checkpoint { .. } => {}
-            Record::End { .. } if end < self.bytes.len() => {
-                return Err(ReadProblemAt { at: end, problem: ReadProblem::Damaged(Problem::TooLong) });
-            }
-            Record::End { .. } => self.over = true,
         }
-        self.at = end;
-        Ok(record)
+        let mut at = best.0;
+        while let Ok(Some(frame)) = frames::read(self.bytes, at) {
+            if frame.kind == kind::CHECKPOINT {
+                match self.checkpoint_at(at).filter(|place| fits(place)) {
+                    Some(place) => best = (at, place),
+                    None => break,
+                }
+            }
+            at = frame.end();
+        }
+        (self.at, self.events, self.now, self.over) = (best.0, best.1.events, best.1.now, false);
     }
 
-    fn take_event(&self, body: &[u8]) -> Result<Record, DecodeError> {
-        let mut from = Decoder::filling(body, self.fill);
-        let wrong = from.error(Problem::Number);
-        // Times that a session can have been given add up to no more than the last there is.
-        let now = self.now.0.checked_add(from.number()?).map(Time).ok_or(wrong)?;
-        let event = from.take()?;
-        let check = from.array()?;
-        from.end()?;
-        Ok(Record::Event { now, event, check })
+    fn checkpoint_at(&self, at: usize) -> Option<Place> {
+        let frame = frames::read(self.bytes, at).ok()?.filter(|frame| frame.kind == kind::CHECKPOINT)?;
+        take_place(frame.body).ok()
     }
-}
 
-struct ReadProblemAt {
-    at: usize,
-    problem: ReadProblem,
+    /// What is known of the content of the event that was read last.
+    pub(super) fn blank(&self) -> &Blank {
+        &self.blank
+    }
+
+    /// The next record; `None` behind the last.
+    pub(super) fn next_raw(&mut self) -> Option<Result<Raw<'a>, ReadError>> {
+        if self.over {
+            return None;
+        }
+        Some(self.read().map_err(|ProblemAt { at, problem }| {
+            self.over = true;
+            ReadError { offset: at as u64, events: self.events, problem }
+        }))
+    }
+
+    fn read(&mut self) -> Result<Raw<'a>, ProblemAt> {
+        loop {
+            let start = self.at;
+            let frame = frames::read(self.bytes, start).map_err(damaged(0))?;
+            let frame = frame.ok_or(ProblemAt { at: self.bytes.len(), problem: ReadProblem::Truncated })?;
+            let record = match frame.kind {
+                kind::EVENT | kind::QUIET => self.take_event(&frame).map(Raw::Event),
+                kind::CHECKPOINT => take_place(frame.body).map(Raw::Checkpoint),
+                kind::END => frames::take_end(frame.body, frame.end() - start).map(|end| Raw::End(end.place)),
+                kind::GIVEN_UP => Decoder::new(frame.body).end().map(|()| Raw::GivenUp),
+                _ if frame.is_optional() => {
+                    self.at = frame.end();
+                    continue;
+                }
+                other => return Err(ProblemAt { at: start, problem: ReadProblem::Frame(other) }),
+            };
+            let record = record.map_err(damaged(frame.start))?;
+            match &record {
+                Raw::Event(RawEvent { now, .. }) => {
+                    self.now = *now;
+                    self.events += 1;
+                }
+                Raw::Checkpoint(place) | Raw::End(place) if (place.events, place.now) != (self.events, self.now) => {
+                    return Err(ProblemAt { at: frame.start, problem: ReadProblem::Damaged(Problem::Number) });
+                }
+                Raw::Checkpoint(_) => {}
+                Raw::End(_) | Raw::GivenUp if frame.end() < self.bytes.len() => {
+                    return Err(ProblemAt { at: frame.end(), problem: ReadProblem::Damaged(Problem::TooLong) });
+                }
+                Raw::End(_) | Raw::GivenUp => self.over = true,
+            }
+            self.at = frame.end();
+            return Ok(record);
+        }
+    }
+
+    fn take_event(&mut self, frame: &Frame<'a>) -> Result<RawEvent<'a>, DecodeError> {
+        let mut from = Decoder::filling(frame.body, core::mem::take(&mut self.blank));
+        let taken = take_event(&mut from, self.now);
+        let at = from.at();
+        self.blank = from.into_blank();
+        let (now, event) = taken?;
+        let (encoded, rest) = frame.body.split_at_checked(at).unwrap_or_default();
+        let error = |offset: usize, problem| DecodeError { offset, problem };
+        let made = match frame.kind {
+            kind::QUIET if rest.is_empty() => None,
+            kind::QUIET => return Err(error(at, Problem::TooLong)),
+            _ => {
+                let (sketches, check) = rest.split_last_chunk().ok_or(error(at, Problem::TooShort))?;
+                Some((sketches, *check))
+            }
+        };
+        Ok(RawEvent { now, event, encoded, made })
+    }
+
+    /// The events from here on with their numbers, until something cannot be read.
+    pub(super) fn zip_events(mut self) -> impl Iterator<Item = (u64, Record)> {
+        core::iter::from_fn(move || {
+            loop {
+                let index = self.events;
+                if let event @ Record::Event { .. } = self.next()?.ok()? {
+                    return Some((index, event));
+                }
+            }
+        })
+    }
+
+    /// The whole of what has been read.
+    fn record(&self, raw: Raw<'a>) -> Result<Record, DecodeError> {
+        Ok(match raw {
+            Raw::Event(RawEvent { now, event, made, encoded: _ }) => {
+                let (mut did, mut check) = (Vec::new(), None);
+                if let Some((sketches, bytes)) = made {
+                    let mut from = Decoder::new(sketches);
+                    did = sketch::take(&event, &mut from)?;
+                    from.end()?;
+                    check = Some(bytes);
+                }
+                Record::Event { now, event, holes: self.blank.holes().to_vec(), did, check }
+            }
+            Raw::Checkpoint(Place { events, now, digest }) => Record::Checkpoint { events, now, digest },
+            Raw::End(Place { events, now, digest }) => Record::End { events, now, digest },
+            Raw::GivenUp => Record::GivenUp,
+        })
+    }
 }
 
 impl Iterator for Reader<'_> {
     type Item = Result<Record, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let record = self.read().map_err(|ReadProblemAt { at, problem }| {
-            self.over = true;
-            ReadError { offset: at as u64, events: self.events, problem }
+        let (at, events) = (self.at, self.events);
+        let record = self.next_raw()?.and_then(|raw| {
+            // The place within the frame is not known any more: its beginning then.
+            self.record(raw).map_err(|e| ReadError {
+                offset: at as u64,
+                events,
+                problem: ReadProblem::Damaged(e.problem),
+            })
         });
+        self.over |= record.is_err();
         Some(record)
     }
 }
 
-/// The frame at `at`, and where it ends; `None` when it is not there whole.
-fn frame(bytes: &[u8], at: usize) -> Result<Option<(Frame<'_>, usize)>, DecodeError> {
-    let place = |error: DecodeError| DecodeError { offset: at + error.offset, ..error };
-    let mut from = Decoder::new(bytes.get(at..).unwrap_or_default());
-    let parts = from.byte().and_then(|kind| {
-        let length = from.number()?;
-        let start = at + from.at();
-        Ok(Frame { kind, start, body: from.raw(length)? })
-    });
-    match parts {
-        Ok(frame) => {
-            let end = frame.start + frame.body.len();
-            Ok(Some((frame, end)))
-        }
-        Err(DecodeError { problem: Problem::TooShort, .. }) => Ok(None),
-        Err(error) => Err(place(error)),
-    }
+fn take_event(from: &mut Decoder<'_>, last: Time) -> Result<(Time, Event), DecodeError> {
+    let wrong = from.error(Problem::Number);
+    // Times that a session can have been given add up to no more than the last there is.
+    let now = last.0.checked_add(from.number()?).map(Time).ok_or(wrong)?;
+    Ok((now, from.take()?))
+}
+
+fn take_place(body: &[u8]) -> Result<Place, DecodeError> {
+    let mut from = Decoder::new(body);
+    let place = Place::take(&mut from)?;
+    from.end()?;
+    Ok(place)
 }
 
 fn take_header(from: &mut Decoder<'_>, start: Digest) -> Result<Header, DecodeError> {
+    let minor = from.small()?;
     let behaviour = from.small()?;
     let version = from.take()?;
     let decision = from.array()?;
     let config = from.take()?;
     from.end()?;
-    Ok(Header { behaviour, version, config, decision, secret: None, start })
-}
-
-fn take_digest(body: &[u8]) -> Result<(u64, Digest), DecodeError> {
-    let mut from = Decoder::new(body);
-    let digest = (from.number()?, Digest(from.array()?));
-    from.end()?;
-    Ok(digest)
+    Ok(Header { minor, behaviour, version, config, decision, secret: None, extensions: Vec::new(), start })
 }
 
 /// The same recording without the secret seed, for somebody else to look at. Addresses, names of torrents and what peers said are
@@ -286,10 +443,9 @@ fn take_digest(body: &[u8]) -> Result<(u64, Digest), DecodeError> {
 /// # Errors
 /// As [`Reader::new`]. What follows the header is not looked at.
 pub fn without_secret(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
-    let reader = Reader::new(bytes)?;
-    let mut out = Vec::with_capacity(bytes.len());
-    let head = frame(bytes, MAGIC.len()).ok().flatten().map_or(0, |(_, end)| end);
-    out.extend_from_slice(bytes.get(..head).unwrap_or_default());
-    out.extend_from_slice(bytes.get(reader.at..).unwrap_or_default());
-    Ok(out)
+    Reader::new(bytes)?;
+    let head = frames::read(bytes, MAGIC.len()).ok().flatten().map_or(0, |frame| frame.end());
+    let secret = frames::read(bytes, head).ok().flatten().filter(|frame| frame.kind == kind::SECRET);
+    let rest = secret.map_or(head, |frame| frame.end());
+    Ok([bytes.get(..head).unwrap_or_default(), bytes.get(rest..).unwrap_or_default()].concat())
 }

@@ -1,11 +1,13 @@
 //! Writes a recording, event by event.
 
 use super::digest::{Digest, RunningDigest};
-use super::{BEHAVIOUR, CHECKPOINT_EVERY, FORMAT, MAGIC, canon, kind};
+use super::frames::{self, Entry, Index, Place};
+use super::{BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, canon, kind, sketch};
 use crate::border::{Actions, Config, Event};
 use crate::rng::Seeds;
 use crate::time::Time;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Where a recording goes. Errors are the sink's own affair: a recording must never stop a session.
 pub trait Sink {
@@ -28,44 +30,93 @@ pub enum Secret {
     LeaveOut,
 }
 
-/// Writes a recording. It holds no more than one record in memory.
+/// Writes a recording. It holds no more than one record in memory, and the index.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     run: RunningDigest,
     frame: Vec<u8>,
+    /// The sketches of the last event's actions, and the check.
+    made: Vec<u8>,
+    index: Index,
+    /// Bytes behind the header and its extensions.
+    written: u64,
 }
 
 impl Recorder {
     /// Begins a recording: writes the header to `sink`. `config` and `seeds` are those that the session is made with.
     pub fn new(config: &Config, seeds: &Seeds, secret: Secret, sink: &mut impl Sink) -> Recorder {
+        Recorder::of_epoch(BEHAVIOUR, config, seeds, secret, sink)
+    }
+
+    /// The same, by a core of that epoch.
+    pub(super) fn of_epoch(
+        behaviour: u32,
+        config: &Config,
+        seeds: &Seeds,
+        secret: Secret,
+        sink: &mut impl Sink,
+    ) -> Recorder {
         let mut head = Vec::new();
         canon::encode_number(u64::from(FORMAT), &mut head);
-        canon::encode_number(u64::from(BEHAVIOUR), &mut head);
+        canon::encode_number(u64::from(FORMAT_MINOR), &mut head);
+        canon::encode_number(u64::from(behaviour), &mut head);
         canon::encode_text(env!("CARGO_PKG_VERSION"), &mut head);
         head.extend_from_slice(&seeds.decision);
         canon::encode_config(config, &mut head);
         let mut frame = Vec::new();
         sink.put(MAGIC);
-        write_frame(&mut frame, kind::HEADER, &[&head], sink);
+        frames::write(&mut frame, kind::HEADER, &[&head]);
+        sink.put(&frame);
         if secret == Secret::Keep {
-            write_frame(&mut frame, kind::SECRET, &[&seeds.secret], sink);
+            frames::write(&mut frame, kind::SECRET, &[&seeds.secret]);
+            sink.put(&frame);
         }
-        Recorder { run: RunningDigest::new(Digest::of(&head)), frame }
+        let run = RunningDigest::new(Digest::of(&head));
+        Recorder { run, frame, made: Vec::new(), index: Index::new(), written: 0 }
+    }
+
+    /// Says something more about the recording. One that must be understood becomes part of the digest.
+    ///
+    /// # Errors
+    /// When there is an event already, or the kind is not one of an extension's: nothing is written.
+    pub fn extend(&mut self, extension: &Extension, sink: &mut impl Sink) -> Result<(), BadExtension> {
+        if self.written > 0 || !extension.is_one() {
+            return Err(BadExtension);
+        }
+        frames::write(&mut self.frame, extension.kind, &[&extension.body]);
+        sink.put(&self.frame);
+        self.run = RunningDigest::new(extension.added_to(self.run.digest()));
+        Ok(())
     }
 
     /// Writes an event and what it led to. To be called after each `handle`, with the same `now`.
     pub fn record(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
         self.run.add(now, event, actions);
-        let check = self.run.digest().check();
-        write_frame(&mut self.frame, kind::EVENT, &[self.run.last_event(), &check], sink);
+        self.made.clear();
+        let kind = if actions.is_empty() {
+            kind::QUIET
+        } else {
+            sketch::put(event, actions, self.run.last_items(), &mut self.made);
+            self.made.extend_from_slice(&self.run.digest().check());
+            kind::EVENT
+        };
+        frames::write(&mut self.frame, kind, &[self.run.last_event(), &self.made]);
+        self.put(sink);
         if self.run.events().is_multiple_of(CHECKPOINT_EVERY) {
-            self.write_digest(kind::CHECKPOINT, sink);
+            let place = self.place();
+            self.index.add(Entry { events: place.events, now: place.now, offset: self.written });
+            let mut body = Vec::new();
+            place.put(&mut body);
+            frames::write(&mut self.frame, kind::CHECKPOINT, &[&body]);
+            self.put(sink);
         }
     }
 
     /// Ends the recording.
     pub fn finish(mut self, sink: &mut impl Sink) -> Digest {
-        self.write_digest(kind::END, sink);
+        let place = self.place();
+        frames::write_end(&mut self.frame, &place, &self.index);
+        self.put(sink);
         self.run.digest()
     }
 
@@ -79,18 +130,27 @@ impl Recorder {
         self.run.events()
     }
 
-    fn write_digest(&mut self, kind: u8, sink: &mut impl Sink) {
-        let mut events = Vec::new();
-        canon::encode_number(self.run.events(), &mut events);
-        write_frame(&mut self.frame, kind, &[&events, &self.run.digest().0], sink);
+    fn put(&mut self, sink: &mut impl Sink) {
+        self.written += self.frame.len() as u64;
+        sink.put(&self.frame);
+    }
+
+    fn place(&self) -> Place {
+        Place { events: self.run.events(), now: self.run.now(), digest: self.run.digest() }
     }
 }
 
-/// Writes one frame: its kind, how long it is, what is in it.
-fn write_frame(frame: &mut Vec<u8>, kind: u8, parts: &[&[u8]], sink: &mut impl Sink) {
-    frame.clear();
-    frame.push(kind);
-    canon::encode_number(parts.iter().map(|part| part.len() as u64).sum(), frame);
-    parts.iter().for_each(|part| frame.extend_from_slice(part));
-    sink.put(frame);
+/// The frame that ends a recording whose writer could not go on: it is told from one that was cut off by accident.
+pub const GIVEN_UP: &[u8] = &[kind::GIVEN_UP, 0];
+
+/// An [`Extension`] that cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadExtension;
+
+impl fmt::Display for BadExtension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an extension has a kind from 16 to 63 or from 128, and stands in front of all events")
+    }
 }
+
+impl core::error::Error for BadExtension {}

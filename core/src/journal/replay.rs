@@ -1,8 +1,10 @@
 //! Runs a recording again, and finds where the two runs part.
 
 use super::BEHAVIOUR;
+use super::canon::Blank;
+use super::difference::Difference;
 use super::digest::{Digest, RunningDigest};
-use super::reader::{ReadError, ReadProblem, Reader, Record};
+use super::reader::{Raw, RawEvent, ReadError, ReadProblem, Reader};
 use crate::border::{Actions, Config, ConfigError, Event};
 use crate::rng::Seeds;
 use crate::session::Session;
@@ -12,6 +14,8 @@ use core::ops::Range;
 use core::time::Duration;
 
 /// A machine that can be run again: the session, or another one that speaks its words.
+///
+/// One that holds a session and looks at what goes in and comes out is how to see everything that happens in a replay.
 pub trait Machine {
     /// Takes an event and says what is to be done about it. `out` is empty.
     fn handle(&mut self, now: Time, event: Event, out: &mut Actions);
@@ -23,6 +27,30 @@ impl Machine for Session {
     }
 }
 
+/// How far a replay goes. Nothing said: to the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// So many events.
+    pub events: Option<u64>,
+    /// The events until this time, and those at it.
+    pub until: Option<Time>,
+}
+
+/// What ended a replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The recording's end.
+    End,
+    /// The place where whoever recorded gave up, most likely for a full disk.
+    GivenUp,
+    /// The place where the recording was cut off.
+    CutOff,
+    /// The [`Limit`] of the replay.
+    Limit,
+    /// The difference.
+    Difference,
+}
+
 /// How a replay went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplayReport {
@@ -32,8 +60,10 @@ pub struct ReplayReport {
     pub span: Duration,
     /// What this run came to.
     pub digest: Digest,
-    /// Whether the recording has its end: `false` when whoever wrote it was stopped.
-    pub complete: bool,
+    /// The behaviour epoch that the recording was made in.
+    pub behaviour: u32,
+    /// What ended it.
+    pub ending: Ending,
     /// Where this run parted from the recorded one, which ended it; `None`: nowhere.
     pub difference: Option<Difference>,
 }
@@ -43,34 +73,15 @@ impl ReplayReport {
     pub fn is_same(&self) -> bool {
         self.difference.is_none()
     }
-}
 
-/// Where two runs part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The events of which one made the difference, counted from 0. One alone, but for the rare case (1 in 65,536) that only a
-    /// checkpoint shows it.
-    pub events: Range<u64>,
-    /// The time of the last of them.
-    pub now: Time,
-    /// The last of them, holes filled.
-    pub event: Option<Event>,
-    /// What this run did about it.
-    pub actions: Actions,
-}
+    /// Whether the recording was run to its end.
+    pub fn is_complete(&self) -> bool {
+        self.ending == Ending::End
+    }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { events, now, event, actions } = self;
-        match events.end.saturating_sub(events.start) {
-            1 => writeln!(f, "event {} of the recording makes a difference, at {now:?}", events.start)?,
-            _ => writeln!(f, "one of the events {events:?} of the recording makes a difference, until {now:?}")?,
-        }
-        if let Some(event) = event {
-            writeln!(f, "event: {event:?}")?;
-        }
-        actions.list.iter().try_for_each(|action| writeln!(f, "this run did: {action:?}"))?;
-        actions.notices.iter().try_for_each(|notice| writeln!(f, "this run told: {notice:?}"))
+    /// Whether the recording is of another behaviour epoch than this core: a difference is to be expected then.
+    pub fn epoch_changed(&self) -> bool {
+        self.behaviour != BEHAVIOUR
     }
 }
 
@@ -79,13 +90,6 @@ impl fmt::Display for Difference {
 pub enum ReplayError {
     /// It cannot be read.
     Read(ReadError),
-    /// It was made by a core of another behaviour epoch.
-    Behaviour {
-        /// Its epoch.
-        recorded: u32,
-        /// Ours.
-        ours: u32,
-    },
     /// The secret seed was left out of it.
     NoSecret,
     /// Its configuration is refused.
@@ -96,10 +100,6 @@ impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ReplayError::Read(error) => error.fmt(f),
-            ReplayError::Behaviour { recorded, ours } => write!(
-                f,
-                "the recording is of behaviour epoch {recorded}, this program of {ours}: it would act in another way"
-            ),
             ReplayError::NoSecret => {
                 f.write_str("the secret seed was left out of the recording: it can be read but not replayed")
             }
@@ -110,11 +110,10 @@ impl fmt::Display for ReplayError {
 
 impl core::error::Error for ReplayError {}
 
-/// Runs a recorded session again. A recording that was cut off is run as far as it goes.
+/// Runs a recorded session again. A recording that was cut off is run as far as it goes, one of another behaviour epoch as far as it is the same.
 ///
 /// # Errors
-/// A recording that is damaged, of another epoch, or without its secret seed. A run that goes another way is no error: the report says
-/// where.
+/// A recording that is damaged, or without its secret seed. A run that goes another way is no error: the report says where.
 pub fn replay(bytes: &[u8]) -> Result<ReplayReport, ReplayError> {
     replay_with(Reader::new(bytes).map_err(ReplayError::Read)?, Session::new)
 }
@@ -127,48 +126,116 @@ pub fn replay_with<M: Machine>(
     reader: Reader<'_>,
     build: impl FnOnce(Config, Seeds) -> Result<M, ConfigError>,
 ) -> Result<ReplayReport, ReplayError> {
+    replay_until(reader, Limit::default(), build)
+}
+
+/// The same, and not further than `limit`.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_until<M: Machine>(
+    mut reader: Reader<'_>,
+    limit: Limit,
+    build: impl FnOnce(Config, Seeds) -> Result<M, ConfigError>,
+) -> Result<ReplayReport, ReplayError> {
+    // A machine starts at the beginning, wherever the reader has been.
+    reader.seek(0);
     let header = reader.header();
-    if header.behaviour != BEHAVIOUR {
-        return Err(ReplayError::Behaviour { recorded: header.behaviour, ours: BEHAVIOUR });
-    }
+    let behaviour = header.behaviour;
     let seeds = header.seeds().ok_or(ReplayError::NoSecret)?;
-    let mut run = RunningDigest::new(header.start);
-    let mut machine = build(header.config.clone(), seeds).map_err(ReplayError::Config)?;
-    let mut actions = Actions::new();
-    let (mut first, mut complete) = (None, false);
-    let mut checked = 0;
-    let mut difference = None;
-    for record in reader {
-        match record {
-            Ok(Record::Event { now, event, check }) => {
-                actions.clear();
-                machine.handle(now, event.clone(), &mut actions);
-                run.add(now, &event, &actions);
-                first.get_or_insert(now);
-                if run.digest().check() != check {
-                    let events = run.events() - 1..run.events();
-                    difference = Some(Difference { events, now, event: Some(event), actions });
-                    break;
+    let run = RunningDigest::new(header.start);
+    let machine = build(header.config.clone(), seeds).map_err(ReplayError::Config)?;
+    let mut replay = Replay { run, machine, actions: Actions::new(), first: None, checked: 0 };
+    let again = reader.clone();
+    let parted = loop {
+        if limit.events.is_some_and(|most| replay.run.events() >= most) {
+            break Err(Ending::Limit);
+        }
+        // Before the next event is read: its buffer may be that of the last one.
+        replay.actions.clear();
+        match reader.next_raw() {
+            None => break Err(Ending::End),
+            Some(Ok(Raw::Event(event))) => {
+                if limit.until.is_some_and(|until| event.now > until) {
+                    break Err(Ending::Limit);
+                }
+                if let Some(parted) = replay.event(event, reader.blank()) {
+                    break Ok(parted);
                 }
             }
-            Ok(Record::Checkpoint { events, digest } | Record::End { events, digest })
-                if (events, digest) != (run.events(), run.digest()) =>
-            {
-                let events = checked..run.events();
-                difference = Some(Difference { events, now: run.now(), event: None, actions: Actions::new() });
-                break;
+            Some(Ok(Raw::Checkpoint(place) | Raw::End(place))) => {
+                let events = replay.checked..place.events;
+                if place.digest != replay.run.digest() {
+                    break Ok(Parted { events, at: None });
+                }
+                replay.checked = place.events;
             }
-            Ok(Record::Checkpoint { events, .. }) => checked = events,
-            Ok(Record::End { .. }) => complete = true,
-            Err(ReadError { problem: ReadProblem::Truncated, .. }) => {}
-            Err(error) => return Err(ReplayError::Read(error)),
+            Some(Ok(Raw::GivenUp)) => break Err(Ending::GivenUp),
+            Some(Err(ReadError { problem: ReadProblem::Truncated, .. })) => break Err(Ending::CutOff),
+            Some(Err(error)) => return Err(ReplayError::Read(error)),
         }
-    }
+    };
+    let Replay { run, actions, first, .. } = replay;
+    let difference = parted.clone().ok().map(|Parted { events, at }| match at {
+        None => Difference::unseen(events, run.now()),
+        Some(content) => Difference::find(again, events, run.now(), actions, content == Content::Same),
+    });
+    let ending = parted.err().unwrap_or(Ending::Difference);
     Ok(ReplayReport {
         events: run.events(),
         span: run.now().since(first.unwrap_or(run.now())),
         digest: run.digest(),
-        complete,
+        behaviour,
+        ending,
         difference,
     })
+}
+
+/// Where two runs parted.
+#[derive(Clone, Debug)]
+struct Parted {
+    /// The events of which one made the difference.
+    events: Range<u64>,
+    /// Whether content lay in the last of them where it did before; `None`: only a checkpoint showed it.
+    at: Option<Content>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Same,
+    Elsewhere,
+}
+
+/// A replay under way.
+struct Replay<M> {
+    run: RunningDigest,
+    machine: M,
+    /// What the last event led to.
+    actions: Actions,
+    first: Option<Time>,
+    /// How many events are known to have gone as recorded.
+    checked: u64,
+}
+
+impl<M: Machine> Replay<M> {
+    /// Runs an event, and says if and how that went another way than recorded.
+    fn event(&mut self, recorded: RawEvent<'_>, blank: &Blank) -> Option<Parted> {
+        let RawEvent { now, event, encoded, made } = recorded;
+        self.first.get_or_insert(now);
+        self.machine.handle(now, event, &mut self.actions);
+        self.run.add_encoded(now, encoded, &self.actions);
+        let events = self.run.events();
+        // Not in the digest, to which the event has been added as it was recorded.
+        if !blank.has_holes_of(&self.actions.opaque) {
+            return Some(Parted { events: events - 1..events, at: Some(Content::Elsewhere) });
+        }
+        match made {
+            None if self.actions.is_empty() => None,
+            Some((_, check)) if !self.actions.is_empty() && check == self.run.digest().check() => {
+                self.checked = events;
+                None
+            }
+            _ => Some(Parted { events: self.checked..events, at: Some(Content::Same) }),
+        }
+    }
 }

@@ -64,7 +64,7 @@ fn a_client_records_itself_and_the_recording_replays() {
     futures_lite::future::block_on(client.shutdown()).unwrap();
 
     let report = replay(&std::fs::read(&path).unwrap()).unwrap();
-    assert!(report.is_same() && report.complete, "{report:?}");
+    assert!(report.is_same() && report.is_complete(), "{report:?}");
     assert_eq!(recording.digest(), Some(report.digest));
     assert!(report.events >= 4, "the date, the command, two sockets: {}", report.events);
     assert!(recording.fault().is_none());
@@ -88,7 +88,7 @@ fn a_full_disk_ends_the_recording_and_what_is_there_replays() {
     let bytes = held.lock().unwrap().clone();
     assert_eq!(bytes.len(), 400_000);
     let report = replay(&bytes).unwrap();
-    assert!(report.is_same() && !report.complete);
+    assert!(report.is_same() && !report.is_complete());
     assert!(report.events > 10_000);
 }
 
@@ -105,6 +105,6 @@ fn a_recorder_that_is_dropped_stores_what_it_has() {
     run(&mut recorder, 50);
     drop(recorder);
     let report = replay(&held.lock().unwrap()).unwrap();
-    assert_eq!((report.events, report.complete), (50, false));
+    assert_eq!((report.events, report.is_complete()), (50, false));
     assert_eq!(recording.digest(), None);
 }

@@ -4,7 +4,9 @@ use super::{Encoder, Put, canon_enum};
 use crate::bitfield::Bitfield;
 use crate::border::{Action, Actions, HttpRequest, LayoutFile, PieceHash, Route, SocketKind, StorageLayout, Work};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 
 /// Content of a torrent, known by its place: only its length counts.
 struct Content<'a>(&'a Bytes);
@@ -15,12 +17,21 @@ impl Put for Content<'_> {
     }
 }
 
-impl Put for Actions {
-    fn put(&self, to: &mut Encoder<'_>) {
-        // `opaque` is written with the event, as its holes.
-        let Actions { list, notices, opaque: _ } = self;
-        list.put(to);
-        notices.put(to);
+/// Appends the actions and the notices, and says where the encoding of each of them lies.
+pub(super) fn put(actions: &Actions, out: &mut Vec<u8>, mut each: impl FnMut(Range<usize>)) {
+    // `opaque` is written with the event, as its holes.
+    let Actions { list, notices, opaque: _ } = actions;
+    put_list(list, out, &mut each);
+    put_list(notices, out, &mut each);
+}
+
+fn put_list<T: Put>(list: &[T], out: &mut Vec<u8>, each: &mut impl FnMut(Range<usize>)) {
+    let mut to = Encoder { out, holes: &[] };
+    to.length(list.len());
+    for item in list {
+        let start = to.out.len();
+        item.put(&mut to);
+        each(start..to.out.len());
     }
 }
 

@@ -26,10 +26,13 @@
 //! allocated for what has not arrived, holes of [`MAX_HOLES`] bytes in all apart.
 
 mod actions;
+mod blank;
 mod config;
 mod filter;
 mod notices;
 mod words;
+
+pub(super) use blank::Blank;
 
 use crate::border::{Actions, Config, Event};
 use alloc::boxed::Box;
@@ -53,7 +56,12 @@ pub fn encode_event(event: &Event, opaque: &[Range<u32>], out: &mut Vec<u8>) {
 
 /// Appends what an event led to: the actions and the notices, each in their order. `opaque` is not among it: it is in the event.
 pub fn encode_actions(actions: &Actions, out: &mut Vec<u8>) {
-    actions.put(&mut Encoder { out, holes: &[] });
+    actions::put(actions, out, |_| {});
+}
+
+/// The same, and says where in `out` the encoding of each action, and then of each notice, has come to lie.
+pub(super) fn encode_each(actions: &Actions, out: &mut Vec<u8>, each: impl FnMut(Range<usize>)) {
+    actions::put(actions, out, each);
 }
 
 /// Appends a configuration, every field written out.
@@ -215,21 +223,29 @@ fn plan_holes(ranges: &[Range<u32>], length: usize) -> Vec<Range<usize>> {
 }
 
 /// Where an encoding is read from.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Decoder<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// What holes are filled with.
-    fill: u8,
+    blank: Blank,
+    /// Whether a buffer has been read: only the first has holes.
+    behind_first: bool,
 }
 
 impl<'a> Decoder<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Decoder<'a> {
-        Decoder { bytes, at: 0, fill: 0 }
+        Decoder::filling(bytes, Blank::default())
     }
 
-    pub(super) fn filling(bytes: &'a [u8], fill: u8) -> Decoder<'a> {
-        Decoder { bytes, at: 0, fill }
+    /// One that takes the buffers of content from `blank`.
+    pub(super) fn filling(bytes: &'a [u8], mut blank: Blank) -> Decoder<'a> {
+        blank.holes.clear();
+        blank.length = 0;
+        Decoder { bytes, at: 0, blank, behind_first: false }
+    }
+
+    pub(super) fn into_blank(self) -> Blank {
+        self.blank
     }
 
     pub(super) fn at(&self) -> usize {
@@ -295,35 +311,35 @@ impl<'a> Decoder<'a> {
         let length = self.number()?;
         let count = self.number()?;
         let wrong = self.error(Problem::Holes);
-        let mut holes: Vec<(u64, u64)> = Vec::new();
+        let first = !core::mem::replace(&mut self.behind_first, true);
+        if !first && count > 0 {
+            return Err(wrong);
+        }
         let (mut end, mut inside) = (0u64, 0u64);
         for index in 0..count {
             let (gap, hole) = (self.number()?, self.number()?);
             if hole == 0 || (gap == 0 && index > 0) {
                 return Err(wrong);
             }
-            let next = end.checked_add(gap).and_then(|start| start.checked_add(hole));
-            end = next.filter(|&next| next <= length).ok_or(wrong)?;
+            let start = end.checked_add(gap).ok_or(wrong)?;
+            end = start.checked_add(hole).filter(|&next| next <= length).ok_or(wrong)?;
             inside += hole;
             if inside > MAX_HOLES {
                 return Err(wrong);
             }
-            holes.push((gap, hole));
+            // Places in a buffer are of 32 bits, as in `Actions::opaque`.
+            let place = |at: u64| u32::try_from(at).map_err(|_| wrong);
+            self.blank.holes.push(place(start)?..place(end)?);
         }
-        let mut kept = self.raw(length - inside)?;
-        if holes.is_empty() {
+        let kept = self.raw(length - inside)?;
+        if first {
+            self.blank.length = kept.len().saturating_add(inside as usize);
+        }
+        if count == 0 {
             return Ok(Bytes::copy_from_slice(kept));
         }
         // Both parts are bounded by now: the bytes are there, the holes are few enough.
-        let mut bytes = Vec::with_capacity(kept.len().saturating_add(inside as usize));
-        for (gap, hole) in holes {
-            let (before, rest) = kept.split_at_checked(gap as usize).ok_or(wrong)?;
-            bytes.extend_from_slice(before);
-            bytes.resize(bytes.len() + hole as usize, self.fill);
-            kept = rest;
-        }
-        bytes.extend_from_slice(kept);
-        Ok(Bytes::from(bytes))
+        Ok(self.blank.make(kept))
     }
 }
 
