@@ -55,7 +55,7 @@ pub fn run(number: u64) -> BTreeMap<u8, u64> {
         drill.world.run_for(span);
         drill.event();
     }
-    if drill.rng.index(4) == 0 {
+    if drill.rng.index(8) == 0 {
         // Announces come round, keep-alives, and turns.
         let long = Duration::from_secs(300 + drill.rng.index(2_500) as u64);
         drill.world.run_for(long);
@@ -202,7 +202,7 @@ impl Drill {
             peers.extend(self.strangers.iter().map(|&stranger| self.world.stranger_address(stranger)));
             peers.retain(|_| self.rng.index(3) > 0);
         }
-        let some = if self.rng.index(4) == 0 { Some(vec![self.rng.index(8) as u8; 2]) } else { None };
+        let some = if self.rng.index(4) == 0 { Some(vec![self.rng.index(8) as u8]) } else { None };
         let in_order = self.rng.index(3) == 0;
         self.world.add(node, &self.content, &peers, |add| {
             add.priorities = some;
@@ -247,7 +247,8 @@ impl Drill {
             6 | 7 => _ = self.world.command(leech, Command::Resume { torrent }),
             8 => _ = self.world.command(leech, Command::Recheck { torrent }),
             9 | 10 => {
-                let files = (0..4).map(|file| (file, [0, 1, 4, 7][self.rng.index(4)])).collect();
+                let count = files_of(&self.content).len() as u32;
+                let files = (0..count).map(|file| (file, [0, 1, 4, 7][self.rng.index(4)])).collect();
                 _ = self.world.command(leech, Command::SetPriorities { torrent, files });
             }
             11 => {
@@ -331,6 +332,13 @@ impl Drill {
             }
         }
         self.world.healed();
+        // Somebody has everything to get still.
+        let late = self.world.add_node();
+        self.leeches.push(late);
+        self.world.add(late, &self.content, &[], |_| {});
+        if let Some(torrent) = self.torrent(late) {
+            self.world.command(late, Command::AddPeers { torrent, peers });
+        }
     }
 
     fn is_right(world: &World, node: NodeId, content: &Content) -> bool {

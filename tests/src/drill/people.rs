@@ -79,7 +79,7 @@ pub(super) fn draw(rng: &mut Rng, content: &Arc<Content>, victim: SocketAddr) ->
         5 => seed().with(OneBlockEvery(Duration::from_secs(1 + rng.index(90) as u64))),
         6 => seed().with(HaveNothing([Excuse::Silence, Excuse::Reject, Excuse::Choke][rng.index(3)])),
         7 => seed().with(WrongBitfield::SpareBits).slow(),
-        8 => seed().with(WrongBitfield::Length(rng.index(5) as i32 - 2)).slow(),
+        8 => seed().with(WrongBitfield::Length([-1, 1, 2][rng.index(3)])).slow(),
         9 => seed().with(AllowsWhatItLacks),
         10 => seed().with(Mute),
         11 => seed().with(AlternateAllNone { every: Duration::from_secs(2), all: true }),

@@ -14,21 +14,17 @@ const WEDGE: Duration = Duration::from_secs(10);
 /// How long a block may be owed by somebody silent, when others could send it: a request's life, and the time to notice.
 const STUCK: Duration = Duration::from_secs(75);
 
+/// The longest that a peer or a tracker is left alone after faults.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
 impl NodeModel {
     /// From now on what has to come has to come in time.
     pub fn heal(&mut self, world: &World, node: NodeId) {
         self.healed = true;
         let awake = self.awake();
-        let upload = world.limits().upload.max(1);
-        let nodes = world.nodes() as u64;
         for torrent in self.torrents.values_mut() {
             let view = world.session(node).view(torrent.id);
             torrent.wasted_before = view.map_or(0, |view| view.wasted);
-            // All of it through one line, for every one of them: no schedule that makes any sense takes longer.
-            let bytes = torrent.terms.bytes.len() as u64;
-            let line = Duration::from_micros(bytes.saturating_mul(1_000_000) / upload) * 3;
-            let patience = Duration::from_secs(3_600);
-            torrent.due = Some(awake + patience + line * nodes as u32);
         }
         for stream in self.streams.values_mut() {
             stream.idle_since = None;
@@ -38,7 +34,14 @@ impl NodeModel {
 
     pub(super) fn progress(&mut self, call: &Call<'_>, config: &Config, tally: &mut Tally) -> Result<(), Breach> {
         let (awake, now) = (self.awake(), self.now);
+        let (upload, nodes) = (call.world.limits().upload.max(1), call.world.nodes() as u32);
         self.note_idle();
+        for torrent in self.torrents.values_mut() {
+            // All of it through one line, for every one of them, and the longest rest of a peer or tracker: no schedule
+            // that makes any sense takes longer. Who runs a world knows better, and may demand more.
+            let line = Duration::from_micros(torrent.terms.bytes.len() as u64 * 3_000_000 / upload);
+            torrent.due.get_or_insert(awake + PATIENCE + line * nodes);
+        }
         let busy = |torrent: &TorrentModel| torrent.has_trouble(now) || torrent.writing_bytes > 0;
         for torrent in self.torrents.values() {
             let view = call.session().view(torrent.id);

@@ -40,6 +40,7 @@ pub struct Oracles {
     nodes: BTreeMap<NodeId, NodeModel>,
     /// Of two connections between the same two, those that one end has kept.
     kept: BTreeSet<Ends>,
+    healed: bool,
     tally: Tally,
 }
 
@@ -66,14 +67,23 @@ impl Watcher for Oracles {
 
     fn moment(&mut self, world: &World, moment: &Moment<'_>) -> Result<(), Breach> {
         match moment {
-            Moment::Began { node } => _ = self.nodes.insert(*node, NodeModel::default()),
+            Moment::Began { node } => {
+                let mut model = NodeModel::default();
+                if self.healed {
+                    model.heal(world, *node);
+                }
+                self.nodes.insert(*node, model);
+            }
             Moment::Crashed { node } | Moment::PowerCut { node } => {
                 if let Some(model) = self.nodes.get(node) {
                     let disk = world.disk_of(*node);
                     model.torrents.values().try_for_each(|torrent| torrent.crashed(disk, &mut self.tally))?;
                 }
             }
-            Moment::Healed => self.nodes.iter_mut().for_each(|(node, model)| model.heal(world, *node)),
+            Moment::Healed => {
+                self.healed = true;
+                self.nodes.iter_mut().for_each(|(node, model)| model.heal(world, *node));
+            }
             Moment::Ended => {
                 for (node, model) in &self.nodes {
                     model.waste(world, *node, &mut self.tally)?;

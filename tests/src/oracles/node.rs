@@ -160,9 +160,6 @@ impl NodeModel {
         self.end_blocks(&arrivals, tally)?;
         self.end_streams(call, tally)?;
         self.trackers.end_call();
-        if let Event::Closed { tcp, .. } = call.event {
-            self.forget_stream(*tcp);
-        }
         if self.now.since(self.kept_at) >= Duration::from_secs(1) {
             self.kept_at = self.now;
             self.keep(call, config, tally)?;
@@ -236,6 +233,7 @@ impl NodeModel {
                     self.dials.came(*remote, closed, tally)?;
                 }
             }
+            Event::Closed { tcp, .. } => _ = self.streams.remove(tcp),
             Event::DialFailed { dial, .. } => self.dials.ended(*dial),
             Event::Received { tcp, bytes } => return self.received(*tcp, bytes, terms, call, tally),
             Event::Flushed { tcp, bytes } => {
@@ -527,7 +525,9 @@ impl NodeModel {
         let parole = torrent.on_parole(now, range.piece, asked.remote.ip());
         let fellows =
             || self.streams.iter().filter(|(other, stream)| **other != tcp && stream.torrent == asked.torrent);
-        if parole {
+        if !parole {
+            tally.judge(Oracle::FailedAnew, true, || "")?;
+        } else {
             // Those that have given something count for what they say that they have. Suspects count also when they are gone.
             let others = fellows().filter(|(_, stream)| {
                 let suspect = torrent.on_parole(now, range.piece, stream.remote.ip());
@@ -573,12 +573,8 @@ impl NodeModel {
             self.faults.insert(stream.remote, *fault);
         }
         self.ended.push(((stream.local, stream.remote), stream.audit.their_id));
-        self.forget_stream(tcp);
-        Ok(())
-    }
-
-    fn forget_stream(&mut self, tcp: TcpId) {
         self.streams.remove(&tcp);
+        Ok(())
     }
 
     /// What the session told the application.
@@ -763,7 +759,10 @@ impl NodeModel {
                 )
             })?;
         }
-        self.torrents.values_mut().for_each(|torrent| torrent.recount = false);
+        for torrent in self.torrents.values_mut().filter(|torrent| torrent.recount) {
+            torrent.recount = false;
+            torrent.was_left.extend(torrent.left());
+        }
         Ok(())
     }
 

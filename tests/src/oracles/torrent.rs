@@ -72,6 +72,8 @@ pub(super) struct TorrentModel {
     pub trouble_at: Option<Time>,
     /// Whether a graceful pause, a removal or the like is under way.
     pub leaving: bool,
+    /// All that was ever missing.
+    pub was_left: BTreeSet<u64>,
     /// Content that was sent to peers, in bytes.
     pub uploaded: u64,
     /// Whether interest has to be counted anew with all peers.
@@ -155,6 +157,7 @@ impl TorrentModel {
             looked: false,
             trouble_at: None,
             leaving: false,
+            was_left: BTreeSet::new(),
             uploaded: 0,
             recount: true,
             limited: add.limits != Default::default(),
@@ -535,7 +538,7 @@ impl TorrentModel {
 
     /// Who has to have been banned by now, as a piece has passed.
     pub fn check_blame(&mut self, piece: u32, tally: &mut Tally) -> Result<(), Breach> {
-        let Some(guilty) = self.guilty.remove(&piece) else { return Ok(()) };
+        let guilty = self.guilty.remove(&piece).unwrap_or_default();
         let free = guilty.iter().find(|ip| !self.banned.contains(ip));
         tally.judge(Oracle::BlameJust, free.is_none(), || {
             format!("piece {piece} passed, and {free:?}, who had spoilt it, goes free")

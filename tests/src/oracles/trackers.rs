@@ -43,6 +43,8 @@ pub(super) struct Trackers {
     met: BTreeSet<SocketAddr>,
     /// What a tracker said in this call.
     said: Option<Said>,
+    /// Whether the user has ever wanted an announce before its time: packets may follow each other closely then.
+    unpaced: bool,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,6 @@ struct Book {
     stopping: bool,
     finished: bool,
     completed: bool,
-    forced: bool,
     uploaded: u64,
     downloaded: u64,
 }
@@ -111,7 +112,6 @@ impl Trackers {
             stopping: false,
             finished: false,
             completed: false,
-            forced: false,
             uploaded: 0,
             downloaded: 0,
         };
@@ -124,9 +124,12 @@ impl Trackers {
     }
 
     pub fn forced(&mut self, torrent: TorrentId, force: bool) {
-        if let Some(book) = self.books.get_mut(&torrent) {
-            book.forced |= force;
+        // What was forced and fails is tried again later, and forced still.
+        let book = self.books.get_mut(&torrent).filter(|_| force);
+        for tracker in book.into_iter().flat_map(|book| book.trackers.values_mut()) {
+            (tracker.not_before, tracker.retry_at) = (Time::ZERO, Time::ZERO);
         }
+        self.unpaced |= force;
     }
 
     /// The list of trackers is another one.
@@ -218,17 +221,17 @@ impl Trackers {
         if !again && tells != Tells::Stopped {
             book.check_order(key, tally)?;
         }
-        let (stopping, forced) = (book.stopping, std::mem::take(&mut book.forced));
+        let stopping = book.stopping;
         let (finished, completed) = (book.finished, book.completed);
         let tracker = book.trackers.entry(key.to_owned()).or_default();
         let mut require = |oracle: Oracle, holds: bool, wrong: &str| {
             tally.judge(oracle, holds, || format!("{key}, {tells:?}: {wrong}"))
         };
         require(Oracle::BackOff, !tracker.gone, "it does not want to be asked any more")?;
-        let waits = stopping || forced || tells == Tells::Stopped || tracker.retry_at <= now;
+        let waits = stopping || tells == Tells::Stopped || tracker.retry_at <= now;
         require(Oracle::BackOff, waits, &format!("it failed, and is to be left alone until {:?}", tracker.retry_at))?;
         if tells == Tells::Nothing {
-            let due = forced || tracker.not_before <= now;
+            let due = tracker.not_before <= now;
             require(Oracle::AnnouncePaced, due, &format!("it is not to be asked before {:?}", tracker.not_before))?;
         }
         match tells {
@@ -253,8 +256,10 @@ impl Trackers {
                 uploaded.abs_diff(sent) <= ON_ITS_WAY,
                 &format!("{uploaded} uploaded, and {sent} sent"),
             )?;
+            // An announce is made up when it is due, and goes out when the tracker's address is known.
             if let Some(missing) = model.left() {
-                require(Oracle::TierOrder, left == missing, &format!("{left} left, and {missing} missing"))?;
+                let true_once = left == missing || model.was_left.contains(&left);
+                require(Oracle::TierOrder, true_once, &format!("{left} left, and {missing} missing"))?;
             }
         }
         Ok(())
@@ -365,8 +370,8 @@ impl Trackers {
             Some(Ok(transaction)) => transaction,
             _ => return tally.judge(Oracle::UdpTrackers, false, || format!("a datagram of {} bytes", bytes.len())),
         };
-        let stopping = self.books.values().any(|book| book.stopping || book.forced);
-        let alone = self.books.len() == 1 && !stopping;
+        let stopping = self.books.values().any(|book| book.stopping);
+        let alone = self.books.len() == 1 && !stopping && !self.unpaced;
         let udp = self.udp.entry(to).or_default();
         if let Some(sent_at) = udp.sent_at.filter(|_| alone) {
             let gap = now.since(sent_at);
