@@ -12,13 +12,13 @@ pub struct Limits {
     pub bytes: usize,
     /// The most lists and dictionaries inside each other. Real texts have under ten; libtorrent allows 100.
     pub depth: usize,
-    /// The most values and keys together. Each costs 12 bytes of memory.
+    /// The most values and keys together. A list or dictionary costs 8 bytes of memory, all else none.
     pub tokens: usize,
 }
 
 impl Default for Limits {
     /// For messages of peers and trackers: 4 MiB (libtorrent's `tracker_maximum_response_length`), 100 levels, and a
-    /// token for each 16 bytes of that, 3 MiB of memory.
+    /// value for each 16 bytes of that, at most 2 MiB of memory.
     fn default() -> Limits {
         Limits { bytes: 4 << 20, depth: 100, tokens: 1 << 18 }
     }
@@ -130,22 +130,25 @@ impl fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// One value or key on the tape. What it is, its first byte tells.
+/// A list or dictionary on the tape, in the order they begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    /// Offset of the first byte.
-    pub start: u32,
-    /// Offset behind the last byte.
+pub(super) struct Container {
+    /// Offset behind its last byte.
     pub end: u32,
-    /// For a string, the offset of its content. For all else, the place on the tape behind this value and all in it.
-    pub link: u32,
+    /// The place on the tape behind it and all in it.
+    pub next: u32,
 }
 
 /// A text that was checked, borrowed from its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document<'a> {
     pub(super) input: &'a [u8],
-    pub(super) tape: Vec<Token>,
+    pub(super) tape: Vec<Container>,
+    /// How far the value goes.
+    length: usize,
+    /// The input up to where it is no UTF-8, at most as far as the value goes. Checked at one go that is many times quicker than string by
+    /// string; a string that lies in it is a slice of it. Of a torrent it is all but `pieces`.
+    pub(super) text: &'a str,
     deviations: Deviations,
 }
 
@@ -175,17 +178,18 @@ impl<'a> Document<'a> {
         let mut reader =
             Reader { input, at: 0, tape: Vec::new(), tokens: limits.tokens, mode, deviations: Deviations::default() };
         reader.value(limits.depth)?;
-        Ok(Document { input, tape: reader.tape, deviations: reader.deviations })
+        let text = utf8_prefix(input.get(..reader.at).unwrap_or(input));
+        Ok(Document { input, tape: reader.tape, length: reader.at, text, deviations: reader.deviations })
     }
 
     /// The outermost value.
     pub fn root(&self) -> Value<'a, '_> {
-        Value::new(self, 0)
+        Value::new(self, 0, 0)
     }
 
     /// How many bytes of the input the value has.
     pub fn length(&self) -> usize {
-        self.tape.first().map_or(0, |root| root.end as usize)
+        self.length
     }
 
     /// What was let pass in lenient or tolerant mode.
@@ -194,11 +198,19 @@ impl<'a> Document<'a> {
     }
 }
 
+/// The longest beginning that is valid UTF-8.
+fn utf8_prefix(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => bytes.get(..error.valid_up_to()).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or(""),
+    }
+}
+
 struct Reader<'a> {
     input: &'a [u8],
     at: usize,
-    tape: Vec<Token>,
-    /// How many tokens there may be.
+    tape: Vec<Container>,
+    /// How many values and keys there may still be.
     tokens: usize,
     mode: Mode,
     deviations: Deviations,
@@ -207,7 +219,7 @@ struct Reader<'a> {
 /// A list or dictionary whose end has not come.
 struct Open<'a> {
     /// Its place on the tape.
-    token: usize,
+    place: usize,
     is_dict: bool,
     /// The last key of a dictionary.
     key: Option<&'a [u8]>,
@@ -223,10 +235,9 @@ impl<'a> Reader<'a> {
             if let Some(open) = stack.last_mut() {
                 if byte == b'e' {
                     self.at += 1;
-                    let link = self.tape.len() as u32;
-                    if let Some(token) = self.tape.get_mut(open.token) {
-                        token.end = self.at as u32;
-                        token.link = link;
+                    let next = self.tape.len() as u32;
+                    if let Some(container) = self.tape.get_mut(open.place) {
+                        *container = Container { end: self.at as u32, next };
                     }
                     stack.pop();
                     if stack.is_empty() {
@@ -258,10 +269,11 @@ impl<'a> Reader<'a> {
                     if stack.len() >= depth {
                         return Err(self.fault(Fault::TooDeep));
                     }
-                    let token = self.tape.len();
-                    self.push(self.at, self.at, 0)?;
+                    self.count(self.at)?;
+                    let place = self.tape.len();
+                    self.tape.push(Container { end: 0, next: 0 });
                     self.at += 1;
-                    stack.push(Open { token, is_dict: byte == b'd', key: None });
+                    stack.push(Open { place, is_dict: byte == b'd', key: None });
                     continue;
                 }
                 other => return Err(self.fault(Fault::NotAValue(other))),
@@ -289,15 +301,7 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let start = self.at;
-        // Most have a length of one or two digits.
-        let short = match self.input.get(start..) {
-            Some(&[digit @ b'0'..=b'9', b':', ..]) => Some((usize::from(digit - b'0'), start + 2)),
-            Some(&[tens @ b'1'..=b'9', digit @ b'0'..=b'9', b':', ..]) => {
-                Some((usize::from(tens - b'0') * 10 + usize::from(digit - b'0'), start + 3))
-            }
-            _ => None,
-        };
-        let (length, content) = match short {
+        let (length, content) = match short_length(self.input, start) {
             Some(short) => short,
             None => self.length()?,
         };
@@ -306,7 +310,7 @@ impl<'a> Reader<'a> {
         let Some(string) = self.input.get(content..end) else {
             return Err(DecodeError { offset: start, fault: Fault::StringPastEnd });
         };
-        self.push(start, end, content)?;
+        self.count(start)?;
         self.at = end;
         Ok(string)
     }
@@ -360,8 +364,7 @@ impl<'a> Reader<'a> {
             }
             self.deviations.big_integer.get_or_insert(start);
         }
-        let link = self.tape.len() + 1;
-        self.push(start, end + 1, link)?;
+        self.count(start)?;
         self.at = end + 1;
         Ok(())
     }
@@ -374,12 +377,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Puts a token on the tape. Every offset fits into 32 bits, because the input's length does.
-    fn push(&mut self, start: usize, end: usize, link: usize) -> Result<(), DecodeError> {
-        if self.tape.len() >= self.tokens {
-            return Err(DecodeError { offset: start, fault: Fault::TooManyTokens });
+    /// Counts a value or key that begins here.
+    #[inline(always)]
+    fn count(&mut self, start: usize) -> Result<(), DecodeError> {
+        match self.tokens.checked_sub(1) {
+            Some(left) => self.tokens = left,
+            None => return Err(DecodeError { offset: start, fault: Fault::TooManyTokens }),
         }
-        self.tape.push(Token { start: start as u32, end: end as u32, link: link as u32 });
         Ok(())
     }
 
@@ -390,6 +394,18 @@ impl<'a> Reader<'a> {
     #[cold]
     fn fault(&self, fault: Fault) -> DecodeError {
         DecodeError { offset: self.at, fault }
+    }
+}
+
+/// The length in front of a string and where its content begins, for a length of one or two digits, which most have.
+#[inline(always)]
+pub(super) fn short_length(input: &[u8], start: usize) -> Option<(usize, usize)> {
+    match input.get(start..) {
+        Some(&[digit @ b'0'..=b'9', b':', ..]) => Some((usize::from(digit - b'0'), start + 2)),
+        Some(&[tens @ b'1'..=b'9', digit @ b'0'..=b'9', b':', ..]) => {
+            Some((usize::from(tens - b'0') * 10 + usize::from(digit - b'0'), start + 3))
+        }
+        _ => None,
     }
 }
 

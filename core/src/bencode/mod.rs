@@ -1,8 +1,8 @@
 //! Bencoding (BEP 3), read without copying and written canonically.
 //!
-//! [`Document::decode`] checks a whole text once and keeps a flat *tape* of tokens, one for each value and key, that say
-//! where in the input they lie. No value is copied, nothing recurses, and a length that somebody declares allocates
-//! nothing. [`Value`], [`Dict`] and [`List`] are cursors on that tape; [`Value::raw`] gives the very bytes of a value, which
+//! [`Document::decode`] checks a whole text once and keeps a flat *tape* with an entry for each list and dictionary, that says
+//! where it ends: what a cursor needs to step over it. No value is copied, nothing recurses, and a length that somebody declares
+//! allocates nothing. [`Value`], [`Dict`] and [`List`] are cursors on that tape; [`Value::raw`] gives the very bytes of a value, which
 //! is what an info-hash is over:
 //!
 //! BEP 52: "implementations must either reject invalid metainfo files or extract the substring directly. They must not

@@ -366,3 +366,26 @@ proptest! {
         prop_assert_eq!(strict(text.as_bytes()).is_ok(), canonical);
     }
 }
+
+/// Whether a string is text does not depend on what lies around it: before what is no UTF-8 it is a slice of what was checked at once,
+/// behind it the string is checked alone.
+#[test]
+fn text_is_what_is_utf8_by_itself() {
+    let split = "é".as_bytes();
+    let parts: [&[u8]; 7] =
+        ["früh".as_bytes(), &split[..1], &split[1..], "später".as_bytes(), b"\xff", b"", "ganz später".as_bytes()];
+    let mut text = vec![b'l'];
+    for part in parts {
+        text.extend_from_slice(format!("{}:", part.len()).as_bytes());
+        text.extend_from_slice(part);
+    }
+    text.push(b'e');
+    let document = Document::decode(&text, Mode::Strict, &Limits::default()).unwrap();
+    let read: Vec<Option<&str>> = document.root().list().unwrap().map(|value| value.text()).collect();
+    assert_eq!(read, parts.map(|part| core::str::from_utf8(part).ok()));
+    // The two halves of a character, though they would be one without the length between them; and what begins within one.
+    let halves = b"l1:\xc3\xa91:xe";
+    assert!(Document::decode(halves, Mode::Strict, &Limits::default()).is_err());
+    let document = Document::decode_prefix(b"1:\xc3\xa9", Mode::Strict, &Limits::default()).unwrap();
+    assert_eq!(document.root().text(), None);
+}

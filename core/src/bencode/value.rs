@@ -1,6 +1,6 @@
 //! Cursors on the tape, and typed access with errors that name the field.
 
-use super::decode::{Document, Token, parse_integer};
+use super::decode::{Document, parse_integer, short_length};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
@@ -20,42 +20,55 @@ pub enum Kind {
 }
 
 /// A value in a [`Document`]. `'a` is the input's life, `'d` the document's.
+///
+/// The text was checked when the tape was laid: what is not as it must be cannot be, and is read as something empty.
 #[derive(Clone, Copy)]
 pub struct Value<'a, 'd> {
     document: &'d Document<'a>,
+    kind: Kind,
+    /// Offset of its first byte.
+    start: usize,
+    /// Offset of what is in it.
+    content: usize,
+    /// Offset behind its last byte.
+    end: usize,
+    /// How many lists and dictionaries begin before it: the place on the tape, if it is one.
     place: usize,
-    /// What the tape has at that place.
-    token: Token,
 }
 
 impl<'a, 'd> Value<'a, 'd> {
-    pub(super) fn new(document: &'d Document<'a>, place: usize) -> Value<'a, 'd> {
-        // A cursor is only made for a place that the tape has; were it not, an empty value stands in.
-        let token = document.tape.get(place).copied().unwrap_or(Token { start: 0, end: 0, link: u32::MAX });
-        Value { document, place, token }
-    }
-
-    /// The place on the tape behind this value and all that is in it.
-    fn next(&self) -> usize {
-        match self.kind() {
-            Kind::Bytes => self.place + 1,
-            _ => self.token.link as usize,
-        }
+    /// The value that begins at `start`; `place` lists and dictionaries begin before it.
+    #[inline]
+    pub(super) fn new(document: &'d Document<'a>, start: usize, place: usize) -> Value<'a, 'd> {
+        let input = document.input;
+        let container = |kind| {
+            let end = document.tape.get(place).map_or(document.length(), |container| container.end as usize);
+            (kind, start + 1, end)
+        };
+        let (kind, content, end) = match input.get(start) {
+            Some(b'i') => {
+                let digits = input.get(start..).unwrap_or_default();
+                let end = digits.iter().position(|&byte| byte == b'e').unwrap_or(digits.len());
+                (Kind::Int, start + 1, start + end + 1)
+            }
+            Some(b'l') => container(Kind::List),
+            Some(b'd') => container(Kind::Dict),
+            _ => {
+                let (length, content) = short_length(input, start).unwrap_or_else(|| long_length(input, start));
+                (Kind::Bytes, content, content.saturating_add(length))
+            }
+        };
+        Value { document, kind, start, content, end, place }
     }
 
     /// What kind of value it is.
     pub fn kind(&self) -> Kind {
-        match self.document.input.get(self.token.start as usize) {
-            Some(b'i') => Kind::Int,
-            Some(b'l') => Kind::List,
-            Some(b'd') => Kind::Dict,
-            _ => Kind::Bytes,
-        }
+        self.kind
     }
 
     /// Where it lies in the input.
     pub fn span(&self) -> Range<usize> {
-        self.token.start as usize..self.token.end as usize
+        self.start..self.end
     }
 
     /// Its bytes in the input, just as they stand there.
@@ -67,9 +80,7 @@ impl<'a, 'd> Value<'a, 'd> {
     pub fn int(&self) -> Option<i64> {
         match self.kind() {
             // Without the `i` and the `e`.
-            Kind::Int => parse_integer(
-                self.document.input.get(self.token.start as usize + 1..(self.token.end as usize).checked_sub(1)?)?,
-            ),
+            Kind::Int => parse_integer(self.document.input.get(self.content..self.end.checked_sub(1)?)?),
             _ => None,
         }
     }
@@ -77,20 +88,32 @@ impl<'a, 'd> Value<'a, 'd> {
     /// The content, if it is a string.
     pub fn bytes(&self) -> Option<&'a [u8]> {
         match self.kind() {
-            Kind::Bytes => self.document.input.get(self.token.link as usize..self.token.end as usize),
+            Kind::Bytes => self.document.input.get(self.content..self.end),
             _ => None,
         }
     }
 
     /// The content, if it is a string of valid UTF-8.
     pub fn text(&self) -> Option<&'a str> {
-        self.bytes().and_then(|bytes| core::str::from_utf8(bytes).ok())
+        if self.kind() != Kind::Bytes {
+            return None;
+        }
+        let content = self.content..self.end;
+        // No slice is what would begin or end within a character: then it is no UTF-8 by itself either.
+        match self.document.text.get(content.clone()) {
+            Some(text) => Some(text),
+            None => self.document.input.get(content).and_then(|bytes| core::str::from_utf8(bytes).ok()),
+        }
     }
 
     /// The list, if it is one.
     pub fn list(&self) -> Option<List<'a, 'd>> {
-        let list = List { document: self.document, place: self.place + 1, end: self.token.link as usize };
-        (self.kind() == Kind::List).then_some(list)
+        (self.kind() == Kind::List).then_some(self.items())
+    }
+
+    /// What is in a list or dictionary, one behind the other.
+    fn items(&self) -> List<'a, 'd> {
+        List { document: self.document, at: self.content, place: self.place + 1 }
     }
 
     /// The dictionary, if it is one.
@@ -110,21 +133,37 @@ impl fmt::Debug for Value<'_, '_> {
 #[derive(Clone, Debug)]
 pub struct List<'a, 'd> {
     document: &'d Document<'a>,
+    /// Where the next value is, or the `e` behind the last one.
+    at: usize,
+    /// How many lists and dictionaries begin before that.
     place: usize,
-    end: usize,
 }
 
 impl<'a, 'd> Iterator for List<'a, 'd> {
     type Item = Value<'a, 'd>;
 
+    #[inline]
     fn next(&mut self) -> Option<Value<'a, 'd>> {
-        if self.place >= self.end {
+        if matches!(self.document.input.get(self.at), None | Some(b'e')) {
             return None;
         }
-        let value = Value::new(self.document, self.place);
-        self.place = value.next();
+        let value = Value::new(self.document, self.at, self.place);
+        self.at = value.end;
+        if matches!(value.kind, Kind::List | Kind::Dict) {
+            self.place = self.document.tape.get(self.place).map_or(usize::MAX, |container| container.next as usize);
+        }
         Some(value)
     }
+}
+
+/// The length in front of a string, however many digits it has, and where its content begins.
+#[inline(never)]
+fn long_length(input: &[u8], start: usize) -> (usize, usize) {
+    let digits = input.get(start..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit());
+    let (length, count) = digits.fold((0usize, 0), |(length, count), digit| {
+        (length.saturating_mul(10).saturating_add(usize::from(digit - b'0')), count + 1)
+    });
+    (length, start + count + 1)
 }
 
 /// A dictionary.
@@ -145,6 +184,7 @@ pub struct DictIter<'a, 'd> {
 impl<'a, 'd> Iterator for DictIter<'a, 'd> {
     type Item = (&'a [u8], Value<'a, 'd>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let key = self.items.next()?.bytes()?;
         Some((key, self.items.next()?))
@@ -192,28 +232,12 @@ impl core::error::Error for FieldError {}
 impl<'a, 'd> Dict<'a, 'd> {
     /// The value of a key; of the first one where there are several.
     pub fn get(&self, key: &str) -> Option<Value<'a, 'd>> {
-        let Value { document, place, token } = self.value;
-        let mut place = place + 1;
-        let mut entries = document.tape.get(place..token.link as usize)?;
-        // Keys are strings: that was checked when the tape was laid.
-        while let [found, token, ..] = entries {
-            let value = Value { document, place: place + 1, token: *token };
-            if (found.end - found.link) as usize == key.len()
-                && document.input.get(found.link as usize..found.end as usize) == Some(key.as_bytes())
-            {
-                return Some(value);
-            }
-            let next = value.next();
-            entries = entries.get(next - place..)?;
-            place = next;
-        }
-        None
+        self.iter().find(|(found, _)| *found == key.as_bytes()).map(|(_, value)| value)
     }
 
     /// The entries, in the order they stand in.
     pub fn iter(&self) -> DictIter<'a, 'd> {
-        let value = self.value;
-        DictIter { items: List { document: value.document, place: value.place + 1, end: value.token.link as usize } }
+        DictIter { items: self.value.items() }
     }
 
     /// The dictionary as a value: its span and raw bytes.

@@ -9,7 +9,7 @@ pub struct MetainfoLimits {
     pub bytes: usize,
     /// The most lists and dictionaries inside each other (libtorrent: 100). A v2 path takes one for each element.
     pub depth: usize,
-    /// The most values in the file (libtorrent: 3,000,000); each costs 12 bytes while the file is read.
+    /// The most values in the file (libtorrent: 3,000,000); a list or dictionary costs 8 bytes while the file is read.
     pub tokens: usize,
     /// The most files, pad files included. The largest torrents that are about have some hundred thousand. Each costs
     /// its path twice, with the torrent's name in front; 24 bytes of input may cost a kilobyte.

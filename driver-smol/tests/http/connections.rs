@@ -6,7 +6,7 @@ use futures_lite::future::{poll_once, zip};
 use parcacik_core::border::{HttpRequest, IoFault};
 use parcacik_driver_smol::http::{HttpClient, HttpOptions};
 use std::pin::pin;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// How many connections five requests one after another take.
@@ -43,6 +43,38 @@ fn a_connection_that_says_so_or_says_too_much_is_not_used_again() {
     ];
     for answer in answers {
         assert_eq!(connections_for(answer.as_bytes()), [5, 5], "{answer}");
+    }
+}
+
+/// 256 parts of one MiB, as a web seed gives them: each whole and in its place, all over one connection.
+#[test]
+fn a_file_in_large_parts_comes_over_one_connection() {
+    const PART: usize = 1 << 20;
+    // 251 is prime: no two parts that lie near each other are the same.
+    let pattern: Arc<[u8]> = (0..PART + 251).map(|at| (at % 251) as u8).collect();
+    for (way, parts) in WAYS.into_iter().zip([256, 16]) {
+        let bytes = Arc::clone(&pattern);
+        let server = Server::start(move |mut peer| {
+            for part in 0..parts {
+                let (from, to) = (part * PART, (part + 1) * PART);
+                let head = format!(
+                    "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {from}-{}/{}\r\nContent-Length: {PART}\r\n\r\n",
+                    to - 1,
+                    parts * PART
+                );
+                let body = &bytes[from % 251..][..PART];
+                if peer.request().is_none() || peer.send(head.as_bytes()).is_err() || peer.send(body).is_err() {
+                    return;
+                }
+            }
+        });
+        let client = client();
+        for part in 0..parts {
+            let answer = way.run(&client, get(&server, &format!("/file?part={part}"))).unwrap();
+            assert_eq!(answer.status, 206);
+            assert!(answer.body == pattern[part * PART % 251..][..PART], "{way:?}, part {part}");
+        }
+        assert_eq!(server.connections(), 1, "{way:?}");
     }
 }
 
