@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// So many are done, from 0 on; `PARCACIK_DRILLS=n` does so many.
-const DRILLS: u64 = 64;
+const DRILLS: u64 = 110;
 /// How often each oracle has to have had something to judge.
 const ENOUGH: u64 = 1_000;
 

@@ -90,13 +90,13 @@ impl Drill {
         let content = Arc::new(Content::with_tiers(name, files, (piece, number), &tiers, private));
         let limits = Limits {
             latency: Duration::from_millis(1 + rng.index(80) as u64),
-            upload: 30_000 + rng.index(400_000) as u64,
+            upload: 10_000 + rng.index(100_000) as u64,
             split: [Split::Whole, Split::Random(20_000), Split::AtMost(1_000)][rng.index(3)],
             disk: Duration::from_micros(rng.index(10_000) as u64),
         };
         let mut config = Config::default();
         config.persist.sync_interval = Duration::from_millis(1 + rng.index(3_000) as u64);
-        config.choke.slots = 2 + rng.index(4) as u32;
+        config.choke.slots = 2 + rng.index(2) as u32;
         let mut world = World::with(number as u8, limits, config);
         let seeds = (0..1 + rng.index(2)).map(|_| world.add_node()).collect();
         let leeches = (0..2 + rng.index(4)).map(|_| world.add_node()).collect();
@@ -126,7 +126,7 @@ impl Drill {
             let trick = self.trick();
             self.trackers.push(self.world.add_tracker(HostileTracker::new(name, ip, trick)));
         }
-        for _ in 0..self.rng.index(4) {
+        for _ in 0..1 + self.rng.index(4) {
             let (listens, who) = people::draw(&mut self.rng, &self.content, self.world.address(self.leeches[0]));
             self.strangers.push(self.world.add_stranger(listens, who));
         }
@@ -219,8 +219,8 @@ impl Drill {
             }
             return self.start(leech);
         };
-        match self.rng.index(20) {
-            0 => {
+        match self.rng.index(22) {
+            0 | 20 | 21 => {
                 self.world.crash(leech);
                 if self.rng.index(2) == 0 {
                     let rng = &mut self.rng;
@@ -333,11 +333,13 @@ impl Drill {
         }
         self.world.healed();
         // Somebody has everything to get still.
-        let late = self.world.add_node();
-        self.leeches.push(late);
-        self.world.add(late, &self.content, &[], |_| {});
-        if let Some(torrent) = self.torrent(late) {
-            self.world.command(late, Command::AddPeers { torrent, peers });
+        for _ in 0..2 + self.rng.index(2) {
+            let late = self.world.add_node();
+            self.leeches.push(late);
+            self.world.add(late, &self.content, &[], |_| {});
+            if let Some(torrent) = self.torrent(late) {
+                self.world.command(late, Command::AddPeers { torrent, peers: peers.clone() });
+            }
         }
     }
 

@@ -134,9 +134,8 @@ impl NodeModel {
         for notice in &call.actions.notices {
             match notice {
                 Notice::TrackerAnswered { torrent, url, .. } => {
-                    if self.trackers.answered(self.now, *torrent, url, config, tally)? {
-                        switched.push(*torrent);
-                    }
+                    let other = self.trackers.answered(self.now, *torrent, url, config, tally)?;
+                    switched.extend(other.then_some(*torrent));
                 }
                 Notice::TrackerFailed { torrent, url, retry, .. } => {
                     self.trackers.failed(self.now, *torrent, url, *retry, config, tally)?;

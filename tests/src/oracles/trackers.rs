@@ -116,6 +116,8 @@ impl Trackers {
             downloaded: 0,
         };
         self.books.insert(torrent, book);
+        // What another torrent waits for is not its own.
+        self.udp.values_mut().for_each(|udp| udp.sent_at = None);
     }
 
     pub fn stops(&mut self, torrent: Option<TorrentId>) {
@@ -253,7 +255,7 @@ impl Trackers {
             let sent = model.uploaded;
             require(
                 Oracle::TierOrder,
-                uploaded.abs_diff(sent) <= ON_ITS_WAY,
+                uploaded <= sent + ON_ITS_WAY,
                 &format!("{uploaded} uploaded, and {sent} sent"),
             )?;
             // An announce is made up when it is due, and goes out when the tracker's address is known.
@@ -442,6 +444,7 @@ impl Trackers {
                 format!("{from} answers what it was not asked, and is believed: {believed:?}")
             });
         };
+        tally.judge(Oracle::UdpTrackers, true, || "")?;
         udp.open.clear();
         udp.sent_at = None;
         if bytes.get(..4) == Some(&[0; 4])

@@ -97,16 +97,13 @@ impl World {
             Action::SendDatagrams { sock, to, bytes, .. } => {
                 let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), PORT);
                 self.moment(&Moment::Datagram { from, to, bytes: &bytes });
-                if to == TRACKER && self.tracker_up {
-                    if let Some(answer) = self.tracker.udp(self.now, from, &bytes) {
-                        let event = Event::Datagrams {
-                            sock,
-                            from: to,
-                            segment: answer.len() as u16,
-                            bytes: Bytes::from(answer),
-                        };
-                        self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
-                    }
+                if to == TRACKER
+                    && self.tracker_up
+                    && let Some(answer) = self.tracker.udp(self.now, from, &bytes)
+                {
+                    let event =
+                        Event::Datagrams { sock, from: to, segment: answer.len() as u16, bytes: Bytes::from(answer) };
+                    self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
                 }
                 self.strange_datagram(node, sock, to, &bytes);
             }

@@ -328,10 +328,9 @@ impl World {
 
     /// Adds a torrent with options of one's own.
     pub fn add(&mut self, node: NodeId, content: &Content, peers: &[SocketAddr], change: impl FnOnce(&mut AddTorrent)) {
-        if !self.terms.contains_key(&content.info_hash) {
-            let terms = Terms { bytes: Arc::new(content.bytes.clone()), piece_length: content.piece_length };
-            self.terms.insert(content.info_hash, terms);
-        }
+        self.terms
+            .entry(content.info_hash)
+            .or_insert_with(|| Terms { bytes: Arc::new(content.bytes.clone()), piece_length: content.piece_length });
         let mut add = AddTorrent {
             peers: peers.iter().map(|&addr| Target::Addr(addr)).collect(),
             goal: SeedGoal::Forever,
