@@ -58,6 +58,7 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Scrape(args) => commands::scrape::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),
         Command::Replay(args) => commands::replay::run(args, output),
+        Command::Dissect(args) => commands::dissect::run(args, output),
         Command::Demo(args) => commands::demo::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),
         Command::Man(args) => commands::man::run(args, output),

@@ -228,6 +228,7 @@
 //! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it |
 //! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
+//! | 4 | [`capture`] | what other clients said, from a capture of their packets |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
@@ -248,6 +249,7 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`capture`]: a dissector of capture files.
 //! - [`external`]: our own address by votes, for whoever hears them.
 //! - [`fetch`]: a torrent file from the web, with redirects that lead nowhere they should not.
 //! - [`net_policy`]: whom one may dial or ask on a stranger's word.
@@ -270,6 +272,7 @@ extern crate std;
 pub mod bencode;
 pub mod bitfield;
 pub mod border;
+pub mod capture;
 pub mod crc32c;
 pub mod cx;
 pub mod external;

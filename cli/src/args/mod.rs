@@ -2,12 +2,14 @@
 //!
 //! The arguments of each command, with its help and its examples, lie in one struct; related ones share a file. The name of a command and what it is called here lie in [`Command`].
 
+mod dissect;
 mod files;
 mod tools;
 mod trackers;
 mod transfer;
 
 use clap::{ArgAction, Parser, Subcommand};
+pub use dissect::DissectArgs;
 pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
 pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
 pub use trackers::{AnnounceArgs, AskArgs, ScrapeArgs};
@@ -51,6 +53,7 @@ pub enum Command {
     Scrape(ScrapeArgs),
     Tracker(TrackerArgs),
     Replay(ReplayArgs),
+    Dissect(DissectArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

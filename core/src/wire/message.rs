@@ -172,6 +172,51 @@ impl Message {
         }
     }
 
+    /// How many bytes it takes, its length in front included.
+    pub fn encoded_len(&self) -> u64 {
+        let rest = match self {
+            Message::KeepAlive => return 4,
+            Message::Choke
+            | Message::Unchoke
+            | Message::Interested
+            | Message::NotInterested
+            | Message::HaveAll
+            | Message::HaveNone => 0,
+            Message::Have(_) | Message::Suggest(_) | Message::AllowedFast(_) => 4,
+            Message::Bitfield(bits) => bits.len() as u64,
+            Message::Request(_) | Message::Cancel(_) | Message::Reject(_) => 12,
+            Message::Piece { data, .. } => 8 + data.len() as u64,
+            Message::Port(_) => 2,
+            Message::Extended { payload, .. } => 1 + payload.len() as u64,
+            Message::Unknown { payload, .. } => payload.len() as u64,
+        };
+        5 + rest
+    }
+
+    /// Its number; a keep-alive has none.
+    pub fn id(&self) -> Option<u8> {
+        Some(match self {
+            Message::KeepAlive => return None,
+            Message::Choke => id::CHOKE,
+            Message::Unchoke => id::UNCHOKE,
+            Message::Interested => id::INTERESTED,
+            Message::NotInterested => id::NOT_INTERESTED,
+            Message::Have(_) => id::HAVE,
+            Message::Bitfield(_) => id::BITFIELD,
+            Message::Request(_) => id::REQUEST,
+            Message::Piece { .. } => id::PIECE,
+            Message::Cancel(_) => id::CANCEL,
+            Message::Port(_) => id::PORT,
+            Message::Suggest(_) => id::SUGGEST,
+            Message::HaveAll => id::HAVE_ALL,
+            Message::HaveNone => id::HAVE_NONE,
+            Message::Reject(_) => id::REJECT,
+            Message::AllowedFast(_) => id::ALLOWED_FAST,
+            Message::Extended { .. } => id::EXTENDED,
+            Message::Unknown { id, .. } => *id,
+        })
+    }
+
     /// Appends the message, its length in front.
     ///
     /// What is longer than 2^32 bytes cannot be said on the wire; nothing in memory for a peer comes near it.
