@@ -58,6 +58,8 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Scrape(args) => commands::scrape::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),
         Command::Replay(args) => commands::replay::run(args, output),
+        Command::Redact(args) => commands::redact::run(args, output),
+        Command::Shrink(args) => commands::shrink::run(args, output),
         Command::Dissect(args) => commands::dissect::run(args, output),
         Command::Demo(args) => commands::demo::run(args, output),
         Command::Completions(args) => commands::completions::run(args, output),

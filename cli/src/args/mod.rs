@@ -4,6 +4,7 @@
 
 mod dissect;
 mod files;
+mod recordings;
 mod tools;
 mod trackers;
 mod transfer;
@@ -11,6 +12,7 @@ mod transfer;
 use clap::{ArgAction, Parser, Subcommand};
 pub use dissect::DissectArgs;
 pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
+pub use recordings::{RedactArgs, ShrinkArgs};
 pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
 pub use trackers::{AnnounceArgs, AskArgs, ScrapeArgs};
 pub use transfer::{DownloadArgs, GoalArgs, NetworkArgs, SeedArgs};
@@ -53,6 +55,8 @@ pub enum Command {
     Scrape(ScrapeArgs),
     Tracker(TrackerArgs),
     Replay(ReplayArgs),
+    Redact(RedactArgs),
+    Shrink(ShrinkArgs),
     Dissect(DissectArgs),
     Demo(DemoArgs),
     Completions(CompletionsArgs),

@@ -7,6 +7,7 @@ mod files;
 mod hook;
 mod ip_filter;
 mod rates;
+mod recordings;
 mod select;
 mod shells;
 mod sources;

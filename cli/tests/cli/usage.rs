@@ -26,6 +26,8 @@ fn wrong_usage_is_exit_code_2() {
         &["inspect"],
         &["tracker"],
         &["replay"],
+        &["redact", "a.rec"],
+        &["shrink", "a.rec", "-o", "b.rec"],
         &["inspect", "a", "-q", "-v"],
     ] {
         let ended = here.run(wrong);

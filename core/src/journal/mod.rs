@@ -64,7 +64,8 @@
 //! Frames behind the header and before anything else, which say more about the recording: an [`Extension`] each. [`Recorder::extend`] writes one, before the
 //! first event; [`Header::extensions`] are those that were read, for who replays, and for who writes the recording anew and has to keep them. A kind below 128 must be
 //! understood by whoever replays: it is part of what the digest starts from ([`Header::start`]), and a reader refuses a kind that is not listed in
-//! [`extension::KNOWN`]. [`extension::ADDRESSES`] is kept for the table of what functions of addresses came to, in recordings whose addresses have been replaced.
+//! [`extension::KNOWN`]. [`extension::ADDRESSES`] has what functions of addresses came to, in recordings whose addresses have been [replaced](redact); it is
+//! written when the configuration has an [`AddressTable`](crate::border::AddressTable), and read into it.
 //! A kind of 128 or more may be passed over and changes no digest.
 //!
 //! # Versions
@@ -85,7 +86,9 @@ mod digest;
 mod frames;
 mod reader;
 mod recorder;
+pub mod redact;
 mod replay;
+pub mod shrink;
 mod sketch;
 #[cfg(test)]
 mod tests;

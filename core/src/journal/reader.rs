@@ -1,6 +1,6 @@
 //! Reads a recording.
 
-use super::canon::{Blank, DecodeError, Decoder, Problem};
+use super::canon::{self, Blank, DecodeError, Decoder, Problem};
 use super::digest::Digest;
 use super::frames::{self, Frame, Place};
 use super::sketch::{self, Sketch};
@@ -9,6 +9,7 @@ use crate::border::{Config, Event};
 use crate::rng::Seeds;
 use crate::time::Time;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
@@ -210,7 +211,16 @@ impl<'a> Reader<'a> {
                 return Err(ProblemAt { at, problem: ReadProblem::Frame(frame.kind) });
             }
             header.start = extension.added_to(header.start);
-            header.extensions.push(extension);
+            if frame.kind == extension::ADDRESSES {
+                let table = canon::decode_addresses(frame.body).map_err(damaged(frame.start))?;
+                // One at most, and none without anything in it.
+                if table.is_empty() || !header.config.addresses.is_empty() {
+                    return Err(ProblemAt { at, problem: ReadProblem::Frame(frame.kind) });
+                }
+                header.config.addresses = Arc::new(table);
+            } else {
+                header.extensions.push(extension);
+            }
             at = frame.end();
         }
         let blank = Blank::default();

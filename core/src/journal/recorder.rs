@@ -2,7 +2,7 @@
 
 use super::digest::{Digest, RunningDigest};
 use super::frames::{self, Entry, Index, Place};
-use super::{BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, canon, kind, sketch};
+use super::{BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, canon, extension, kind, sketch};
 use crate::border::{Actions, Config, Event};
 use crate::rng::Seeds;
 use crate::time::Time;
@@ -72,7 +72,14 @@ impl Recorder {
             sink.put(&frame);
         }
         let run = RunningDigest::new(Digest::of(&head));
-        Recorder { run, frame, made: Vec::new(), index: Index::new(), written: 0 }
+        let mut recorder = Recorder { run, frame, made: Vec::new(), index: Index::new(), written: 0 };
+        if !config.addresses.is_empty() {
+            let mut body = Vec::new();
+            canon::encode_addresses(&config.addresses, &mut body);
+            // It has the kind of one, and nothing has been recorded yet.
+            let _ = recorder.extend(&Extension { kind: extension::ADDRESSES, body }, sink);
+        }
+        recorder
     }
 
     /// Says something more about the recording. One that must be understood becomes part of the digest.

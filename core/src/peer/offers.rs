@@ -18,7 +18,9 @@ impl PeerConn {
         let count = cx.config.peer.allowed_fast;
         // BEP 6: "A peer SHOULD send Allowed Fast messages to any starting peer".
         if self.fast && self.pieces.count() <= count {
-            for piece in allowed_fast_set(self.remote.ip(), &facts.info_hash, facts.geometry, count) {
+            let (ip, hash) = (self.remote.ip(), facts.info_hash);
+            let given = cx.config.addresses.fast_set(ip, hash, facts.geometry, count);
+            for piece in given.unwrap_or_else(|| allowed_fast_set(ip, &hash, facts.geometry, count)) {
                 if facts.have.get(piece.get()) && !self.pieces.get(piece.get()) {
                     self.our_fast.push((piece, facts.geometry.length(piece)));
                     self.outbox.message(cx.now, &Message::AllowedFast(piece.get()));

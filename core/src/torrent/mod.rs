@@ -306,7 +306,8 @@ impl Torrent {
             placement: Placement::default(),
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
-            candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number)),
+            candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number))
+                .with_table(Arc::clone(&cx.config.addresses)),
             blame: Blame::new(&cx.config.pick),
             persist: Persist::fresh(geometry, meta.layout().files().len() + 1),
             announcer,

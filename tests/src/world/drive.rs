@@ -101,8 +101,8 @@ impl World {
                     && self.tracker_up
                     && let Some(answer) = self.tracker.udp(self.now, from, &bytes)
                 {
-                    let event =
-                        Event::Datagrams { sock, from: to, segment: answer.len() as u16, bytes: Bytes::from(answer) };
+                    let segment = answer.len() as u16;
+                    let event = Event::Datagrams { sock, from: to, segment, bytes: Bytes::from(answer) };
                     self.schedule(soon + self.limits.latency * 2, Happening::Tell(node, event));
                 }
                 self.strange_datagram(node, sock, to, &bytes);

@@ -1,5 +1,6 @@
 //! Every limit and every interval, each with the reason for its number.
 
+mod addresses;
 mod announce;
 mod candidates;
 mod choke;
@@ -13,6 +14,7 @@ mod rate;
 mod session;
 mod storage;
 
+pub use addresses::AddressTable;
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
@@ -26,6 +28,7 @@ pub use rate::RateConfig;
 pub use session::SessionConfig;
 pub use storage::StorageConfig;
 
+use alloc::sync::Arc;
 use core::fmt;
 
 /// What a session is told once, at its start. Part of a recording, defaults written out.
@@ -55,6 +58,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
+    pub addresses: Arc<AddressTable>,
 }
 
 /// A configuration that cannot work; the text names the field.

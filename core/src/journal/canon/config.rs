@@ -6,21 +6,27 @@ use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
     PickConfig, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
+use alloc::sync::Arc;
 
-canon_struct!(Config {
-    session,
-    peer,
-    pick,
-    choke,
-    candidates,
-    announce,
-    persist,
-    net,
-    rate,
-    external,
-    storage,
-    queue,
-});
+/// The sections in their order. The table of addresses is no part of it: a header has it apart, when there is one.
+macro_rules! canon_sections {
+    ($($section:ident),* $(,)?) => {
+        impl Put for Config {
+            fn put(&self, to: &mut Encoder<'_>) {
+                let Config { $($section),*, addresses: _ } = self;
+                $($section.put(to);)*
+            }
+        }
+        impl Take for Config {
+            fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                $(let $section = from.take()?;)*
+                Ok(Config { $($section),*, addresses: Arc::default() })
+            }
+        }
+    };
+}
+
+canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue);
 
 canon_struct!(SessionConfig {
     client,

@@ -26,6 +26,7 @@
 //! allocated for what has not arrived, holes of [`MAX_HOLES`] bytes in all apart.
 
 mod actions;
+mod addresses;
 mod blank;
 mod config;
 mod filter;
@@ -34,7 +35,7 @@ mod words;
 
 pub(super) use blank::Blank;
 
-use crate::border::{Actions, Config, Event};
+use crate::border::{Actions, AddressTable, Config, Event};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -64,9 +65,25 @@ pub(super) fn encode_each(actions: &Actions, out: &mut Vec<u8>, each: impl FnMut
     actions::put(actions, out, each);
 }
 
-/// Appends a configuration, every field written out.
+/// Appends a configuration, every field written out; its table of addresses is [apart](encode_addresses).
 pub fn encode_config(config: &Config, out: &mut Vec<u8>) {
     config.put(&mut Encoder { out, holes: &[] });
+}
+
+/// Appends a table of what functions of addresses come to.
+pub fn encode_addresses(table: &AddressTable, out: &mut Vec<u8>) {
+    table.put(&mut Encoder { out, holes: &[] });
+}
+
+/// Reads one such table that fills `bytes`.
+///
+/// # Errors
+/// Anything that [`encode_addresses`] does not write.
+pub fn decode_addresses(bytes: &[u8]) -> Result<AddressTable, DecodeError> {
+    let mut from = Decoder::new(bytes);
+    let table = from.take()?;
+    from.end()?;
+    Ok(table)
 }
 
 pub(super) fn encode_number(number: u64, out: &mut Vec<u8>) {
@@ -125,6 +142,8 @@ pub enum Problem {
     Text,
     /// Holes that are empty, touch, reach behind the end, or are more than [`MAX_HOLES`].
     Holes,
+    /// Keys that do not rise.
+    Order,
 }
 
 impl fmt::Display for DecodeError {
@@ -136,6 +155,7 @@ impl fmt::Display for DecodeError {
             Problem::Variant => "no such variant",
             Problem::Text => "text is not UTF-8",
             Problem::Holes => "bad holes",
+            Problem::Order => "out of order",
         };
         write!(f, "{problem} at byte {}", self.offset)
     }

@@ -1,12 +1,13 @@
 //! The canonical encoding: known bytes, there and back, holes, damage.
 
 use super::values::{bytes, event, one_of_each};
-use crate::border::{Action, Actions, CommandId, Config, Event, JobId, TcpId, TorrentId, Work};
+use crate::border::{Action, Actions, AddressTable, CommandId, Config, Event, InfoHash, JobId, TcpId, TorrentId, Work};
 use crate::journal::canon::{
-    DecodeError, MAX_HOLES, Problem, decode_config, decode_event, encode_actions, encode_config, encode_event,
-    encode_number,
+    DecodeError, MAX_HOLES, Problem, decode_addresses, decode_config, decode_event, encode_actions, encode_addresses,
+    encode_config, encode_event, encode_number,
 };
 use bytes::Bytes;
+use core::net::{IpAddr, Ipv4Addr};
 use core::ops::Range;
 use proptest::prelude::*;
 use std::vec;
@@ -177,6 +178,23 @@ fn a_configuration_comes_back_and_each_section_counts() {
     for end in 0..out.len() {
         assert_eq!(decode_config(&out[..end]).unwrap_err().problem, Problem::TooShort, "cut at {end}");
     }
+}
+
+#[test]
+fn a_table_of_addresses_comes_back_in_its_order_only() {
+    let [one, other, v6] = [IpAddr::from([1, 2, 3, 4]), IpAddr::from([9, 8, 7, 6]), IpAddr::from([1u16; 8])];
+    let table = AddressTable {
+        priorities: [((one, other), 7), ((one, v6), u32::MAX)].into(),
+        fast_sets: [((Ipv4Addr::new(1, 2, 3, 0), InfoHash([4; 20])), vec![5, 300, 2])].into(),
+    };
+    let mut out = Vec::new();
+    encode_addresses(&table, &mut out);
+    assert_eq!(decode_addresses(&out), Ok(table));
+    for end in 0..out.len() {
+        assert_eq!(decode_addresses(&out[..end]).unwrap_err().problem, Problem::TooShort, "cut at {end}");
+    }
+    let twice = [&[2][..], &out[1..12], &out[1..12], &[0]].concat();
+    assert_eq!(decode_addresses(&twice), Err(DecodeError { offset: 12, problem: Problem::Order }));
 }
 
 #[test]

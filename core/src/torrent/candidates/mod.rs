@@ -35,11 +35,12 @@ mod priority;
 pub use knocks::machine;
 pub use priority::canonical_priority;
 
-use crate::border::{CandidateConfig, CloseReason, IoFault, IpFilter};
+use crate::border::{AddressTable, CandidateConfig, CloseReason, IoFault, IpFilter};
 use crate::net_policy::AddrClass;
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -78,6 +79,7 @@ pub struct CandidateCounts {
 #[derive(Clone, Debug)]
 pub struct Candidates {
     rng: Rng,
+    table: Arc<AddressTable>,
     entries: BTreeMap<SocketAddr, Entry>,
     /// Those that are ready, next first.
     ready: BTreeSet<(Rank, SocketAddr)>,
@@ -154,6 +156,7 @@ impl Candidates {
     pub fn new(rng: Rng) -> Candidates {
         Candidates {
             rng,
+            table: Arc::default(),
             entries: BTreeMap::new(),
             ready: BTreeSet::new(),
             resting: BTreeSet::new(),
@@ -169,6 +172,13 @@ impl Candidates {
             dialling: 0,
             linked: 0,
         }
+    }
+
+    /// The same with priorities that are given, and not computed.
+    #[must_use]
+    pub fn with_table(mut self, table: Arc<AddressTable>) -> Candidates {
+        self.table = table;
+        self
     }
 
     /// How many addresses there are.
@@ -368,7 +378,7 @@ impl Candidates {
             for (&peer, entry) in this.entries.iter_mut() {
                 let own = external.into_iter().flatten().find(|own| own.is_ipv4() == peer.is_ipv4());
                 if let Some(own) = own {
-                    entry.priority = canonical_priority(own, peer);
+                    entry.priority = priority_in(&this.table, own, peer);
                 }
             }
         });
@@ -440,7 +450,7 @@ impl Candidates {
         // Drawn in any case: what is known of ourselves shifts no later draw.
         let drawn = self.rng.next_u32();
         let external = self.external.into_iter().flatten().find(|own| own.is_ipv4() == addr.is_ipv4());
-        external.map_or(drawn, |external| canonical_priority(external, addr))
+        external.map_or(drawn, |external| priority_in(&self.table, external, addr))
     }
 
     /// Puts a new address in, when there is room or can be made.
@@ -539,6 +549,11 @@ impl Candidates {
     fn is_asleep(&self, entry: &Entry) -> bool {
         self.seeding && entry.seed && !entry.sticky
     }
+}
+
+/// BEP 40's priority, from the table where that has it.
+fn priority_in(table: &AddressTable, own: SocketAddr, peer: SocketAddr) -> u32 {
+    table.priority(own, peer).unwrap_or_else(|| canonical_priority(own, peer))
 }
 
 fn rank(addr: SocketAddr, entry: &Entry) -> Rank {

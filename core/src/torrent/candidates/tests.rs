@@ -498,3 +498,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn priorities_that_are_given_are_not_computed() {
+    let (own, one, other) = (at("45.1.0.1:6881"), at("45.2.0.1:2000"), at("45.3.0.1:2000"));
+    let computed = [one, other].map(|peer| canonical_priority(own, peer));
+    let (first, second) = if computed[0] > computed[1] { (one, other) } else { (other, one) };
+    for (given, expected) in [(None, [first, second]), (Some(second), [second, first])] {
+        let highest = given.map(|peer: SocketAddr| ((own.ip().min(peer.ip()), own.ip().max(peer.ip())), u32::MAX));
+        let table = AddressTable { priorities: highest.into_iter().collect(), ..AddressTable::default() };
+        let (mut list, config) = (list().with_table(Arc::new(table)), config());
+        list.set_external([Some(own), None]);
+        [one, other].iter().for_each(|&peer| assert!(list.add(Time::ZERO, &config, peer, Source::Tracker)));
+        let order = [list.next(Time::ZERO, &config), list.next(Time::ZERO, &config)];
+        assert_eq!(order, expected.map(Some));
+    }
+}
