@@ -90,8 +90,10 @@ impl Rig {
     }
 }
 
-/// A message of each type, the `number`-th of many.
-fn messages(pieces: u32) -> Vec<(&'static str, bool, Box<dyn Fn(u32) -> Message>)> {
+/// A type of message: its name, whether we have to be whole for it, and the `number`-th of many.
+type Kind = (&'static str, bool, Box<dyn Fn(u32) -> Message>);
+
+fn messages(pieces: u32) -> Vec<Kind> {
     let range = |number: u32| BlockRange { piece: number, begin: 0, length: 16 };
     let bits = move |_: u32| {
         let mut bits = vec![0; pieces.div_ceil(8) as usize];
