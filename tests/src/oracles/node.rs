@@ -752,9 +752,11 @@ impl NodeModel {
             }
             let since = *stream.wrong_since.get_or_insert(awake);
             tally.judge(Oracle::InterestTrue, awake.since(since) <= INTEREST_LAG, || {
+                let (useful, interested) = (stream.useful, stream.audit.interested);
+                let (has, ours) = (stream.audit.heard.count(), torrent.proven.count());
                 format!(
-                    "it has {} pieces that we want, and we are interested: {}",
-                    stream.useful, stream.audit.interested
+                    "{} has {has} pieces, {useful} that we want; we have {ours}, and are interested: {interested}",
+                    stream.remote
                 )
             })?;
         }
