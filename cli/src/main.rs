@@ -21,6 +21,7 @@ mod select;
 mod signals;
 mod sources;
 mod torrent_file;
+mod transcript;
 mod transfer;
 mod values;
 

@@ -192,6 +192,26 @@ pub fn rate(bytes: u64) -> String {
     format!("{}/s", size(bytes))
 }
 
+/// How far something goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// So many events.
+    Events(u64),
+    /// So long.
+    Span(Duration),
+}
+
+/// A number of events, or a span with its unit.
+///
+/// # Errors
+/// What is neither.
+pub fn until(text: &str) -> Result<Until, String> {
+    match text.parse() {
+        Ok(events) => Ok(Until::Events(events)),
+        Err(_) => duration(text).map(Until::Span),
+    }
+}
+
 /// A span in its two greatest units: `42s`, `3m05s`, `2h10m`, `3d04h`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -242,6 +262,14 @@ mod tests {
         for wrong in ["", "s", "1x", "-1s", "1h30", "1..5s", ".", "18446744073709551615h", "40000d", "1e3s"] {
             assert_eq!(seconds(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_is_of_events_and_a_span_has_a_unit() {
+        assert_eq!(until("90"), Ok(Until::Events(90)));
+        assert_eq!(until("90s"), Ok(Until::Span(Duration::from_secs(90))));
+        assert_eq!(until("1.5s"), Ok(Until::Span(Duration::from_millis(1500))));
+        assert!(until("-1").is_err() && until("soon").is_err());
     }
 
     #[test]

@@ -225,7 +225,7 @@
 //!
 //! | floor | module | is |
 //! |---|---|---|
-//! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it |
+//! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it, [takes the names out](journal::redact) of a recording and [makes one small](journal::shrink) |
 //! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 4 | [`capture`] | what other clients said, from a capture of their packets |

@@ -26,7 +26,8 @@ impl Content {
         Content::with_files(name, &[(name, length)], piece_length, salt, &[])
     }
 
-    /// Files of the given lengths; several make a folder. `trackers`: a tier each.
+    /// Files of the given lengths; several make a folder. One in the folder `.pad` is a pad file (BEP 47): zeros that nobody keeps.
+    /// `trackers`: a tier each.
     pub fn with_files(name: &str, files: &[(&str, usize)], piece_length: u32, salt: u64, trackers: &[&str]) -> Content {
         let tiers: Vec<Vec<&str>> = trackers.iter().map(|&tracker| vec![tracker]).collect();
         Content::with_tiers(name, files, (piece_length, salt), &tiers, false)
@@ -51,6 +52,13 @@ impl Content {
             bytes.extend_from_slice(&state.to_le_bytes());
         }
         bytes.truncate(length);
+        let mut start = 0;
+        for (path, length) in files {
+            if is_pad(path) {
+                bytes[start..start + length].fill(0);
+            }
+            start += length;
+        }
         let pieces: Vec<u8> =
             bytes.chunks(piece_length as usize).flat_map(|piece| Sha1::digest(piece).to_vec()).collect();
 
@@ -61,6 +69,9 @@ impl Content {
                 info.list("files", |list| {
                     for (path, length) in files {
                         list.dict(|file| {
+                            if is_pad(path) {
+                                file.bytes("attr", "p");
+                            }
                             file.int("length", *length as i64).list("path", |elements| {
                                 for element in path.split('/') {
                                     elements.bytes(element);
@@ -94,6 +105,17 @@ impl Content {
         }
     }
 
+    /// The same of a private torrent (BEP 27).
+    pub fn into_private(self) -> Content {
+        let (from, key) = (b"4:infod6:length", b"7:privatei1e");
+        let at = self.metainfo.windows(from.len()).position(|part| part == from).expect("it has one file");
+        // `private` comes last in an info dictionary that has no key behind it.
+        let end = self.metainfo.len() - 1;
+        let info = [&self.metainfo[at + 6..end - 1], key, b"e"].concat();
+        let metainfo = [&self.metainfo[..at + 6], &info, b"e"].concat();
+        Content { info_hash: Sha1::digest(&info).into(), metainfo: metainfo.into(), ..self }
+    }
+
     /// How many pieces there are.
     pub fn pieces(&self) -> u32 {
         self.bytes.len().div_ceil(self.piece_length as usize) as u32
@@ -106,4 +128,9 @@ impl Content {
         let data = self.bytes.get(start..start.checked_add(asked.length as usize)?)?;
         Some(Word::Piece(asked.piece, asked.begin, data.to_vec()))
     }
+}
+
+/// Whether a file is there to fill a piece.
+fn is_pad(path: &str) -> bool {
+    path.starts_with(".pad/")
 }

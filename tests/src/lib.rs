@@ -16,11 +16,14 @@
 //! [`World`] carries out what real [`Session`](parcacik_core::session::Session)s order: streams with latency, bandwidth and
 //! credit, jobs on an in-memory disk, names, HTTP and UDP trackers (the core's own server). What it does is a function of
 //! its seed and of the calls made to it. A [`Stranger`] is somebody in it who is no session: [`hostile`] has those who mean
-//! harm. What sessions do is judged by the [oracles] at every call, always.
+//! harm. What sessions do is judged by the [oracles] at every call, always. A [`dialogue`] is smaller: one session and what it
+//! says to a script, as a text to be read.
 
 mod content;
+pub mod dialogue;
 mod disk;
 pub mod drill;
+pub mod experiment;
 pub mod hostile;
 pub mod oracles;
 pub mod second;

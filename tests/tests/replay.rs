@@ -1,10 +1,13 @@
 //! Recordings of real sessions, run again.
 
 use bytes::Bytes;
-use parcacik_core::border::{Actions, Event, JobResult};
+use parcacik_core::border::{Action, Actions, Event, JobResult, TcpId};
+use parcacik_core::journal::text::{Kind, Parting, Transcript};
 use parcacik_core::journal::{Digest, Reader, Record, Recorder, RunningDigest, Secret, replay, replay_with};
 use parcacik_core::session::Session;
+use parcacik_testkit::second::Decoder;
 use parcacik_testkit::{Content, Limits, LogEntry, NodeId, Split, World};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What a swarm of a seed and two leeches did, a tracker between them.
@@ -164,4 +167,62 @@ fn a_damaged_event_and_another_action_are_named() {
     recording[place] ^= 1;
     let difference = replay(&recording).unwrap().difference.expect("it is seen");
     assert_eq!(difference.events, at as u64..at as u64 + 1);
+}
+
+#[test]
+fn where_a_session_parts_from_its_recording_is_told_in_words() {
+    let (world, nodes, _) = swarm(Limits::default());
+    let leech = nodes[1];
+    let log = world.log(leech);
+    // The session that was recorded asked a peer for one block less.
+    let asks = |entry: &LogEntry| matches!((&entry.event, entry.actions.last()), (Event::Received { .. }, Some(Action::Send { bytes, .. })) if bytes.len() == 17);
+    let changed = log.iter().rposition(asks).expect("it asked for something");
+    let mut forged = log.to_vec();
+    forged[changed].actions.pop();
+    let (recording, _) = record(&world, leech, &forged);
+    let difference = replay(&recording).unwrap().difference.expect("it is seen");
+    let parting = Parting::of(&difference, Reader::new(&recording).unwrap(), Session::new).unwrap();
+    let text = parting.to_string();
+    assert!(text.starts_with("before it:\n["), "{text}");
+    assert!(text.contains(&format!("event {changed} makes the difference:\n[{changed}] ")), "{text}");
+    assert!(text.contains("  now       > tcp ") && text.contains(") request piece "), "{text}");
+    // What went before is about the same connection, and there is no more of it than a person reads.
+    assert!((1..=20).contains(&parting.before.len()), "{text}");
+    assert_eq!(parting.entry.map(|entry| entry.event), Some(changed as u64));
+}
+
+#[test]
+fn a_transcript_has_every_message_that_the_second_decoder_reads() {
+    let (world, nodes, _) = swarm(Limits { split: Split::Random(40_000), ..Limits::default() });
+    for node in nodes {
+        let mut transcript = Transcript::new(world.config());
+        let mut decoders: BTreeMap<(TcpId, Kind), Decoder> = BTreeMap::new();
+        let mut read: BTreeMap<(TcpId, Kind), u64> = BTreeMap::new();
+        let mut told: BTreeMap<(TcpId, Kind), u64> = BTreeMap::new();
+        for entry in world.log(node) {
+            let received = match &entry.event {
+                Event::Received { tcp, bytes } => Some((*tcp, Kind::Received, bytes)),
+                _ => None,
+            };
+            let sent = entry.actions.iter().filter_map(|action| match action {
+                Action::Send { tcp, bytes } | Action::SendContent { tcp, bytes, .. } => Some((*tcp, Kind::Sent, bytes)),
+                _ => None,
+            });
+            for (tcp, kind, bytes) in received.into_iter().chain(sent) {
+                let decoder = decoders.entry((tcp, kind)).or_default();
+                decoder.feed(bytes);
+                while decoder.take().expect("sessions speak the protocol").is_some() {
+                    *read.entry((tcp, kind)).or_default() += 1;
+                }
+            }
+            for line in transcript.add(entry.now, &entry.event, &actions(entry)).lines {
+                assert_ne!(line.word, "nonsense", "{line}");
+                if let (Some(tcp), Kind::Received | Kind::Sent) = (line.tcp, line.kind) {
+                    *told.entry((tcp, line.kind)).or_default() += 1;
+                }
+            }
+        }
+        assert_eq!(told, read);
+        assert!(told.values().sum::<u64>() > 40, "{told:?}");
+    }
 }

@@ -160,7 +160,7 @@ fn nothing_wanted_is_finished_and_wishes_can_come_later() {
     add(&mut world, b, &content, a, Some(&[0; 5]));
     wait(&mut world, |world| finished(world, b) == 1);
     settle(&mut world);
-    assert_eq!(there(&mut world, b, &content), []);
+    assert_eq!(there(&mut world, b, &content), [0_usize; 0]);
     assert_eq!(state(&world, b, &content), TorrentState::Seeding);
     select(&mut world, b, &content, &[(2, 4)]);
     assert_eq!(state(&world, b, &content), TorrentState::Downloading);

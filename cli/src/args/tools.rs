@@ -1,8 +1,9 @@
 //! The arguments of `tracker`, `replay`, `demo`, `completions` and `man`.
 
-use crate::values;
+use crate::values::{self, Until};
 use clap::Args;
 use clap_complete::Shell;
+use parcacik_core::journal::text::Subject;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -19,21 +20,36 @@ pub struct TrackerArgs {
     pub listen: SocketAddr,
 }
 
-/// Run a recorded session again and compare
+/// Run a recorded session again and compare, or tell what happened in it
 ///
-/// Feeds what was recorded with --record to the same state machine, without network, disk or clock. The exit code is 0 when it takes the same decisions; otherwise the first event that makes a difference is shown.
+/// Feeds what was recorded with --record to the same state machine, without network, disk or clock. The exit code is 0 when it takes the same decisions; otherwise the first event that makes a difference is shown, with what was done then and now, and what went before.
+///
+/// In what is printed, `[41] 1.250000` is an event by its number and its time in seconds since the first; below it stand what it brought (`<`), what was to be done (`-`), what went out by that (`>`) and what the user was told (`*`).
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   parcacik download debian.iso.torrent --record session.rec
   parcacik replay session.rec
+  parcacik replay session.rec --print --until 30s
+  parcacik replay session.rec --about piece:3
+  parcacik replay session.rec --about tcp:1 --about piece:3 --json
 
-JSON (--json): {\"events\",\"seconds\",\"digest\",\"complete\",\"same\"}")]
+JSON (--json): {\"events\",\"seconds\",\"digest\",\"complete\",\"same\",\"behaviour\",\"difference\"} (the number of the event that makes a difference, or null).
+With --print or --about an object a line before it: {\"event\",\"seconds\",\"kind\" (event, received, action, sent, notice),\"tcp\",\"remote\",\"torrent\" (where they are known),\"word\",\"with\":{..},\"before\" (true where it only came before what was asked for)}")]
 pub struct ReplayArgs {
     /// The recording
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Print one object to stdout
+    /// Stop after so many events (a number), or so long after the first event (a span: 90s, 1h30m)
+    #[arg(long, value_name = "N|TIME", value_parser = values::until)]
+    pub until: Option<Until>,
+    /// Print every event and what was done about it
+    #[arg(long, conflicts_with = "about")]
+    pub print: bool,
+    /// Print what was decided about piece:N, peer:IP, peer:IP:PORT, tcp:N or torrent:INFO-HASH, and what the session had been told just before; with several of them, what is about all
+    #[arg(long, value_name = "WHAT", value_parser = str::parse::<Subject>)]
+    pub about: Vec<Subject>,
+    /// Print objects to stdout
     #[arg(long)]
     pub json: bool,
 }

@@ -1,19 +1,22 @@
-//! `replay`: runs a recorded session again, without network, disk or clock, and compares.
+//! `replay`: runs a recorded session again, without network, disk or clock, compares, and tells what happened.
 
 use crate::args::ReplayArgs;
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::signals::Interrupt;
-use crate::values::span;
+use crate::transcript::Printer;
+use crate::values::{Until, span};
 use anyhow::{Context as _, anyhow};
 use async_io::Timer;
 use futures_lite::{FutureExt as _, StreamExt as _};
 use parcacik_core::border::{Actions, Event};
-use parcacik_core::journal::{self, Machine, ReplayError, ReplayReport};
+use parcacik_core::journal::text::{Parting, Subject, Told};
+use parcacik_core::journal::{BEHAVIOUR, Ending, Limit, Machine, Reader, Record, ReplayReport, replay_until};
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
 use serde::Serialize;
 use std::fs;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,12 +31,22 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
     let path = args.file.display();
     let bytes = fs::read(&args.file).with_context(|| format!("cannot read {path}"))?;
+    let printed = args.print || !args.about.is_empty();
+    let job = Job {
+        bytes,
+        until: args.until,
+        print: printed.then(|| (args.json, args.about.clone())),
+        events: Arc::new(AtomicU64::new(0)),
+    };
     let interrupt = Interrupt::listen()?;
-    let Some(report) = watch(bytes, &interrupt, output)? else {
+    let Some(played) = watch(job, &interrupt, output)? else {
         return Ok(Outcome::Interrupted);
     };
-    let report = report.with_context(|| format!("{path} cannot be replayed"))?;
-    if !report.is_complete() && report.is_same() {
+    let Played { report, parting } = match played {
+        Err(error) if error.is::<io::Error>() => return Err(error),
+        played => played.with_context(|| format!("{path} cannot be replayed"))?,
+    };
+    if report.is_same() && matches!(report.ending, Ending::CutOff | Ending::GivenUp) {
         output.warn(format_args!("{path} was cut off; it was replayed as far as it goes"));
     }
     if args.json {
@@ -43,18 +56,26 @@ pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
             digest: report.digest.to_string(),
             complete: report.is_complete(),
             same: report.is_same(),
+            behaviour: report.behaviour,
+            difference: report.difference.as_ref().map(|difference| difference.events.end.saturating_sub(1)),
         })?;
     } else if report.is_same() {
         let (events, long) = (report.events, span(report.span));
-        output.result(format_args!("{path}: {events} events in {long}, the same actions, digest {}", report.digest))?;
+        let line = format!("{path}: {events} events in {long}, the same actions, digest {}", report.digest);
+        // A transcript is compared line by line: what is not of the recording is told beside it.
+        if printed { output.say(line) } else { output.result(line)? }
     }
-    match report.difference {
-        None => Ok(Outcome::Done),
-        Some(difference) => {
-            output.fault(format_args!("{path}: this program acts in another way\n{difference}"));
-            Ok(Outcome::Failed)
-        }
-    }
+    let Some(parting) = parting else { return Ok(Outcome::Done) };
+    let epoch = if report.epoch_changed() {
+        format!(
+            "it was recorded in behaviour epoch {}, this program has {BEHAVIOUR}: a difference is to be expected",
+            report.behaviour
+        )
+    } else {
+        format!("both are of behaviour epoch {BEHAVIOUR}, so they should act alike")
+    };
+    output.fault(format_args!("{path}: this program acts in another way; {epoch}\n{parting}"));
+    Ok(Outcome::Failed)
 }
 
 /// What programs get.
@@ -65,24 +86,37 @@ struct Replayed {
     digest: String,
     complete: bool,
     same: bool,
+    behaviour: u32,
+    /// The number of the event that made the difference.
+    difference: Option<u64>,
+}
+
+/// What is to be done, on a thread of its own.
+struct Job {
+    bytes: Vec<u8>,
+    until: Option<Until>,
+    /// What is printed: whether as JSON, and about what.
+    print: Option<(bool, Vec<Subject>)>,
+    /// How many events have been run.
+    events: Arc<AtomicU64>,
+}
+
+/// What came of it.
+struct Played {
+    report: ReplayReport,
+    parting: Option<Parting>,
 }
 
 /// Replays on a thread of its own, so that it can be left when somebody interrupts: `None`. It holds nothing that would have to be cleaned up.
-fn watch(
-    bytes: Vec<u8>,
-    interrupt: &Interrupt,
-    output: &Output,
-) -> anyhow::Result<Option<Result<ReplayReport, ReplayError>>> {
-    let events = Arc::new(AtomicU64::new(0));
+fn watch(job: Job, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Option<anyhow::Result<Played>>> {
+    let events = Arc::clone(&job.events);
     let (result, ready) = async_channel::bounded(1);
     std::thread::Builder::new()
         .name("replay".to_owned())
-        .spawn({
-            let events = Arc::clone(&events);
-            move || {
-                // Nobody takes it when the program is ending.
-                let _ = result.try_send(replay(&bytes, events));
-            }
+        .spawn(move || {
+            let played = job.play(&result);
+            // Nobody takes it when the program is ending.
+            let _ = result.try_send(played);
         })
         .context("cannot start a thread")?;
     futures_lite::future::block_on(async {
@@ -103,20 +137,62 @@ fn watch(
     })
 }
 
-fn replay(bytes: &[u8], events: Arc<AtomicU64>) -> Result<ReplayReport, ReplayError> {
-    let reader = journal::Reader::new(bytes).map_err(ReplayError::Read)?;
-    journal::replay_with(reader, |config, seeds| Ok(Counted { session: Session::new(config, seeds)?, events }))
+impl Job {
+    fn play(self, result: &async_channel::Sender<anyhow::Result<Played>>) -> anyhow::Result<Played> {
+        let Job { bytes, until, print, events } = self;
+        let reader = Reader::new(&bytes)?;
+        let limit = match until {
+            None => Limit::default(),
+            Some(Until::Events(most)) => Limit { events: Some(most), until: None },
+            Some(Until::Span(span)) => Limit { events: None, until: Some(start(&reader) + span) },
+        };
+        let report = match print {
+            None => replay_until(reader, limit, |config, seeds| {
+                Ok(Counted { machine: Session::new(config, seeds)?, events })
+            })?,
+            Some((json, about)) => {
+                let mut printer = Printer::new(json, &about);
+                let report = replay_until(reader, limit, |config, seeds| {
+                    let session = Session::new(config.clone(), seeds)?;
+                    let told = Told::new(&config, session, |transcript, entry| {
+                        if !printer.print(transcript, entry) {
+                            // Whoever read has gone: nobody waits for the rest of it.
+                            let gone = io::Error::from(io::ErrorKind::BrokenPipe);
+                            let _ = result.try_send(Err(gone.into()));
+                        }
+                    });
+                    Ok(Counted { machine: told, events })
+                })?;
+                printer.finish()?;
+                report
+            }
+        };
+        let parting = report.difference.as_ref().map(|difference| {
+            let reader = Reader::new(&bytes)?;
+            anyhow::Ok(Parting::of(difference, reader, Session::new)?)
+        });
+        Ok(Played { parting: parting.transpose()?, report })
+    }
 }
 
-/// A session whose events are counted.
-struct Counted {
-    session: Session,
+/// The time of the first event.
+fn start(reader: &Reader<'_>) -> Time {
+    let first = reader.clone().find_map(|record| match record {
+        Ok(Record::Event { now, .. }) => Some(now),
+        _ => None,
+    });
+    first.unwrap_or(Time::ZERO)
+}
+
+/// A machine whose events are counted.
+struct Counted<M> {
+    machine: M,
     events: Arc<AtomicU64>,
 }
 
-impl Machine for Counted {
+impl<M: Machine> Machine for Counted<M> {
     fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
         self.events.fetch_add(1, Ordering::Relaxed);
-        self.session.handle(now, event, out);
+        self.machine.handle(now, event, out);
     }
 }

@@ -1,7 +1,8 @@
 //! The examples in the help texts: each is run as it stands there, but for what [`instead`] says.
 //!
-//! The folder has what they name: the torrents debian.iso and film, their data in ~/Downloads where an example checks or seeds them, and talk.mp4 and photos/ to make torrents of. A tracker and seeds run on loopback.
+//! The folder has what they name: the torrents debian.iso and film, their data in ~/Downloads where an example checks or seeds them, and talk.mp4 and photos/ to make torrents of; session.pcap is a capture. A tracker and seeds run on loopback.
 
+use crate::dissect::captured;
 use crate::transfers::start_seed_of;
 use crate::web::{Page, Site};
 use crate::{Here, Running, commands};
@@ -33,6 +34,7 @@ impl Stage {
         here.file("photos/two.raw", 50_000);
         here.file("photos/drafts/letter.txt", 100);
         here.file("talk.mp4", 40_000);
+        here.write("session.pcap", &captured("plain.pcap"));
         for name in DATA {
             let (path, torrent) = (format!("there/{name}"), format!("{name}.torrent"));
             here.done(&["create", &path, "-o", &torrent, "--tracker", &tracker.http]);
@@ -66,6 +68,7 @@ impl Stage {
             pair("/mnt/films", "mnt"),
             // Not everybody has it.
             pair(" | jq .info_hash_v1", ""),
+            pair(" | jq .tcp_streams", ""),
         ]
     }
 

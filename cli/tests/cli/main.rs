@@ -2,12 +2,14 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod dissect;
 mod examples;
 mod files;
 mod hook;
 mod ip_filter;
 mod rates;
 mod recordings;
+mod replay;
 mod select;
 mod shells;
 mod sources;

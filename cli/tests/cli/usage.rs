@@ -26,6 +26,7 @@ fn wrong_usage_is_exit_code_2() {
         &["inspect"],
         &["tracker"],
         &["replay"],
+        &["dissect"],
         &["redact", "a.rec"],
         &["shrink", "a.rec", "-o", "b.rec"],
         &["inspect", "a", "-q", "-v"],

@@ -14,6 +14,7 @@
 //! | [`sockets`] | peers that misuse their connection: half-open, reset, never read from, a byte at a time, half closed |
 //! | [`kill`] | `kill -9` twenty times in one download |
 //! | [`trace`] | the order of writes, syncs and renames |
+//! | [`tshark`] | captures taken apart as tshark does |
 
 // Where there are no such namespaces there is nothing to run.
 #![cfg(target_os = "linux")]
@@ -30,3 +31,4 @@ mod sockets;
 mod trace;
 mod trackers;
 mod transmission;
+mod tshark;

@@ -21,7 +21,7 @@ pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
     AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy,
-    PeerConfig, PersistConfig, PickConfig, QueueConfig, RateConfig, SessionConfig, StorageConfig,
+    PeerConfig, PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};

@@ -18,6 +18,10 @@
 //! - knows that we have all: nothing is suggested by a super seed (BEP 16), nor to a former guest that has not been told of
 //!   everything.
 //!
+//! It is done only while every piece is at some peer besides us. As long as there is one that only we have, "a roughly equal
+//! number of copies" means to get that out, and a suggestion has us send another one twice instead: the only seed of a new swarm of a hundred
+//! sent a third more because of it, and everybody waited a third longer.
+//!
 //! # Limits
 //! A piece is suggested to [`ChokeConfig::suggest_to`](crate::border::ChokeConfig::suggest_to) peers, while it is among the
 //! last [`RECENT`] that were read; so copies stay roughly equal: what is suggested is what somebody else chose (as the rarest,
@@ -100,7 +104,7 @@ impl Torrent {
         }
         let (most, rest) = (cx.config.choke.suggest_to, cx.config.choke.suggest_rest);
         let left = self.suggestions.read(piece, most) as usize;
-        if left == 0 {
+        if left == 0 || !self.picker.is_spread() {
             return;
         }
         let hears = |key: &PeerKey| match self.peers.get(key) {

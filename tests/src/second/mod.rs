@@ -10,4 +10,4 @@ mod tests;
 mod words;
 
 pub use bencode::Value;
-pub use words::{Decoder, Range, Unit, Word};
+pub use words::{Decoder, GREETING, Range, Unit, Word};

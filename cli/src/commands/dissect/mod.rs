@@ -38,9 +38,11 @@ pub fn run(args: &DissectArgs, output: &Output) -> anyhow::Result<Outcome> {
     let mut buffer = vec![0; READ];
     loop {
         let length = file.read(&mut buffer).with_context(|| format!("cannot read {shown}"))?;
-        match buffer.get(..length) {
-            Some(part) if length > 0 => dissector.feed(part),
-            _ => dissector.finish(),
+        dissector.feed(buffer.get(..length).unwrap_or_default());
+        // Where it cannot be read on, what is open ends as well.
+        let ends = length == 0 || dissector.facts().fault.is_some();
+        if ends {
+            dissector.finish();
         }
         while let Some(heard) = dissector.heard() {
             let facts = match &heard {
@@ -57,17 +59,12 @@ pub fn run(args: &DissectArgs, output: &Output) -> anyhow::Result<Outcome> {
                 (false, false) => writeln!(out, "{}", lines::line(&heard, facts, dissector.facts()))?,
             }
         }
-        if length == 0 || dissector.facts().fault.is_some() && args.capture.as_os_str() != "-" {
+        if ends {
             break;
         }
         if interrupt.asked() {
             return Ok(Outcome::Interrupted);
         }
-    }
-    // Where it broke off, what is open ends as well.
-    dissector.finish();
-    while let Some(heard) = dissector.heard() {
-        summary.count(&heard, None);
     }
     if args.summary {
         let summed = summary::Summed::of(&dissector, &summary, pieces.as_ref().zip(torrent.as_ref()));

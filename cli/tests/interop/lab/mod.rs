@@ -51,6 +51,8 @@ pub enum Need {
     Strace,
     /// `transmission-daemon`.
     Transmission,
+    /// `tshark`.
+    Tshark,
 }
 
 /// A test's own place.
@@ -149,6 +151,7 @@ fn missing(needs: &[Need]) -> Option<&'static str> {
             Need::Opentracker => (works(Command::new("opentracker").arg("-h")), "opentracker"),
             Need::Strace => (works(Command::new("strace").arg("-V")), "strace"),
             Need::Transmission => (works(Command::new("transmission-daemon").arg("--version")), "transmission-daemon"),
+            Need::Tshark => (works(Command::new("tshark").arg("--version")), "tshark"),
         };
         (!there).then_some(words)
     })

@@ -22,7 +22,7 @@ pub use external::ExternalConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
-pub use pick::PickConfig;
+pub use pick::{PickConfig, PickOrder};
 pub use queue::QueueConfig;
 pub use rate::RateConfig;
 pub use session::SessionConfig;

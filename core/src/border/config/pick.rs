@@ -1,9 +1,23 @@
 use super::{ConfigError, require};
 use core::time::Duration;
 
+/// Which piece is begun next, of those that are wanted alike. A torrent whose pieces are asked for in order
+/// ([`AddTorrent::sequential`](crate::border::AddTorrent::sequential)) does not ask this.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PickOrder {
+    /// One that the fewest connected peers have, ties at random: what keeps every piece of a swarm alive, and gets those out first
+    /// that only the seed has.
+    #[default]
+    RarestFirst,
+    /// Any one: what BEP 3 says. It is here to be compared with.
+    Random,
+}
+
 /// Limits of choosing blocks, and of finding out who sent a bad one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PickConfig {
+    /// Which piece is begun next.
+    pub order: PickOrder,
     /// Until this many pieces are verified, new pieces are chosen at random instead of rarest first: a rare piece has few
     /// sources and comes slowly, and the first pieces are wanted soon, to have something to trade. 4 is what BEP 3's
     /// clients settled on.
@@ -43,6 +57,7 @@ pub struct PickConfig {
 impl Default for PickConfig {
     fn default() -> PickConfig {
         PickConfig {
+            order: PickOrder::RarestFirst,
             random_first: 4,
             max_blocks_per_pick: 2_048,
             max_partial_pieces: 150,

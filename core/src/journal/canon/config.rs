@@ -1,10 +1,10 @@
 //! Configurations: every field, in the order of its section. A field that is added, moved or taken away makes a new
 //! [`FORMAT`](crate::journal::FORMAT).
 
-use super::{DecodeError, Decoder, Encoder, Put, Take, canon_struct};
+use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 use alloc::sync::Arc;
 
@@ -86,7 +86,10 @@ canon_struct!(PeerConfig {
     max_client_name,
 });
 
+canon_enum!(PickOrder { 0 = RarestFirst, 1 = Random });
+
 canon_struct!(PickConfig {
+    order,
     random_first,
     max_blocks_per_pick,
     max_partial_pieces,

@@ -9,6 +9,7 @@ use crate::net_policy::is_public_name;
 use crate::tracker::TrackerUrl;
 use crate::wire::{ExtendedHandshake, Handshake, Reserved};
 use bytes::Bytes;
+use proptest::prelude::*;
 use std::format;
 use std::string::ToString;
 use std::vec;
@@ -382,4 +383,73 @@ fn our_own_name_stays_and_a_chosen_one_goes() {
     let (new, _) = twice(|mapper| events::config(mapper, &config));
     assert_ne!(new.session.client, config.session.client);
     assert_eq!(new.session.client.len(), config.session.client.len());
+}
+
+/// Bencoded and not, with what the rules look for.
+fn told() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        Just("d"),
+        Just("l"),
+        Just("e"),
+        Just("i7e"),
+        Just("4:info"),
+        Just("4:name"),
+        Just("5:files"),
+        Just("4:path"),
+        Just("9:file tree"),
+        Just("0:"),
+        Just("11:pieces root"),
+        Just("6:pieces"),
+        Just("12:piece layers"),
+        Just("5:peers"),
+        Just("6:yourip4:abcd"),
+        Just("1:v3:eva"),
+        Just("8:announce8:udp://a:"),
+        Just("12:piece lengthi16384e"),
+        Just("2:x"),
+    ];
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        prop::collection::vec(word, 0..30).prop_map(|words| words.concat().into_bytes()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_replaced_by_as_much(bytes in told(), text in "\\PC{0,60}", segment in 0u16..40) {
+        let bytes = Bytes::from(bytes);
+        let response = HttpResponse { status: 200, location: Some(text.clone()), retry_after: None, body: bytes.clone() };
+        twice(|mapper| {
+            mapper.metainfo(&bytes);
+            mapper.url(&text);
+            mapper.host(&text);
+            trackers::http(mapper, &response);
+            let from = "45.1.2.3:6969".parse().unwrap();
+            assert_eq!(trackers::datagrams(mapper, from, segment, &bytes).len(), bytes.len());
+            assert!(mapper.compact(&bytes, false).len() == bytes.len() && mapper.compact(&bytes, true).len() == bytes.len());
+        });
+    }
+
+    #[test]
+    fn any_stream_is_taken_apart_however_it_is_cut(
+        start in 0usize..69,
+        bodies in prop::collection::vec((any::<u8>(), told()), 0..6),
+        rest in prop::collection::vec(any::<u8>(), 0..40),
+        cut in 1usize..60,
+    ) {
+        let mut stream = handshake(b"-XX0001-abcdefghijkl")[..start.min(68)].to_vec();
+        bodies.iter().for_each(|(id, body)| stream.extend(message(id % 24, body)));
+        stream.extend(rest);
+        let known = |parts: &[Part]| parts.iter().filter(|part| part.kind != Kind::Ignored).cloned().collect::<Vec<_>>();
+        let (whole, cut) = (walked(&stream, stream.len().max(1)), walked(&stream, cut));
+        prop_assert_eq!(known(&whole), known(&cut));
+        let (mut end, mut mapper) = (0, mapper());
+        for part in &whole {
+            prop_assert!(part.at >= end, "{:?} begins before {}", part, end);
+            end = part.at + part.length;
+            let new = replaced(&mut mapper, part, None);
+            prop_assert!(new.is_none_or(|new| new.len() as u64 == part.length));
+        }
+        prop_assert!(end <= stream.len() as u64);
+    }
 }

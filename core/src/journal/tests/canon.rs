@@ -1,7 +1,9 @@
 //! The canonical encoding: known bytes, there and back, holes, damage.
 
 use super::values::{bytes, event, one_of_each};
-use crate::border::{Action, Actions, AddressTable, CommandId, Config, Event, InfoHash, JobId, TcpId, TorrentId, Work};
+use crate::border::{
+    Action, Actions, AddressTable, CommandId, Config, Event, InfoHash, JobId, PickOrder, TcpId, TorrentId, Work,
+};
 use crate::journal::canon::{
     DecodeError, MAX_HOLES, Problem, decode_addresses, decode_config, decode_event, encode_actions, encode_addresses,
     encode_config, encode_event, encode_number,
@@ -171,6 +173,7 @@ fn a_configuration_comes_back_and_each_section_counts() {
     let mut config = Config::default();
     config.session.client = "çok güzel".into();
     config.peer.depth_max = 77;
+    config.pick.order = PickOrder::Random;
     config.net.local_needs_announce_path = false;
     let mut out = Vec::new();
     encode_config(&config, &mut out);

@@ -26,6 +26,8 @@
 //!
 //! Equal runs give equal text. Memory grows with the connections, dials and jobs that are under way.
 //!
+//! [`Told`] makes the transcript of a replay while it runs, [`Parting`] that of the place where two runs part.
+//!
 //! # What was it about?
 //! [`About`] picks out of the entries what has to do with a piece, a peer or a torrent, and what came before it on the same
 //! connection.
@@ -48,11 +50,13 @@ mod events;
 mod notices;
 #[cfg(test)]
 mod tests;
+mod told;
 mod trackers;
 mod value;
 mod wire;
 
 pub use about::{About, Found, NotASubject, Subject};
+pub use told::{Holes, Parting, Told};
 pub use value::{Kind, Line, Value};
 pub use wire::message_line;
 

@@ -1,12 +1,13 @@
 //! Known text, and what holds for any.
 
-use super::{About, Kind, Subject, Transcript, Value};
+use super::{About, Kind, Parting, Subject, Transcript, Value};
 use crate::border::{
     Action, Actions, AddTorrent, AnnounceResponse, CloseReason, Command, CommandId, Config, DialId, Event, HttpRequest,
     HttpResponse, InfoHash, InfoHashes, IoFault, JobId, JobResult, Notice, PeerFault, PeerId, PieceHash, RootId, Route,
     SocketId, Target, TcpId, TorrentId, Verdict, Work,
 };
 use crate::journal::tests::values;
+use crate::journal::{Machine, Reader, Recorder, Secret, replay_with};
 use crate::time::Time;
 use crate::tracker::http::{PeersForm, encode_response};
 use crate::tracker::udp::UdpRequest;
@@ -434,6 +435,74 @@ fn long_text_and_long_lists_are_cut() {
     assert_eq!(long.to_string().chars().count(), 163);
     let list = Value::list(0u32..12);
     assert_eq!(list.to_string(), "[0, 1, 2, 3, 4, 5, 6, 7 and 4 more]");
+}
+
+/// A machine that has a peer be told of a piece by each tick, from an odd one on of another piece.
+struct Herald {
+    said: u32,
+    odd: u32,
+}
+
+impl Machine for Herald {
+    fn handle(&mut self, _: Time, event: Event, out: &mut Actions) {
+        out.list.push(Action::Grant { tcp: TCP, bytes: 5 });
+        if let Event::Received { .. } = event {
+            let piece = if self.said >= self.odd { 100 } else { self.said };
+            self.said += 1;
+            out.list.push(Action::Send { tcp: TCP, bytes: text(&[Message::Have(piece)]) });
+            out.notices.push(Notice::PieceDone { torrent: TorrentId(0), piece });
+        }
+    }
+}
+
+#[test]
+fn where_two_runs_part_is_told_with_what_went_before() {
+    let (config, seeds) = (Config::default(), crate::rng::Seeds::for_tests(1));
+    let mut recording = Vec::new();
+    let mut recorder = Recorder::new(&config, &seeds, Secret::Keep, &mut recording);
+    let mut herald = Herald { said: 0, odd: 9 };
+    let accepted =
+        Event::Accepted { sock: SocketId(1), tcp: TCP, local: addr("10.0.0.1:6881"), remote: addr("10.0.0.2:50000") };
+    let ours = hello(b"-PX0100-abcdefghijkl");
+    let mut actions = Actions { list: vec![Action::Send { tcp: TCP, bytes: ours.clone() }], ..Actions::new() };
+    recorder.record(Time::from_secs(1), &accepted, &actions, &mut recording);
+    for second in 2..5 {
+        for event in [Event::Tick, received(text(&[Message::KeepAlive]))] {
+            actions.clear();
+            herald.handle(Time::from_secs(second), event.clone(), &mut actions);
+            recorder.record(Time::from_secs(second), &event, &actions, &mut recording);
+        }
+    }
+    recorder.finish(&mut recording);
+
+    /// What was recorded first, and then the herald.
+    struct Greeting(Bytes, Herald);
+    impl Machine for Greeting {
+        fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
+            match event {
+                Event::Accepted { .. } => out.list.push(Action::Send { tcp: TCP, bytes: self.0.clone() }),
+                event => self.1.handle(now, event, out),
+            }
+        }
+    }
+    let build = |_, _| Ok(Greeting(ours.clone(), Herald { said: 0, odd: 2 }));
+    let report = replay_with(Reader::new(&recording).unwrap(), build).unwrap();
+    let difference = report.difference.expect("it is another machine at the end");
+    let parting = Parting::of(&difference, Reader::new(&recording).unwrap(), build).unwrap();
+    assert_eq!(parting.before.len(), 6);
+    let text = parting.to_string();
+    assert!(text.starts_with("before it:\n[0] 0.000000 tcp 3 (10.0.0.2:50000) accepted "), "{text}");
+    let end = "\
+event 6 makes the difference:
+[6] 3.000000 tcp 3 (10.0.0.2:50000) received bytes 4
+  both      - tcp 3 (10.0.0.2:50000) grant bytes 5
+  recorded  Send(tcp 3)
+  now       - tcp 3 (10.0.0.2:50000) send bytes 9
+  now       > tcp 3 (10.0.0.2:50000) have piece 100
+  recorded  PieceDone(torrent 0)
+  now       * piece done torrent 0 piece 100
+";
+    assert!(text.ends_with(end), "{text}");
 }
 
 proptest! {

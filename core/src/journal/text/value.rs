@@ -101,7 +101,16 @@ impl fmt::Display for Value {
             Value::Signed(number) => number.fmt(f),
             Value::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Value::Word(word) => f.write_str(word),
-            Value::Text(text) => write!(f, "\"{}\"", text.escape_debug()),
+            Value::Text(text) => {
+                f.write_str("\"")?;
+                for c in text.chars() {
+                    match c {
+                        '\'' => f.write_str("'")?,
+                        c => c.escape_debug().try_for_each(|c| write!(f, "{c}"))?,
+                    }
+                }
+                f.write_str("\"")
+            }
             Value::Span(span) if span.subsec_nanos() == 0 => write!(f, "{}s", span.as_secs()),
             Value::Span(span) => write!(f, "{}.{:06}s", span.as_secs(), span.subsec_micros()),
             Value::Addr(addr) => addr.fmt(f),

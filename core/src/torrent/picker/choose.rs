@@ -4,13 +4,13 @@ use super::open::Slot;
 use super::table::{State, Table};
 use super::{PickAsk, Picker};
 use crate::bitfield::Bitfield;
-use crate::border::PeerKey;
+use crate::border::{PeerKey, PickOrder};
 use crate::metainfo::{Block, PieceIndex};
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-/// How often a random position is tried for one of the first pieces, before the rarest is taken after all.
+/// How often a random position is tried, before the rarest is taken after all (or, where no other is, the next one).
 const RANDOM_TRIES: usize = 16;
 
 /// One call of [`Picker::pick`].
@@ -106,22 +106,27 @@ impl Picker {
         if self.sequential {
             return self.take_in_order(level, taker);
         }
+        let crowded = self.partial.len() >= self.config.max_partial_pieces as usize;
+        // What nobody else has comes before what others can finish; only what the peer has to itself goes on.
+        let only_source = !crowded && self.is_only_source(level, taker);
+        let last_copy = |table: &Table, piece| table.availability(piece) <= 1;
         // A fast peer leaves to the slow ones what they share, while there is something new.
         let fast = taker.fast;
-        self.take_partial(level, taker, |admission| match admission {
-            Admission::Own | Admission::Alone => true,
-            Admission::Shared => !fast,
+        self.take_partial(level, taker, |table, piece, admission| match admission {
+            Admission::Own => true,
+            Admission::Alone => !only_source || last_copy(table, piece),
+            Admission::Shared => !fast && (!only_source || last_copy(table, piece)),
             Admission::Guest | Admission::No => false,
         });
-        let crowded = self.partial.len() >= self.config.max_partial_pieces as usize;
         if crowded {
-            self.take_partial(level, taker, |admission| admission != Admission::No);
+            self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
         }
         for piece in suggested.iter().rev().take(self.config.max_suggested as usize).map(|piece| piece.get()) {
             if taker.left > 0
                 && taker.pieces.get(piece)
                 && self.table.closed().get(piece)
                 && self.table.level(piece) == level
+                && (!only_source || last_copy(&self.table, piece))
             {
                 self.take_new(piece, taker);
             }
@@ -134,8 +139,16 @@ impl Picker {
             }
         }
         if !crowded {
-            self.take_partial(level, taker, |admission| admission != Admission::No);
+            self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
         }
+    }
+
+    /// Whether a peer has a closed piece of a level that no other has, as far as we know. Its time is worth most then: what it
+    /// sends of anything else, another could have sent. Only the rarest are looked at, and not more of them than for a pick.
+    fn is_only_source(&self, level: usize, taker: &Taker<'_>) -> bool {
+        let rarest = self.table.runs(level).next().unwrap_or_default();
+        let alone = rarest.first().is_some_and(|&piece| self.table.availability(piece) <= 1);
+        alone && rarest.iter().take(self.config.scan as usize).any(|&piece| taker.pieces.get(piece))
     }
 
     /// Takes the lowest pieces of a level, begun or not.
@@ -198,13 +211,17 @@ impl Picker {
     }
 
     /// Takes from the begun pieces of a level, the nearly complete ones first.
-    fn take_partial(&mut self, level: usize, taker: &mut Taker<'_>, admit: impl Fn(Admission) -> bool) {
+    fn take_partial(&mut self, level: usize, taker: &mut Taker<'_>, admit: impl Fn(&Table, u32, Admission) -> bool) {
         let level = level as u8;
         let mut at = (level, 0, 0);
         while taker.left > 0 {
             let Some(&(_, remaining, piece)) = self.partial.range(at..(level + 1, 0, 0)).next() else { return };
             at = (level, remaining, piece.saturating_add(1));
-            if taker.pieces.get(piece) && admit(self.admission(piece, taker)) {
+            if !taker.pieces.get(piece) {
+                continue;
+            }
+            let admission = self.admission(piece, taker);
+            if admit(&self.table, piece, admission) {
                 self.take_open(piece, taker);
             }
         }
@@ -289,13 +306,20 @@ impl Picker {
         if range.is_empty() || taker.pieces.count() == 0 {
             return None;
         }
-        if self.have.count() < self.config.random_first {
+        let always = self.config.order == PickOrder::Random;
+        if always || self.have.count() < self.config.random_first {
             for _ in 0..RANDOM_TRIES {
                 let piece = self.table.at(range.start + self.rng.index(range.len()));
                 if let Some(piece) = piece.filter(|&piece| taker.pieces.get(piece)) {
                     return Some(piece);
                 }
             }
+        }
+        if always {
+            // It has few of them: the next one from anywhere, once round.
+            let start = self.rng.index(range.len());
+            let round = (range.start + start..range.end).chain(range.start..range.start + start);
+            return round.filter_map(|at| self.table.at(at)).find(|&piece| taker.pieces.get(piece));
         }
         for run in self.table.runs(level) {
             // Ties at random: from anywhere in the run, once round.

@@ -25,12 +25,17 @@
 //!    3. what the peer suggested (BEP 6: "you might like to download this piece"), the latest first;
 //!    4. the rarest closed piece (BEP 3: "Downloaders generally download pieces in random order" has long been taken as:
 //!       rarest first, ties at random), except that the first [`PickConfig::random_first`] are any piece at random;
+//!       with [`PickOrder::Random`](crate::border::PickOrder::Random) all are;
 //!    5. pieces that a fast peer has to itself.
 //!
 //! **In order** ([`Picker::set_sequential`]): 2.2 to 2.5 are replaced by "the lowest piece that the peer has, begun or not".
 //! Fast and slow peers share pieces then, as they do those with a deadline: what counts is that the next piece is whole soon.
 //! Suggestions and random first pieces are passed over. The first and last piece of a file are *not* fetched early: who
 //! plays a file knows better which parts it needs at once, and has deadlines to say so.
+//!
+//! A peer that is **the only source** of a closed piece, as far as we know, is asked for such pieces before 2.2 and 2.3, unless what is begun
+//! or suggested is its alone as well: whatever else it sends, another could have sent, and what only one has, as the seed of a new torrent, is
+//! what all wait for. Not while [`PickConfig::max_partial_pieces`] are begun.
 //!
 //! A *fast* peer begins a piece for itself and asks for its blocks in order: it shares only when nothing new is left. Slow
 //! peers share. When [`PickConfig::max_partial_pieces`] are begun, 5 comes before 3.
@@ -57,6 +62,8 @@
 //! - **One more or less copy** (`have`): one swap. **A piece begun or given back**: at most 448 moves, however many pieces.
 //! - **A peer that comes or goes**: nothing for a seed; else one addition a piece that it has, and when these are many, one
 //!   counting sort before the next pick.
+//! - **A new piece at random**, where that is the order: sixteen look-ups; a pass over the pieces of the priority, where the peer
+//!   has few of them.
 //! - **A new piece in order**: a pass over the two bitmaps from the first piece that is closed, 64 at a time; or over the
 //!   pieces of the priority, where these are fewer. Peers that have what comes next are served at once.
 //! - **Blocks**: O(log) in the number of open pieces.
@@ -270,6 +277,11 @@ impl Picker {
     /// How many connected peers have a piece, seeds counted.
     pub fn availability(&self, piece: PieceIndex) -> u32 {
         self.table.availability(piece.get())
+    }
+
+    /// Whether every piece that we have is also at a connected peer. O(1), amortised over the pieces and those who leave.
+    pub fn is_spread(&mut self) -> bool {
+        self.table.first_unspread(&self.have).is_none()
     }
 
     /// Whether blocks are asked of several peers now: some are asked for, and no wanted one is free.

@@ -58,6 +58,8 @@ pub(super) struct Table {
     floor: i32,
     /// `order`, `starts` and `place` are out of date.
     unsorted: bool,
+    /// Of the verified pieces before this one each is at a peer.
+    spread_to: u32,
 }
 
 impl Table {
@@ -81,7 +83,16 @@ impl Table {
             seeds: 0,
             floor: 0,
             unsorted: true,
+            spread_to: 0,
         }
+    }
+
+    /// The first verified piece that no peer has.
+    pub fn first_unspread(&mut self, have: &Bitfield) -> Option<u32> {
+        while self.spread_to < self.pieces() && (!have.get(self.spread_to) || self.availability(self.spread_to) > 0) {
+            self.spread_to += 1;
+        }
+        (self.spread_to < self.pieces()).then_some(self.spread_to)
     }
 
     pub fn pieces(&self) -> u32 {
@@ -116,6 +127,7 @@ impl Table {
     /// Puts `piece` into another state and, with that, into the order or out of it.
     pub fn set_state(&mut self, piece: u32, state: State) {
         self.leave(piece);
+        self.spread_to = self.spread_to.min(piece);
         let Some(flags) = self.flags.get_mut(piece as usize) else { return };
         *flags = (*flags & PRIORITY)
             | match state {
@@ -165,6 +177,9 @@ impl Table {
     fn count_all(&mut self, pieces: &Bitfield, by: i32) {
         if pieces.is_full() && pieces.len() == self.pieces() {
             self.seeds = self.seeds.saturating_add(by);
+            if by < 0 {
+                self.spread_to = 0;
+            }
             return;
         }
         if pieces.count() > self.pieces() / RESORT_FROM {
@@ -182,6 +197,9 @@ impl Table {
         let before = *copies;
         *copies = copies.saturating_add(by);
         let after = *copies;
+        if by < 0 {
+            self.spread_to = self.spread_to.min(piece);
+        }
         if self.unsorted || !self.closed.get(piece) {
             return;
         }

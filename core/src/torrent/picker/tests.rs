@@ -3,6 +3,7 @@
 mod model;
 
 use super::*;
+use crate::border::PickOrder;
 use crate::metainfo::BLOCK_LENGTH;
 use crate::rng::{Seeds, Stream};
 use core::time::Duration;
@@ -165,6 +166,27 @@ fn the_first_pieces_are_random_then_the_rarest() {
 }
 
 #[test]
+fn at_random_rarity_does_not_count_and_every_piece_of_the_peer_comes() {
+    let geometry = geometry(100, 1);
+    let config = PickConfig { order: PickOrder::Random, random_first: 0, ..PickConfig::default() };
+    let mut first = BTreeSet::new();
+    for seed in 0..20 {
+        let mut picker = Picker::new(geometry, &Bitfield::none(100), &config, rng(seed));
+        picker.peer_joined(&Bitfield::all(100));
+        picker.peer_joined(&set(100, &(0..99).collect::<Vec<_>>()));
+        let asked = pieces_of(&picker.picked(A, &Bitfield::all(100), asking(1)));
+        // One that has a few only is asked for them all, and for no other.
+        let mut few = pieces_of(&picker.picked(B, &set(100, &[3, 50, 98, 99]), asking(9)));
+        few.sort_unstable();
+        let mut left = vec![3, 50, 98, 99];
+        left.retain(|piece| !asked.contains(piece));
+        assert_eq!(few, left, "seed {seed}");
+        first.extend(asked);
+    }
+    assert!(first.len() > 10, "{first:?}");
+}
+
+#[test]
 fn what_is_begun_is_finished_first_the_nearly_complete_before_the_rest() {
     let geometry = geometry(4, 4);
     let all = Bitfield::all(4);
@@ -278,12 +300,73 @@ fn deadlines_come_before_everything_the_earliest_first() {
 }
 
 #[test]
+fn what_only_one_peer_has_is_asked_of_it_before_what_others_can_finish() {
+    let geometry = geometry(8, 4);
+    let (all, half) = (Bitfield::all(8), set(8, &[0, 1, 2, 3]));
+    let begun = |others: &[&Bitfield]| {
+        let mut picker = empty(geometry, &rarest_first());
+        picker.peer_joined(&all);
+        others.iter().for_each(|pieces| picker.peer_joined(pieces));
+        // The half-done piece 0 of somebody who has choked us.
+        let of_b = picker.picked(B, &set(8, &[0]), asking(4));
+        picker.receive_all(B, &of_b[..3]);
+        picker.returned(B, of_b[3]);
+        picker
+    };
+    let suggested = [geometry.piece(1).unwrap()];
+    let ask = PickAsk { count: 6, suggested: &suggested, ..PickAsk::default() };
+
+    let mut picker = begun(&[&half]);
+    let of_a = pieces_of(&picker.picked(A, &all, ask));
+    assert!(of_a.iter().all(|&piece| piece >= 4), "neither what is begun nor what is suggested: {of_a:?}");
+    // What is begun and has no other source goes on, whoever had begun it.
+    assert_eq!(pieces_of(&picker.picked(D, &all, asking(2))), of_a[1..]);
+    // Those of which there are more: as always.
+    assert_eq!(pieces_of(&picker.picked(C, &half, asking(1))), [0]);
+    // When nothing of the kind is left, the rest comes from it too.
+    let rest = pieces_of(&picker.picked(A, &all, asking(20)));
+    assert_eq!(rest.len(), 5, "two that only it has, and the three others: {rest:?}");
+    assert!(rest[..2].iter().all(|&piece| piece >= 4) && rest[2..].iter().all(|&piece| piece < 4), "{rest:?}");
+
+    let mut picker = begun(&[&half]);
+    let suggested = [geometry.piece(1).unwrap(), geometry.piece(6).unwrap()];
+    let of_a = pieces_of(&picker.picked(A, &all, PickAsk { suggested: &suggested, ..ask }));
+    assert_eq!(of_a[0], 6, "a suggestion that only it can follow up: {of_a:?}");
+
+    let mut picker = begun(&[&all]);
+    assert_eq!(pieces_of(&picker.picked(A, &all, ask))[..2], [0, 1], "with another source of everything: as always");
+}
+
+#[test]
+fn what_is_at_nobody_else_is_known() {
+    let geometry = geometry(4, 1);
+    let mut picker = Picker::new(geometry, &set(4, &[0, 2, 3]), &rarest_first(), rng(7));
+    assert!(!picker.is_spread());
+    picker.peer_joined(&set(4, &[0, 2]));
+    assert!(!picker.is_spread());
+    picker.peer_gained(geometry.piece(3).unwrap());
+    assert!(picker.is_spread(), "1 is not ours to spread");
+    picker.peer_lost(geometry.piece(0).unwrap());
+    assert!(!picker.is_spread());
+    picker.peer_joined(&Bitfield::all(4));
+    assert!(picker.is_spread());
+    picker.peer_left(&Bitfield::all(4));
+    assert!(!picker.is_spread());
+    picker.peer_gained(geometry.piece(0).unwrap());
+    picker.piece_passed(geometry.piece(1).unwrap());
+    assert!(!picker.is_spread(), "a new one");
+}
+
+#[test]
 fn suggestions_are_taken_the_latest_first_when_nothing_is_begun() {
     let geometry = geometry(9, 1);
     let pieces: Vec<_> = [2, 5, 8].iter().map(|&number| geometry.piece(number).unwrap()).collect();
     let mut picker = empty(geometry, &PickConfig { max_suggested: 2, ..rarest_first() });
     let theirs = set(9, &[0, 1, 2, 5]);
     picker.peer_joined(&set(9, &[2, 5]));
+    // Nobody is the only source of anything.
+    picker.peer_joined(&Bitfield::all(9));
+    picker.peer_joined(&Bitfield::all(9));
     let ask = PickAsk { count: 2, suggested: &pieces, ..PickAsk::default() };
     let picked = pieces_of(&picker.picked(A, &theirs, ask));
     assert_eq!(picked[0], 5, "8 it does not have, 5 is next");
