@@ -545,7 +545,9 @@ impl NodeModel {
         };
         let others = fellows().filter(|(_, stream)| under_way(stream)).count();
         tally.judge(Oracle::AskOnce, others < 3, || format!("{range:?} is asked of {} at a time", others + 1))?;
-        if others > 0 && torrent.pieces <= 4_096 {
+        // What is asked of a stream that cannot be followed is not known.
+        let followed = fellows().all(|(_, stream)| !stream.audit.lost);
+        if others > 0 && followed && torrent.pieces <= 4_096 {
             // The end game: every block that is missing is asked for.
             let free = (0..torrent.pieces).filter(|&piece| torrent.lacks(piece)).find_map(|piece| {
                 let asked_for = |begin: u32| {
