@@ -82,6 +82,8 @@ pub(super) struct NodeModel {
     pub stopped: bool,
     /// Whether rates are limited.
     pub limited: bool,
+    /// Blocks that came in this call, and are written in it.
+    coming: BTreeSet<Range>,
     /// Streams that something came from or went to in this call.
     touched: BTreeSet<TcpId>,
     /// Streams that the session ended in this call: their ends, and who is there.
@@ -125,6 +127,7 @@ impl NodeModel {
         self.budget.look(self.now, call, deadline, tally)?;
         self.clones.look(call, tally)?;
         self.touched.clear();
+        self.coming.clear();
         self.ended.clear();
         self.faults.clear();
         self.expect(call, terms);
@@ -343,6 +346,7 @@ impl NodeModel {
                 Unit::Word(Word::Piece(piece, begin, data)) => {
                     let range = Range { piece, begin, length: data.len() as u32 };
                     let right = stream.audit.terms().is_none_or(|terms| terms.data(range) == Some(&data[..]));
+                    self.coming.insert(range);
                     arrivals.push(Arrival { tcp, range, asked, right, bytes: data, taken: false });
                 }
                 Unit::Word(Word::Have(_) | Word::Bitfield(_) | Word::HaveAll) => stream.recount = true,
@@ -553,6 +557,9 @@ impl NodeModel {
                 let asked_for = |begin: u32| {
                     let length = (torrent.terms.length_of(piece) - begin).min(BLOCK);
                     let block = Range { piece, begin, length };
+                    if self.coming.contains(&block) {
+                        return true;
+                    }
                     self.streams
                         .values()
                         .any(|stream| stream.torrent == asked.torrent && stream.audit.requests.contains_key(&block))
