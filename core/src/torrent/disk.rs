@@ -43,6 +43,8 @@ struct Doubt {
 struct PieceWrites {
     under_way: u32,
     full: bool,
+    /// It is being hashed, and a sync has failed meanwhile: what was read may be gone, so it is hashed again.
+    again: bool,
     /// Who sent each block, as an address: connections may be gone when blame is found.
     senders: BTreeMap<u32, SocketAddr>,
 }
@@ -51,6 +53,15 @@ impl DiskState {
     /// Whether a piece of ours may not be what it was.
     pub(super) fn doubts(&self, piece: PieceIndex) -> bool {
         self.doubted.contains_key(&piece)
+    }
+
+    /// A sync has failed: blocks of pieces that are not verified yet may be gone. What is being hashed is hashed again, and nobody
+    /// is to blame for what is missing then.
+    fn distrusts(&mut self) {
+        for writes in self.pieces.values_mut() {
+            writes.again = writes.full && writes.under_way == 0;
+            writes.senders.clear();
+        }
     }
 
     /// A piece is in doubt no more, whatever it has turned out to be.
@@ -144,7 +155,9 @@ impl Torrent {
         piece: PieceIndex,
         result: Result<JobResult, IoFault>,
     ) {
+        let again = self.disk.pieces.get_mut(&piece).is_some_and(|state| core::mem::take(&mut state.again));
         match result {
+            Ok(JobResult::Verified(verdict)) if verdict.matches && again => self.verify_if_whole(cx, piece),
             Ok(JobResult::Verified(verdict)) if verdict.matches => {
                 self.disk.pieces.remove(&piece);
                 for guilty in self.blame.passed(piece, &verdict.blocks) {
@@ -338,6 +351,9 @@ impl Torrent {
             Ok(_) => Err(IoFault::Other),
             Err(fault) => Err(fault),
         };
+        if result.is_err() {
+            self.disk.distrusts();
+        }
         self.made_durable(cx, result.as_ref().map(|_| ()).map_err(|&fault| fault));
         self.persist.synced(cx.now, &cx.config.persist, result);
     }

@@ -396,7 +396,7 @@ impl Torrent {
             self.announcer.deadline(),
             stopping,
             if self.may_persist() { self.persist.deadline(&cx.config.persist) } else { None },
-            if running || starting { self.health.deadline() } else { None },
+            if running || starting { self.health.deadline(starting) } else { None },
             if running { self.choker.deadline() } else { None },
             if running { self.disk.deadline() } else { None },
             if running { self.life.deadline() } else { None },

@@ -93,11 +93,13 @@ impl Drill {
             upload: 10_000 + rng.index(100_000) as u64,
             split: [Split::Whole, Split::Random(20_000), Split::AtMost(1_000)][rng.index(3)],
             disk: Duration::from_micros(rng.index(10_000) as u64),
+            ..Limits::default()
         };
         let mut config = Config::default();
         config.persist.sync_interval = Duration::from_millis(1 + rng.index(3_000) as u64);
         config.choke.slots = 2 + rng.index(2) as u32;
         let mut world = World::with(number as u8, limits, config);
+        world.watch(Oracles::default());
         let seeds = (0..1 + rng.index(2)).map(|_| world.add_node()).collect();
         let leeches = (0..2 + rng.index(4)).map(|_| world.add_node()).collect();
         let rng = rng.clone();

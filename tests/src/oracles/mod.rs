@@ -5,7 +5,7 @@
 //! [second decoder](crate::second). A session is never asked what it thinks, but to compare. What is wrong is a [`Breach`] with
 //! the oracle's number and name, which ends the run.
 //!
-//! Every [`World`] has them from the beginning. Each counts what it has judged: an oracle that never has anything to judge
+//! They are put into a world by [`World::watch`]. Each counts what it has judged: an oracle that never has anything to judge
 //! proves nothing, so the tests demand a number of each. That they find what they should is proven by the *mutants* under
 //! `tests/mutants`: small bugs, each with the oracle that has to fire.
 //!

@@ -9,40 +9,9 @@ use crate::second::{Decoder, Range, Unit, Value, Word};
 use parcacik_core::border::PeerFault;
 use parcacik_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
-/// The content of a torrent that may be talked about.
-#[derive(Clone, Debug)]
-pub struct Terms {
-    /// Its bytes.
-    pub bytes: Arc<Vec<u8>>,
-    /// Bytes of each piece but the last.
-    pub piece_length: u32,
-}
-
-impl Terms {
-    /// How many pieces there are.
-    pub fn pieces(&self) -> u32 {
-        self.bytes.len().div_ceil(self.piece_length as usize) as u32
-    }
-
-    /// The length of a piece; 0 behind the last.
-    pub fn length_of(&self, piece: u32) -> u32 {
-        let start = u64::from(piece) * u64::from(self.piece_length);
-        (self.bytes.len() as u64).saturating_sub(start).min(self.piece_length.into()) as u32
-    }
-
-    /// The bytes of a range; `None` outside of the torrent.
-    pub fn data(&self, range: Range) -> Option<&[u8]> {
-        let end = range.begin.checked_add(range.length)?;
-        if range.piece >= self.pieces() || end > self.length_of(range.piece) {
-            return None;
-        }
-        let start = range.piece as usize * self.piece_length as usize + range.begin as usize;
-        self.bytes.get(start..start + range.length as usize)
-    }
-}
+pub use crate::second::Terms;
 
 /// The torrents that may be talked about, by info-hash.
 pub type AllTerms = BTreeMap<[u8; 20], Terms>;
@@ -129,6 +98,8 @@ pub struct Audit {
     event: u64,
     /// The last event in which the peer said something that may be the end of it.
     unsure: u64,
+    /// It has choked us in this event: what was asked for before that may be asked for again after it.
+    was_choked: bool,
     /// We choked it in this event.
     choked_now: bool,
     /// Requests of this event that cannot be served, and so have to be rejected in it.
@@ -190,6 +161,7 @@ impl Audit {
             was_unchoked: false,
             event: 0,
             unsure: 0,
+            was_choked: false,
             choked_now: false,
             refused_now: Vec::new(),
             check_data: true,
@@ -303,6 +275,7 @@ impl Audit {
             self.event = event;
             self.was_unchoked = !self.choked;
             self.choked_now = false;
+            self.was_choked = false;
             self.refused_now.clear();
         }
     }
@@ -323,6 +296,7 @@ impl Audit {
             Word::Choke => {
                 self.choked = true;
                 if !self.fast() {
+                    self.was_choked = true;
                     self.requests.clear();
                 }
             }
@@ -611,7 +585,7 @@ impl Audit {
         let stale = self.is_stale(now);
         let silent = now.since(self.block_at) >= REQUEST_LIFE;
         self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
-        tally.judge(Oracle::AskOnce, !self.requests.contains_key(&range), || "twice of one peer")?;
+        tally.judge(Oracle::AskOnce, self.was_choked || !self.requests.contains_key(&range), || "twice of one peer")?;
         self.requests.insert(range, now);
         self.ever_requested.insert(range);
         *self.may_come.entry(range).or_default() += 1;

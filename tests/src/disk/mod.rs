@@ -1,12 +1,15 @@
-//! A disk in memory that does what a driver's storage does.
+//! A disk in memory that does what a driver's storage does. What a power cut leaves of it is in `power.rs`.
+
+mod power;
 
 use bytes::Bytes;
 use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{
-    FileState, InfoHash, IoFault, JobResult, LayoutFile, PieceHash, Place, RootId, Span, StorageLayout, TorrentId,
-    Verdict, Work,
+    FileState, InfoHash, IoFault, JobId, JobResult, LayoutFile, PieceHash, Place, RootId, Span, StorageLayout,
+    TorrentId, Verdict, Work,
 };
 use parcacik_core::path::SafePath;
+use power::{Saving, Unsynced};
 use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,12 +37,16 @@ pub struct MemoryDisk {
     /// The (piece, block) that were read for peers so far, and the pieces of which the first was the first block.
     told: BTreeSet<(u32, u32)>,
     begun_in_order: BTreeMap<u32, bool>,
-    /// Writes since the last sync: the path, where, and what was there before.
-    unsynced: Vec<(String, usize, Vec<u8>)>,
+    /// Writes that no sync has made certain yet.
+    unsynced: Vec<Unsynced>,
+    /// Resume data that are being saved.
+    saving: Vec<Saving>,
+    /// Work that was begun and has not been told to have ended.
+    job: Option<JobId>,
+    /// What a disk writes at once, in bytes: a power cut may tear a write at such borders. 0: it tears none.
+    pub sector: usize,
     /// Whether bytes have changed that nobody wrote: what is read from it may be wrong.
     pub damaged: bool,
-    /// Whether files have come and gone behind the session's back.
-    meddled: bool,
     /// Work that was done, by kind.
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -73,7 +80,7 @@ impl MemoryDisk {
     /// Puts a file there, as if it had been there before.
     pub fn put(&mut self, path: &str, bytes: Vec<u8>) {
         self.clock += 1;
-        self.meddled |= self.files.insert(path.to_owned(), File { bytes, modified: self.clock }).is_some();
+        self.files.insert(path.to_owned(), File { bytes, modified: self.clock });
     }
 
     /// The bytes of a file.
@@ -96,24 +103,22 @@ impl MemoryDisk {
 
     /// Takes a file away.
     pub fn remove(&mut self, path: &str) {
-        self.meddled = true;
-        self.files.remove(path);
+        self.damaged |= self.files.remove(path).is_some();
+        self.forget_unsynced(path, 0);
     }
 
-    /// Takes back some of the writes since the last sync, as a power cut may: each is lost when `lost` says so.
-    pub fn power_cut(&mut self, mut lost: impl FnMut() -> bool) {
-        for (path, at, before) in std::mem::take(&mut self.unsynced).into_iter().rev() {
-            if lost()
-                && let Some(file) = self.files.get_mut(&path)
-            {
-                file.bytes[at..at + before.len()].copy_from_slice(&before);
-            }
-        }
+    /// Cuts a file off, as somebody else may.
+    pub fn truncate(&mut self, path: &str, length: usize) {
+        let Some(file) = self.files.get_mut(path) else { return };
+        self.damaged |= file.bytes.len() > length;
+        file.bytes.truncate(length);
+        self.clock += 1;
+        file.modified = self.clock;
+        self.forget_unsynced(path, length);
     }
 
     /// Takes the disk away. What is written meanwhile lies in its mount point.
     pub fn unmount(&mut self) {
-        self.meddled = true;
         self.away.get_or_insert_with(|| std::mem::take(&mut self.files));
     }
 
@@ -134,9 +139,9 @@ impl MemoryDisk {
     }
 
     /// Whether these bytes lie where a piece begins; `None` when that cannot be told: bytes have changed that nobody wrote, or
-    /// files have come and gone.
+    /// the disk is not there.
     pub fn holds(&self, torrent: TorrentId, piece: u32, bytes: &[u8]) -> Option<bool> {
-        if self.damaged || self.meddled || !self.keys.contains_key(&torrent) {
+        if self.damaged || self.away.is_some() || !self.keys.contains_key(&torrent) {
             return None;
         }
         let layout = self.layouts.get(&torrent)?;
@@ -158,15 +163,30 @@ impl MemoryDisk {
 
     /// How long a file of a torrent is, by its place in the layout, where it is there at all; `None` when that cannot be told.
     pub fn length_of(&self, torrent: TorrentId, file: usize) -> Option<Option<u64>> {
-        if self.damaged || self.meddled || !self.keys.contains_key(&torrent) {
+        if self.damaged || self.away.is_some() || !self.keys.contains_key(&torrent) {
             return None;
         }
         let file = self.layouts.get(&torrent)?.files().get(file)?;
         Some(self.files.get(&self.name(torrent, file)).map(|found| found.bytes.len() as u64))
     }
 
-    /// Does one piece of work; `None` when it is not disk work.
+    /// Does one piece of work, from beginning to end; `None` when it is not disk work.
     pub fn work(&mut self, work: &Work) -> Option<Result<JobResult, IoFault>> {
+        let job = JobId(u64::MAX);
+        let result = self.begin(job, work);
+        self.ended(job);
+        result
+    }
+
+    /// Does one piece of work. Until [`MemoryDisk::ended`] nobody has been told of it: a power cut may take it back.
+    pub fn begin(&mut self, job: JobId, work: &Work) -> Option<Result<JobResult, IoFault>> {
+        self.job = Some(job);
+        let result = self.does(work);
+        self.job = None;
+        result
+    }
+
+    fn does(&mut self, work: &Work) -> Option<Result<JobResult, IoFault>> {
         let kind = kind_of(work)?;
         *self.counts.entry(kind).or_default() += 1;
         if let Some(&fault) = self.faults.get(kind) {
@@ -192,7 +212,7 @@ impl MemoryDisk {
                 JobResult::Done
             }),
             Work::Sync { torrent } => {
-                self.unsynced.clear();
+                self.sync_begins(*torrent);
                 self.check(*torrent)
             }
             Work::Read { torrent, piece, begin, length } => {
@@ -206,6 +226,7 @@ impl MemoryDisk {
             Work::Save { torrent, bytes } => {
                 let Some(key) = self.keys.get(torrent) else { return Some(Err(IoFault::NotFound)) };
                 let copies = self.state.entry(*key).or_default();
+                self.saving.extend(self.job.map(|job| Saving { job, key: *key, before: copies.clone() }));
                 copies.insert(0, bytes.clone());
                 copies.truncate(2);
                 Ok(JobResult::Done)
@@ -234,7 +255,9 @@ impl MemoryDisk {
         let layout = self.layout(torrent)?;
         for (index, file) in layout.files().iter().enumerate() {
             if !spare.contains(&(index as u32)) && !file.pad {
-                self.files.remove(&self.name(torrent, file));
+                let name = self.name(torrent, file);
+                self.files.remove(&name);
+                self.forget_unsynced(&name, 0);
             }
         }
         self.files.remove(&self.part_path(torrent, &layout));
@@ -258,13 +281,14 @@ impl MemoryDisk {
             if let Some(file) = self.files.remove(&from) {
                 self.files.insert(to.clone(), file);
             }
-            self.unsynced.iter_mut().filter(|(path, ..)| *path == from).for_each(|(path, ..)| path.clone_from(&to));
         }
         if let Some(copies) = self.state.remove(&(key, old)) {
             self.state.insert((key, root), copies);
         }
         self.keys.insert(torrent, (key, root));
-        self.unsynced.clear();
+        // What was moved is certain when it is said to be.
+        self.unsynced.retain(|write| write.torrent != torrent);
+        self.saving.retain(|saving| saving.key != (key, old));
         self.check(torrent)
     }
 
@@ -317,7 +341,7 @@ impl MemoryDisk {
                 let Some(part) = self.files.get(&self.part_path(torrent, &layout)) else { continue };
                 let end = part.bytes.len().min((at + range.length) as usize);
                 let Some(bytes) = part.bytes.get(at as usize..end).map(<[u8]>::to_vec) else { continue };
-                self.put_at(self.name(torrent, &layout.files()[file]), range.offset as usize, &bytes);
+                self.put_at(torrent, self.name(torrent, &layout.files()[file]), range.offset as usize, &bytes);
             }
         }
         Ok(JobResult::Done)
@@ -378,7 +402,7 @@ impl MemoryDisk {
         for (path, span) in self.spans(torrent, &layout, (piece, begin, bytes.len() as u32)) {
             let length = span.length as usize;
             if let Some(path) = path {
-                self.put_at(path, span.offset as usize, &bytes[at..at + length]);
+                self.put_at(torrent, path, span.offset as usize, &bytes[at..at + length]);
             }
             at += length;
         }
@@ -386,16 +410,20 @@ impl MemoryDisk {
     }
 
     /// Puts bytes into a file, which is created or grown when it has to be.
-    fn put_at(&mut self, path: String, from: usize, bytes: &[u8]) {
+    fn put_at(&mut self, torrent: TorrentId, path: String, from: usize, bytes: &[u8]) {
         self.clock += 1;
+        let existed = self.files.contains_key(&path);
         let found = self.files.entry(path.clone()).or_default();
         let to = from + bytes.len();
-        if found.bytes.len() < to {
+        let length = found.bytes.len();
+        let before = found.bytes.get(from..length.min(to)).unwrap_or_default().to_vec();
+        if length < to {
             found.bytes.resize(to, 0);
         }
-        self.unsynced.push((path, from, found.bytes[from..to].to_vec()));
         found.bytes[from..to].copy_from_slice(bytes);
         found.modified = self.clock;
+        let after = bytes.to_vec();
+        self.unsynced.push(Unsynced::new(torrent, self.job, path, from, existed.then_some(length), before, after));
     }
 
     fn verify(&self, torrent: TorrentId, piece: u32, length: u32, expect: &PieceHash, blocks: bool) -> Verdict {
