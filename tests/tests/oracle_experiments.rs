@@ -12,7 +12,7 @@ fn oracle_47_a_download_uses_the_line() {
     const UPLOAD: u64 = 100_000;
     const STEP: Duration = Duration::from_millis(250);
     let mut judged = 0;
-    for (seed, latency) in [(1, 5), (2, 40), (3, 100)] {
+    for (seed, latency) in [(1u8, 5), (2, 40), (3, 100)] {
         let content = Content::new("line", 14_000_000, 65_536, u64::from(seed));
         let limits = Limits { latency: Duration::from_millis(latency), upload: UPLOAD, ..Limits::default() };
         let mut world = World::with(seed, limits, Config::default());
