@@ -18,6 +18,8 @@ pub struct Content {
     pub info_hash: [u8; 20],
     /// Piece length in bytes.
     pub piece_length: u32,
+    /// The files: path within the torrent (of a single one: its name) and length.
+    pub files: Vec<(String, usize)>,
 }
 
 impl Content {
@@ -99,6 +101,7 @@ impl Content {
         Content {
             name: name.to_owned(),
             bytes,
+            files: files.iter().map(|&(path, length)| (path.to_owned(), length)).collect(),
             metainfo: Bytes::from(file),
             info_hash: Sha1::digest(&info).into(),
             piece_length,

@@ -23,10 +23,12 @@
 //! session and what it says to a script, as a text to be read.
 
 mod content;
+pub mod crash;
 pub mod dialogue;
 mod disk;
 pub mod drill;
 pub mod experiment;
+pub mod fuzzing;
 pub mod hostile;
 pub mod oracles;
 pub mod second;

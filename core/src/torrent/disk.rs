@@ -25,6 +25,8 @@ use core::net::SocketAddr;
 pub(super) struct DiskState {
     /// Writes under way and blocks done, of each piece that is not verified yet.
     pieces: BTreeMap<PieceIndex, PieceWrites>,
+    /// Pieces that failed while a sync was under way, with the digests of their blocks: who is to blame is known when it has ended.
+    unjudged: Vec<(PieceIndex, Vec<[u8; 20]>)>,
     /// Verified pieces that a failed sync or read has put in doubt, until they have been hashed again.
     doubted: BTreeMap<PieceIndex, Doubt>,
     /// When those that could not be read are tried again.
@@ -201,7 +203,12 @@ impl Torrent {
         }
     }
 
+    /// A sync that fails may have thrown away what a peer sent, before it was hashed; so judgement waits for one that is under way.
     fn blame_senders(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, blocks: &[[u8; 20]]) {
+        if self.persist.is_syncing() {
+            self.disk.unjudged.push((piece, blocks.to_vec()));
+            return;
+        }
         let senders: Vec<(u32, SocketAddr)> =
             self.disk.pieces.remove(&piece).map(|state| state.senders.into_iter().collect()).unwrap_or_default();
         let guilty = self.blame.failed(piece, blocks, &senders);
@@ -345,7 +352,7 @@ impl Torrent {
         }
     }
 
-    pub(super) fn synced(&mut self, cx: &mut Cx, result: Result<JobResult, IoFault>) {
+    pub(super) fn synced(&mut self, cx: &mut Cx, shared: &mut Shared, result: Result<JobResult, IoFault>) {
         let result = match result {
             Ok(JobResult::Checked { files, part, .. }) => Ok(self.table(files, part)),
             Ok(_) => Err(IoFault::Other),
@@ -355,7 +362,14 @@ impl Torrent {
             self.disk.distrusts();
         }
         self.made_durable(cx, result.as_ref().map(|_| ()).map_err(|&fault| fault));
+        if result.is_err() {
+            // What is on the disk of these is not what their senders sent.
+            self.disk.pieces.values_mut().for_each(|state| state.senders.clear());
+        }
         self.persist.synced(cx.now, &cx.config.persist, result);
+        for (piece, blocks) in core::mem::take(&mut self.disk.unjudged) {
+            self.blame_senders(cx, shared, piece, &blocks);
+        }
     }
 
     pub(super) fn saved(&mut self, cx: &mut Cx, pieces: u32, result: Result<JobResult, IoFault>) {

@@ -465,7 +465,7 @@ impl Torrent {
             Purpose::Digest(piece) => self.digested(cx, shared, piece, result),
             Purpose::Write(block) => self.written(cx, block, shared, result),
             Purpose::Upload { peer, run, paid } => self.loaded(cx, shared, peer, run, paid, result),
-            Purpose::Sync => self.synced(cx, result),
+            Purpose::Sync => self.synced(cx, shared, result),
             Purpose::Save { pieces } => self.saved(cx, pieces, result),
             Purpose::Release => self.ended(cx),
             Purpose::Look => self.looked(cx, shared, result),
