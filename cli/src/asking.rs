@@ -3,6 +3,7 @@
 use crate::args::AskArgs;
 use crate::network;
 use crate::output::Output;
+use crate::record::Recording;
 use crate::torrent_file;
 use anyhow::bail;
 use parcacik_core::border::InfoHash;
@@ -61,8 +62,16 @@ pub fn questions(args: &AskArgs, output: &Output) -> anyhow::Result<Vec<Question
 ///
 /// # Errors
 /// As [`network::start`].
-pub fn client(args: &AskArgs) -> anyhow::Result<Client> {
+pub fn client(args: &AskArgs) -> anyhow::Result<(Client, Option<Recording>)> {
     let listen = if args.listen.is_empty() { network::everywhere() } else { args.listen.clone() };
-    let (client, _) = network::start_with(ClientConfig { listen, ..ClientConfig::default() }, None)?;
-    Ok(client)
+    network::start_with(ClientConfig { listen, ..ClientConfig::default() }, args.record.as_deref())
+}
+
+/// Ends it.
+pub fn end(client: Client, recording: Option<Recording>, output: &Output) {
+    // Nothing is lost when it does not end in time: there is nothing in it.
+    let _ = async_io::block_on(client.shutdown());
+    if let Some(recording) = recording {
+        recording.finish(output);
+    }
 }

@@ -49,11 +49,7 @@ pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Op
 /// # Errors
 /// As [`start`].
 pub fn start_with(mut config: ClientConfig, record: Option<&Path>) -> anyhow::Result<(Client, Option<Recording>)> {
-    let mut recording = None;
-    if let Some(path) = record {
-        let (started, recorder, seeds) = record::start(path, &config.core)?;
-        (config.recorder, config.seeds, recording) = (Some(recorder), Some(seeds), Some(started));
-    }
+    let recording = record.map(|path| record::start(path, &mut config)).transpose()?;
     Ok((Client::start(config).map_err(explain)?, recording))
 }
 

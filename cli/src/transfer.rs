@@ -113,10 +113,7 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
     // In order, whatever has ended it: what is there is saved.
     let stopped = futures_lite::future::block_on(client.shutdown());
     if let Some(recording) = recording {
-        match recording.finish() {
-            Ok(line) => output.say(line),
-            Err(error) => output.warn(format_args!("{error:#}")),
-        }
+        recording.finish(output);
     }
     let outcome = match hook {
         Some(hook) => finish(hook, outcome, &until, output),

@@ -19,18 +19,18 @@
 //! # }
 //! ```
 //!
-//! A file that cannot be written on ends the recording and never the session: what is in it so far can be replayed. Writes are gathered
-//! ([`BUFFER`]) and go to the operating system's cache from the engine's thread, which a slow disk reaches only when that cache is full.
-//! The file is for its owner alone: it holds addresses of peers and, unless it is left out, the secret seed. Content is never in it.
+//! A file that cannot be written on ends the recording and never the session: what is in it so far can be replayed, and a mark behind it says that it was given
+//! up, if there is room for that. Writes are gathered ([`BUFFER`]) and go to the operating system's cache from the engine's thread, which a slow disk reaches
+//! only when that cache is full. The file is for its owner alone: it holds addresses of peers and, unless it is left out, the secret seed. Content is never in it.
 
 use crate::client::{ClientConfig, draw_seeds};
 use crate::engine::Recorder;
 use parcacik_core::border::{Actions, Config, Event};
-use parcacik_core::journal::{self, Digest, Secret, Sink};
+use parcacik_core::journal::{self, Digest, GIVEN_UP, Secret, Sink, whole_frames};
 use parcacik_core::rng::Seeds;
 use parcacik_core::time::Time;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,7 +62,7 @@ pub struct Recording(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     fault: Option<(io::ErrorKind, String)>,
-    ended: Option<Digest>,
+    ended: Option<(u64, Digest)>,
 }
 
 impl Recording {
@@ -74,6 +74,15 @@ impl Recording {
 
     /// What the session came to, when it has ended and all of it is in the file.
     pub fn digest(&self) -> Option<Digest> {
+        self.ended().map(|(_, digest)| digest)
+    }
+
+    /// How many events there were, under the same condition.
+    pub fn events(&self) -> Option<u64> {
+        self.ended().map(|(events, _)| events)
+    }
+
+    fn ended(&self) -> Option<(u64, Digest)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).ended
     }
 
@@ -82,9 +91,25 @@ impl Recording {
     }
 }
 
+/// What a recording can be written to.
+pub trait Target: Write {
+    /// Takes back everything behind the first `length` bytes. What is written next comes there.
+    ///
+    /// # Errors
+    /// It cannot be done: it is all left as it is.
+    fn cut_back(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Target for File {
+    fn cut_back(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)?;
+        self.seek(SeekFrom::Start(length)).map(drop)
+    }
+}
+
 /// Writes a recording to a file as it grows.
 #[derive(Debug)]
-pub struct FileRecorder<W: Write = File> {
+pub struct FileRecorder<W: Target = File> {
     /// `None` when it has ended, well or not.
     open: Option<(journal::Recorder, Gather<W>)>,
     status: Recording,
@@ -94,20 +119,54 @@ pub struct FileRecorder<W: Write = File> {
 #[derive(Debug)]
 struct Gather<W> {
     to: W,
+    /// Whole frames.
     buffer: Vec<u8>,
+    /// How many bytes have been written before.
+    written: u64,
     fault: Option<io::Error>,
 }
 
-impl<W: Write> Gather<W> {
+impl<W: Target> Gather<W> {
     fn flush(&mut self) {
         if self.fault.is_none() {
-            self.fault = self.to.write_all(&self.buffer).err();
+            let (taken, fault) = write_most(&mut self.to, &self.buffer);
+            if fault.is_some() {
+                self.mark(taken);
+            }
+            self.written += taken as u64;
+            self.fault = fault;
         }
         self.buffer.clear();
     }
+
+    /// Ends a file that takes no more, of the buffer `taken` bytes so far, with the mark that it was given up. Frames that it takes the place of are lost.
+    fn mark(&mut self, taken: usize) {
+        let room = taken.saturating_sub(GIVEN_UP.len());
+        let whole = whole_frames(&self.buffer[..room.min(self.buffer.len())]);
+        // Without it the recording is one that was cut off, and replays all the same.
+        if self.to.cut_back(self.written + whole as u64).is_ok()
+            && let Err(fault) = self.to.write_all(GIVEN_UP)
+        {
+            tracing::debug!(%fault, "no room for the mark of a recording that was given up");
+        }
+    }
 }
 
-impl<W: Write> Sink for Gather<W> {
+/// Writes as much as can be: how much that was, and what stopped it.
+fn write_most(to: &mut impl Write, bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match to.write(&bytes[taken..]) {
+            Ok(0) => return (taken, Some(ErrorKind::WriteZero.into())),
+            Ok(more) => taken += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return (taken, Some(error)),
+        }
+    }
+    (taken, None)
+}
+
+impl<W: Target> Sink for Gather<W> {
     fn put(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= BUFFER {
@@ -128,21 +187,28 @@ impl FileRecorder {
         seeds: &Seeds,
         secret: Secret,
     ) -> io::Result<(FileRecorder, Recording)> {
+        let path = path.as_ref();
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        FileRecorder::new(options.open(path)?, config, seeds, secret)
+        let file = options.open(path)?;
+        FileRecorder::new(file, config, seeds, secret).inspect_err(|_| {
+            // It has just been made: nobody misses it.
+            if let Err(fault) = std::fs::remove_file(path) {
+                tracing::debug!(%fault, "an empty recording stays");
+            }
+        })
     }
 }
 
-impl<W: Write> FileRecorder<W> {
+impl<W: Target> FileRecorder<W> {
     /// The same, to anything that can be written to.
     ///
     /// # Errors
     /// The first bytes cannot be written.
     pub fn new(to: W, config: &Config, seeds: &Seeds, secret: Secret) -> io::Result<(FileRecorder<W>, Recording)> {
-        let mut gather = Gather { to, buffer: Vec::with_capacity(BUFFER), fault: None };
+        let mut gather = Gather { to, buffer: Vec::with_capacity(BUFFER), written: 0, fault: None };
         let recorder = journal::Recorder::new(config, seeds, secret, &mut gather);
         // At once: a disk that takes nothing is told before the session starts.
         gather.flush();
@@ -160,7 +226,7 @@ impl<W: Write> FileRecorder<W> {
     }
 }
 
-impl<W: Write + Send> Recorder for FileRecorder<W> {
+impl<W: Target + Send> Recorder for FileRecorder<W> {
     fn event(&mut self, now: Time, event: &Event, actions: &Actions) {
         let Some((recorder, gather)) = &mut self.open else { return };
         recorder.record(now, event, actions, gather);
@@ -171,16 +237,17 @@ impl<W: Write + Send> Recorder for FileRecorder<W> {
 
     fn finish(&mut self) {
         let Some((recorder, mut gather)) = self.open.take() else { return };
+        let events = recorder.events();
         let digest = recorder.finish(&mut gather);
         gather.flush();
         match gather.fault.or_else(|| gather.to.flush().err()) {
-            None => self.status.change(|state| state.ended = Some(digest)),
+            None => self.status.change(|state| state.ended = Some((events, digest))),
             Some(fault) => self.give_up(&fault),
         }
     }
 }
 
-impl<W: Write> Drop for FileRecorder<W> {
+impl<W: Target> Drop for FileRecorder<W> {
     /// What has been gathered is stored, as a recording without its end.
     fn drop(&mut self) {
         if let Some((_, gather)) = &mut self.open {

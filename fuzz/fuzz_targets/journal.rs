@@ -1,23 +1,3 @@
-//! Recordings: any bytes are read without harm, and an event that is taken comes back from what it is written as.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use parcacik_core::journal::canon::{decode_config, decode_event, encode_config, encode_event};
-use parcacik_core::journal::{Reader, replay};
-
-fuzz_target!(|input: &[u8]| {
-    if let Ok(event) = decode_event(input) {
-        let mut again = Vec::new();
-        encode_event(&event, &[], &mut again);
-        assert_eq!(decode_event(&again), Ok(event));
-    }
-    if let Ok(config) = decode_config(input) {
-        let mut again = Vec::new();
-        encode_config(&config, &mut again);
-        assert_eq!(again, input);
-    }
-    if let Ok(reader) = Reader::new(input) {
-        reader.for_each(drop);
-    }
-    let _ = replay(input);
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| parcacik_testkit::fuzzing::journal::run(input));

@@ -764,6 +764,25 @@ fn a_recheck_makes_a_torrent_whose_files_are_gone_begin_anew() {
     }
 }
 
+/// Found by the simulator: the session looked for what may have come back for ever, without end in one call.
+#[test]
+fn a_seed_that_lacks_a_piece_is_rechecked_on_a_slow_disk() {
+    let content = Content::new("slow.bin", 100_000, 16_384, 49);
+    let mut world = World::new(49);
+    let seed = world.add_node();
+    world.disk(seed).put("slow.bin", content.bytes[..90_000].to_vec());
+    world.add(seed, &content, &[], |add| (add.seed_only, add.goal) = (true, SeedGoal::Forever));
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(view(&world, seed, &content).pieces.count(), 5);
+    world.disk(seed).put("slow.bin", content.bytes.clone());
+    world.set_disk_time(seed, Duration::from_secs(20));
+    let torrent = id(&world, seed, &content);
+    world.command(seed, Command::Recheck { torrent });
+    // The moment at which it would have looked for the piece comes in the middle of that.
+    world.run_for(Duration::from_secs(600));
+    assert!(world.is_finished(seed, &content), "{:?}", view(&world, seed, &content));
+}
+
 /// Faults of each kind, at each kind of work: whatever it is, it passes by itself.
 #[test]
 fn faults_that_pass_leave_no_trace() {

@@ -3,6 +3,7 @@
 use crate::values;
 use clap::Args;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Ask trackers for peers, once
 ///
@@ -59,4 +60,7 @@ pub struct AskArgs {
     /// Print an object a line to stdout
     #[arg(long)]
     pub json: bool,
+    /// Record the session in a new file, for `replay`. Secrets and what trackers said are in it: keep it to yourself
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub fn run(args: &AnnounceArgs, output: &Output) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen()?;
     let questions = asking::questions(&args.ask, output)?;
-    let client = asking::client(&args.ask)?;
+    let (client, recording) = asking::client(&args.ask)?;
     let asking = async {
         let mut answered = false;
         for question in questions {
@@ -35,8 +35,7 @@ pub fn run(args: &AnnounceArgs, output: &Output) -> anyhow::Result<Outcome> {
         Ok(Outcome::Interrupted)
     };
     let outcome = async_io::block_on(asking.or(stopped));
-    // Nothing is lost when it does not end in time: there is nothing in it.
-    let _ = async_io::block_on(client.shutdown());
+    asking::end(client, recording, output);
     outcome
 }
 

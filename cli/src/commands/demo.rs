@@ -144,7 +144,7 @@ impl Peer {
     async fn end(self, output: &Output) -> anyhow::Result<()> {
         self.client.shutdown().await.with_context(|| format!("cannot stop the {}", self.name))?;
         if let Some(recording) = self.recording {
-            output.say(recording.finish()?);
+            recording.finish(output);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod files;
 mod hook;
 mod ip_filter;
 mod rates;
+mod recorded;
 mod recordings;
 mod replay;
 mod select;

@@ -16,6 +16,8 @@ pub struct Digest(pub [u8; 16]);
 
 impl Digest {
     /// The digest of some bytes.
+    // A function of its own, so that a profile can tell hashing from the rest.
+    #[inline(never)]
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(xxh3_128(bytes).to_be_bytes())
     }
@@ -38,8 +40,11 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Room for what stands in front of an event in a recording: the kind of the frame, and its length.
+const HEAD: usize = 11;
+
 /// A digest that grows by one event at a time:
-/// `digest = XXH3-128(digest before ‖ time since the event before ‖ event with holes ‖ actions and notices)`.
+/// `digest = XXH3-128(time since the event before ‖ event with holes ‖ actions and notices ‖ digest before)`.
 ///
 /// ```
 /// use parcacik_core::border::{Actions, Event};
@@ -56,7 +61,7 @@ pub struct RunningDigest {
     digest: Digest,
     events: u64,
     now: Time,
-    /// What was hashed last, kept for its memory, and for the recorder.
+    /// What was hashed last, kept for its memory, and for the recorder: behind [`HEAD`] free bytes.
     buffer: Vec<u8>,
     /// Where the event ends in it.
     event_end: usize,
@@ -88,7 +93,7 @@ impl RunningDigest {
 
     fn begin(&mut self) {
         self.buffer.clear();
-        self.buffer.extend_from_slice(&self.digest.0);
+        self.buffer.extend_from_slice(&[0; HEAD]);
     }
 
     fn end(&mut self, now: Time, actions: &Actions) {
@@ -96,19 +101,36 @@ impl RunningDigest {
         self.items.clear();
         let items = &mut self.items;
         canon::encode_each(actions, &mut self.buffer, |place| items.push(place));
-        self.digest = Digest::of(&self.buffer);
+        self.buffer.extend_from_slice(&self.digest.0);
+        self.digest = Digest::of(self.buffer.get(HEAD..).unwrap_or_default());
         self.events += 1;
         self.now = now;
-    }
-
-    /// The last event as it was encoded, the time that had gone by before it.
-    pub(super) fn last_event(&self) -> &[u8] {
-        self.buffer.get(size_of::<Digest>()..self.event_end).unwrap_or_default()
     }
 
     /// The encodings of what it led to: each action, and then each notice.
     pub(super) fn last_items(&self) -> impl Iterator<Item = &[u8]> {
         self.items.iter().map(|place| self.buffer.get(place.clone()).unwrap_or_default())
+    }
+
+    /// A frame of the last event, the time that had gone by before it in front, and `rest` behind it. What it led to is forgotten.
+    pub(super) fn last_frame(&mut self, kind: u8, rest: &[u8]) -> &[u8] {
+        self.items.clear();
+        self.buffer.truncate(self.event_end);
+        self.buffer.extend_from_slice(rest);
+        let length = self.buffer.len().saturating_sub(HEAD);
+        let mut start = HEAD - 2;
+        // Without copying the event: its place is known, and so is how long the head is.
+        if let (0..0x80, Some(head)) = (length, self.buffer.get_mut(start..HEAD)) {
+            head.copy_from_slice(&[kind, length as u8]);
+        } else {
+            let mut head = Vec::from([kind]);
+            canon::encode_number(length as u64, &mut head);
+            start = HEAD.saturating_sub(head.len());
+            if let Some(place) = self.buffer.get_mut(start..HEAD) {
+                place.copy_from_slice(&head);
+            }
+        }
+        self.buffer.get(start..).unwrap_or_default()
     }
 
     /// What it has come to.

@@ -107,8 +107,9 @@ impl Recorder {
             self.made.extend_from_slice(&self.run.digest().check());
             kind::EVENT
         };
-        frames::write(&mut self.frame, kind, &[self.run.last_event(), &self.made]);
-        self.put(sink);
+        let frame = self.run.last_frame(kind, &self.made);
+        self.written += frame.len() as u64;
+        sink.put(frame);
         if self.run.events().is_multiple_of(CHECKPOINT_EVERY) {
             let place = self.place();
             self.index.add(Entry { events: place.events, now: place.now, offset: self.written });

@@ -1,5 +1,6 @@
 //! Tests of recording and replay.
 
 mod canon;
+mod laws;
 mod recording;
 pub(super) mod values;

@@ -14,7 +14,7 @@ use crate::border::PeerConfig;
 use crate::metainfo::{BLOCK_LENGTH, Block};
 use crate::rate::Rate;
 use crate::time::Time;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -25,6 +25,8 @@ const ROUND: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     outstanding: VecDeque<Request>,
+    /// The blocks of these: a deep queue is not searched for each block that joins it.
+    asked: BTreeSet<Block>,
     given_up: VecDeque<Block>,
     max_given_up: usize,
     /// How many requests should be under way.
@@ -93,6 +95,7 @@ impl Requests {
     pub fn new(now: Time, config: &PeerConfig) -> Requests {
         Requests {
             outstanding: VecDeque::new(),
+            asked: BTreeSet::new(),
             given_up: VecDeque::new(),
             max_given_up: config.max_given_up as usize,
             target: config.depth_min,
@@ -117,7 +120,7 @@ impl Requests {
     }
 
     pub fn contains(&self, block: Block) -> bool {
-        self.outstanding.iter().any(|request| request.block == block)
+        self.asked.contains(&block)
     }
 
     pub fn is_snubbed(&self) -> bool {
@@ -154,6 +157,7 @@ impl Requests {
             self.progress_at = now;
         }
         self.outstanding.push_back(Request { block, sent_at: now });
+        self.asked.insert(block);
     }
 
     /// A block came.
@@ -206,6 +210,7 @@ impl Requests {
 
     /// Stops waiting for all requests.
     pub fn return_all(&mut self) -> Vec<Block> {
+        self.asked.clear();
         let returned: Vec<Block> = self.outstanding.drain(..).map(|request| request.block).collect();
         for &block in &returned {
             self.give_up(block);
@@ -270,6 +275,7 @@ impl Requests {
         // Others were answered meanwhile, so this one was passed over.
         match self.outstanding.pop_front() {
             Some(oldest) => {
+                self.asked.remove(&oldest.block);
                 self.give_up(oldest.block);
                 Overdue::One(oldest.block)
             }
@@ -313,6 +319,9 @@ impl Requests {
 
     /// Takes a request out; when it was sent. Answers come mostly in order, so it is nearly always the first.
     fn take(&mut self, block: Block) -> Option<Time> {
+        if !self.asked.remove(&block) {
+            return None;
+        }
         let at = self.outstanding.iter().position(|request| request.block == block)?;
         self.outstanding.remove(at).map(|request| request.sent_at)
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::bencode::encode_dict;
 use crate::border::{
     Action, AddTorrent, Command, CommandError, CommandId, DialId, IoFault, JobId, JobResult, PeerId, RateLimits,
-    RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, Work,
+    RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, TorrentState, Work,
 };
 use bytes::Bytes;
 use std::vec;
@@ -467,4 +467,22 @@ fn a_view_shows_the_limits_of_the_torrent() {
     assert_eq!(limits(&rig), RateLimits { download, upload });
     rig.command(Command::SetLimits { torrent, download: None, upload: None });
     assert_eq!(limits(&rig), RateLimits::default());
+}
+
+/// Found by fuzzing: the moment to look for what may come back passed while all was being hashed anew, and the tick never ended.
+#[test]
+fn a_check_of_a_torrent_that_may_not_download_goes_past_its_next_look() {
+    let mut rig = Rig::new(|_| {});
+    let mut add = AddTorrent::new(metainfo(1), RootId(0));
+    (add.seed_only, add.goal) = (true, SeedGoal::Forever);
+    let added = rig.command(Command::Add(Box::new(add)));
+    rig.serve_disk(added);
+    let look = rig.session.deadline().expect("what is missing may come back");
+    let check = rig.command(Command::Recheck { torrent: TorrentId(0) });
+    // Its work ends late.
+    assert_eq!(rig.session.view(TorrentId(0)).unwrap().state, TorrentState::Checking);
+    rig.wait(look.since(rig.now) * 2);
+    rig.serve_disk(check);
+    assert_ne!(rig.session.view(TorrentId(0)).unwrap().state, TorrentState::Checking);
+    rig.wait(Duration::from_secs(1));
 }

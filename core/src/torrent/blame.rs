@@ -8,7 +8,7 @@
 //! 3. the piece passes later: whoever sent a block with another digest than the one that passed was wrong
 //!    ([`Blame::passed`]).
 //!
-//! All three trust that the disk gives back what was written. A digest list that is empty (the piece could not be read)
+//! All three trust that the disk gives back what was written: blocks that a sync may have lost have no sender here. A digest list that is empty (the piece could not be read)
 //! therefore accuses nobody, and neither does a block whose sender is not known.
 //!
 //! BEP 3 has no word on this; that a piece is fetched again from one peer alone (see [`picker`](super::picker)) makes the first

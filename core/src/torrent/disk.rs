@@ -25,6 +25,8 @@ use core::net::SocketAddr;
 pub(super) struct DiskState {
     /// Writes under way and blocks done, of each piece that is not verified yet.
     pieces: BTreeMap<PieceIndex, PieceWrites>,
+    /// Pieces that failed while a sync was under way, with the digests of their blocks: who is to blame is known when it has ended.
+    unjudged: Vec<(PieceIndex, Vec<[u8; 20]>)>,
     /// Verified pieces that a failed sync or read has put in doubt, until they have been hashed again.
     doubted: BTreeMap<PieceIndex, Doubt>,
     /// When those that could not be read are tried again.
@@ -43,6 +45,8 @@ struct Doubt {
 struct PieceWrites {
     under_way: u32,
     full: bool,
+    /// It is being hashed, and a sync has failed meanwhile: what was read may be gone, so it is hashed again.
+    again: bool,
     /// Who sent each block, as an address: connections may be gone when blame is found.
     senders: BTreeMap<u32, SocketAddr>,
 }
@@ -51,6 +55,15 @@ impl DiskState {
     /// Whether a piece of ours may not be what it was.
     pub(super) fn doubts(&self, piece: PieceIndex) -> bool {
         self.doubted.contains_key(&piece)
+    }
+
+    /// A sync has failed: blocks of pieces that are not verified yet may be gone. What is being hashed is hashed again, and nobody
+    /// is to blame for what is missing then.
+    fn distrusts(&mut self) {
+        for writes in self.pieces.values_mut() {
+            writes.again = writes.full && writes.under_way == 0;
+            writes.senders.clear();
+        }
     }
 
     /// A piece is in doubt no more, whatever it has turned out to be.
@@ -144,7 +157,9 @@ impl Torrent {
         piece: PieceIndex,
         result: Result<JobResult, IoFault>,
     ) {
+        let again = self.disk.pieces.get_mut(&piece).is_some_and(|state| core::mem::take(&mut state.again));
         match result {
+            Ok(JobResult::Verified(verdict)) if verdict.matches && again => self.verify_if_whole(cx, piece),
             Ok(JobResult::Verified(verdict)) if verdict.matches => {
                 self.disk.pieces.remove(&piece);
                 for guilty in self.blame.passed(piece, &verdict.blocks) {
@@ -188,7 +203,12 @@ impl Torrent {
         }
     }
 
+    /// A sync that fails may have thrown away what a peer sent, before it was hashed; so judgement waits for one that is under way.
     fn blame_senders(&mut self, cx: &mut Cx, shared: &mut Shared, piece: PieceIndex, blocks: &[[u8; 20]]) {
+        if self.persist.is_syncing() {
+            self.disk.unjudged.push((piece, blocks.to_vec()));
+            return;
+        }
         let senders: Vec<(u32, SocketAddr)> =
             self.disk.pieces.remove(&piece).map(|state| state.senders.into_iter().collect()).unwrap_or_default();
         let guilty = self.blame.failed(piece, blocks, &senders);
@@ -332,14 +352,24 @@ impl Torrent {
         }
     }
 
-    pub(super) fn synced(&mut self, cx: &mut Cx, result: Result<JobResult, IoFault>) {
+    pub(super) fn synced(&mut self, cx: &mut Cx, shared: &mut Shared, result: Result<JobResult, IoFault>) {
         let result = match result {
             Ok(JobResult::Checked { files, part, .. }) => Ok(self.table(files, part)),
             Ok(_) => Err(IoFault::Other),
             Err(fault) => Err(fault),
         };
+        if result.is_err() {
+            self.disk.distrusts();
+        }
         self.made_durable(cx, result.as_ref().map(|_| ()).map_err(|&fault| fault));
+        if result.is_err() {
+            // What is on the disk of these is not what their senders sent.
+            self.disk.pieces.values_mut().for_each(|state| state.senders.clear());
+        }
         self.persist.synced(cx.now, &cx.config.persist, result);
+        for (piece, blocks) in core::mem::take(&mut self.disk.unjudged) {
+            self.blame_senders(cx, shared, piece, &blocks);
+        }
     }
 
     pub(super) fn saved(&mut self, cx: &mut Cx, pieces: u32, result: Result<JobResult, IoFault>) {

@@ -84,9 +84,11 @@ impl Health {
         self.look_at.filter(|_| self.is_ill())
     }
 
-    /// When there is something to do for a torrent that starts or runs.
-    pub(super) fn deadline(&self) -> Option<Time> {
-        self.look_at.into_iter().chain(self.find_at).min()
+    /// When there is something to do for a torrent that starts or runs. One that starts does not look for what has come back: it
+    /// is looking at everything.
+    pub(super) fn deadline(&self, starting: bool) -> Option<Time> {
+        let find = self.find_at.filter(|_| !starting);
+        self.look_at.into_iter().chain(find).min()
     }
 
     /// A write has ended well.

@@ -1,10 +1,10 @@
 //! Tests of recordings in files.
 
-use super::{FileRecorder, record_to};
+use super::{FileRecorder, Target, record_to};
 use crate::engine::Recorder;
 use crate::{Client, ClientConfig};
 use parcacik_core::border::{Actions, Config, Event};
-use parcacik_core::journal::{Secret, replay};
+use parcacik_core::journal::{Ending, GIVEN_UP, Secret, replay};
 use parcacik_core::rng::Seeds;
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
@@ -29,6 +29,13 @@ impl Write for Small {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Target for Small {
+    fn cut_back(&mut self, length: u64) -> io::Result<()> {
+        self.0.lock().unwrap().truncate(length as usize);
         Ok(())
     }
 }
@@ -79,17 +86,51 @@ fn a_client_records_itself_and_the_recording_replays() {
 }
 
 #[test]
-fn a_full_disk_ends_the_recording_and_what_is_there_replays() {
+fn a_full_disk_ends_the_recording_with_a_mark_and_what_is_there_replays() {
     let (mut recorder, recording, held) = small(400_000);
     run(&mut recorder, 100_000);
     assert_eq!(recording.fault().unwrap().kind(), io::ErrorKind::StorageFull);
     recorder.finish();
-    assert_eq!(recording.digest(), None);
+    assert_eq!((recording.digest(), recording.events()), (None, None));
     let bytes = held.lock().unwrap().clone();
-    assert_eq!(bytes.len(), 400_000);
+    assert!((399_900..=400_000).contains(&bytes.len()), "{}", bytes.len());
+    assert!(bytes.ends_with(GIVEN_UP));
     let report = replay(&bytes).unwrap();
-    assert!(report.is_same() && !report.is_complete());
+    assert!(report.is_same());
+    assert_eq!(report.ending, Ending::GivenUp);
     assert!(report.events > 10_000);
+}
+
+/// A pipe, say.
+struct OneWay(Small);
+
+impl Write for OneWay {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Target for OneWay {
+    fn cut_back(&mut self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[test]
+fn what_takes_nothing_back_has_no_mark_and_replays_all_the_same() {
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let to = OneWay(Small(Arc::clone(&held), 400_000));
+    let (mut recorder, recording) =
+        FileRecorder::new(to, &Config::default(), &Seeds::for_tests(3), Secret::Keep).unwrap();
+    run(&mut recorder, 100_000);
+    assert!(recording.fault().is_some());
+    assert_eq!(held.lock().unwrap().len(), 400_000);
+    let report = replay(&held.lock().unwrap()).unwrap();
+    assert_eq!((report.is_same(), report.ending), (true, Ending::CutOff));
 }
 
 #[test]

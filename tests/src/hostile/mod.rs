@@ -35,11 +35,14 @@
 //! | resource | [`Drip`], [`Flood`], [`RequestFlood`], [`NeverRead`], [`Promise`] |
 //! | anything | [`Havoc`], [`RandomHandshake`] |
 //!
+//! [`any_peer`] draws one of them by chance.
+//!
 //! # Trackers
 //!
 //! A [`HostileTracker`](tracker::HostileTracker) is put in by [`World::add_tracker`](crate::World::add_tracker) and does one thing
 //! wrong: see [`tracker`].
 
+mod any;
 mod corrupting;
 mod fuzz;
 mod lying;
@@ -49,6 +52,7 @@ mod selfish;
 pub mod tracker;
 mod trick;
 
+pub use any::any_peer;
 pub use corrupting::Corrupt;
 pub use fuzz::{Havoc, RandomHandshake, damage};
 pub use lying::{AlternateAllNone, Chatter, DontHave, Excuse, HaveNothing, Introduction, Mute, WrongBitfield};

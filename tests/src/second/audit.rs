@@ -20,16 +20,19 @@ pub struct Terms {
 }
 
 impl Terms {
-    fn pieces(&self) -> u32 {
+    /// How many pieces there are.
+    pub fn pieces(&self) -> u32 {
         self.bytes.len().div_ceil(self.piece_length as usize) as u32
     }
 
-    fn length_of(&self, piece: u32) -> u32 {
+    /// The length of a piece; 0 behind the last.
+    pub fn length_of(&self, piece: u32) -> u32 {
         let start = u64::from(piece) * u64::from(self.piece_length);
         (self.bytes.len() as u64).saturating_sub(start).min(self.piece_length.into()) as u32
     }
 
-    fn data(&self, range: Range) -> Option<&[u8]> {
+    /// The bytes of a range; `None` outside of the torrent.
+    pub fn data(&self, range: Range) -> Option<&[u8]> {
         let end = range.begin.checked_add(range.length)?;
         if range.piece >= self.pieces() || end > self.length_of(range.piece) {
             return None;
@@ -66,6 +69,8 @@ pub struct Audit {
     /// It did not choke us at some moment of the event that is being handled, and which that is.
     was_unchoked: bool,
     event: u64,
+    /// It has choked us in the event that is being handled: what was asked for before that may be asked for again after it.
+    was_choked: bool,
     /// Whether what we serve is compared with the torrent: not when the disk is known to be bad.
     pub check_data: bool,
     /// Nothing is known of the torrent.
@@ -106,6 +111,7 @@ impl Audit {
             choked: true,
             was_unchoked: false,
             event: 0,
+            was_choked: false,
             check_data: true,
             off: false,
             allowed: BTreeSet::new(),
@@ -130,6 +136,7 @@ impl Audit {
     /// The session is told, as its `event`-th event, that these bytes came.
     pub fn heard(&mut self, now: Time, event: u64, bytes: &[u8]) {
         self.was_unchoked = !self.choked;
+        self.was_choked = false;
         self.event = event;
         if self.lost || self.off {
             return;
@@ -154,6 +161,7 @@ impl Audit {
             Word::Choke => {
                 self.choked = true;
                 if !self.fast() {
+                    self.was_choked = true;
                     self.requests.clear();
                 }
             }
@@ -195,6 +203,7 @@ impl Audit {
             return Ok(());
         }
         self.was_unchoked &= self.event == event;
+        self.was_choked &= self.event == event;
         // [19]: silence from us is two minutes at most.
         let silence = now.since(self.spoke_at);
         if silence > Duration::from_secs(120) {
@@ -321,7 +330,7 @@ impl Audit {
         let silent = now.since(self.block_at) >= REQUEST_LIFE;
         self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
         // [14]
-        require(!self.requests.contains_key(&range), "twice")?;
+        require(self.was_choked || !self.requests.contains_key(&range), "twice")?;
         self.requests.insert(range, now);
         self.ever_requested.insert(range);
         // [12]

@@ -1,19 +1,26 @@
 //! The world: sessions, the network between them, and what their drivers would do.
 //!
 //! What it is made of: `words.rs` has what tests say and read, `queue.rs` what is going to happen, `drive.rs` what a driver
-//! does for its session, `net.rs` the streams, `traffic.rs` what went through them, `strangers.rs` whoever is in the world
+//! does for its session, `net.rs` the streams, `datagrams.rs` the datagrams, `topology.rs` who reaches whom, `clock.rs` the
+//! nodes' clocks, `faults.rs` what goes wrong by chance, `traffic.rs` what went through them, `strangers.rs` whoever is in the world
 //! without being a session, `watch.rs` who looks on. Here are the nodes, what a test can do to them, and the clock.
 
+mod clock;
+mod datagrams;
 mod drive;
+mod faults;
 mod net;
 mod queue;
 mod strangers;
+mod topology;
 mod trackers;
 mod traffic;
 mod watch;
 mod words;
 
+pub use faults::{Faults, Line};
 pub use strangers::{Desk, LinkId, Seen, Stranger, StrangerId};
+pub use topology::{CutId, Host, Nat, Way};
 pub use trackers::TrackerId;
 pub use traffic::{Traffic, jain};
 pub use watch::{Before, Breach, Call, Moment, Party, Watcher};
@@ -23,12 +30,15 @@ use crate::content::Content;
 use crate::disk::MemoryDisk;
 use crate::hostile::tracker::HostileTracker;
 use crate::second::{Audit, Terms};
+use crate::seed::WorldSeed;
 use bytes::Bytes;
+use clock::Clock;
+use faults::Doom;
 use parcacik_core::border::{
-    Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, IoFault, Notice, RootId, SeedGoal, SocketId,
+    Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, JobId, Notice, RootId, SeedGoal, SocketId,
     Target, TcpId, TorrentId,
 };
-use parcacik_core::rng::{Rng, Seeds, Stream};
+use parcacik_core::rng::{Rng, Seeds};
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
 use parcacik_core::tracker::server::TrackerServer;
@@ -38,6 +48,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use topology::Cut;
 
 #[derive(Debug)]
 struct Node {
@@ -48,6 +59,7 @@ struct Node {
     torrents: BTreeMap<InfoHash, TorrentId>,
     streams: BTreeMap<TcpId, Stream_>,
     sockets: BTreeMap<SocketId, SocketAddr>,
+    udp: BTreeMap<SocketId, SocketAddr>,
     next_tcp: u64,
     next_command: u64,
     tick: Option<Time>,
@@ -55,8 +67,24 @@ struct Node {
     uplink: VecDeque<Parcel>,
     /// When its uplink is free again.
     uplink_free: Time,
+    /// When its downlink is.
+    downlink_free: Time,
+    /// The sending halves of its streams. One outlives its stream until all has been sent.
+    pipes: BTreeMap<TcpId, Pipe>,
+    line: Line,
+    nat: Option<Nat>,
+    clock: Clock,
+    timer_rng: Rng,
+    net_rng: Rng,
+    disk_rng: Rng,
+    /// Syncs that are going to fail.
+    failing: BTreeMap<JobId, TorrentId>,
     log: Option<Vec<LogEntry>>,
     alive: bool,
+    /// How many sessions it has had.
+    life: u64,
+    /// Actions until it crashes.
+    crash_in: Option<u64>,
     /// How long its disk takes, where that is not the world's usual.
     disk_time: Option<Duration>,
     counts: Counts,
@@ -65,8 +93,29 @@ struct Node {
 /// What waits for a node's uplink.
 #[derive(Debug)]
 enum Parcel {
-    Bytes { tcp: TcpId, other: End, bytes: Bytes },
-    End { other: End },
+    Bytes { tcp: TcpId, bytes: Bytes },
+    End { tcp: TcpId },
+}
+
+/// The sending half of a stream.
+#[derive(Debug)]
+struct Pipe {
+    other: End,
+    /// What has to wait until the other side reads.
+    stalled: VecDeque<Parcel>,
+    /// Bytes that were sent and not read yet.
+    window: u64,
+    /// Bytes that were sent, all in all.
+    sent: u64,
+    doom: Option<Doom>,
+    /// Nothing gets through any more, and nobody says so.
+    silent: bool,
+    /// The other side has hung up in order.
+    deaf: bool,
+    /// Nothing that is sent now arrives before this: streams keep their order.
+    arrives: Time,
+    used: Time,
+    rng: Rng,
 }
 
 /// Who is at the other end of a stream.
@@ -77,6 +126,13 @@ enum End {
 }
 
 impl End {
+    fn host(self) -> Host {
+        match self {
+            End::Node(node, _) => Host::Node(node),
+            End::Stranger(who, _) => Host::Stranger(who),
+        }
+    }
+
     fn party(self) -> Party {
         match self {
             End::Node(node, tcp) => Party::Node(node, tcp),
@@ -102,9 +158,13 @@ pub struct World {
     seq: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
     nodes: Vec<Node>,
-    rng: Rng,
-    seed: u8,
+    seed: WorldSeed,
     limits: Limits,
+    faults: Faults,
+    cuts: Vec<Cut>,
+    next_cut: u64,
+    /// What could not get through.
+    held: Vec<Happening>,
     config: Config,
     tracker: TrackerServer,
     tracker_up: bool,
@@ -127,23 +187,26 @@ const PORT: u16 = 6881;
 
 impl World {
     /// An empty world.
-    pub fn new(seed: u8) -> World {
+    pub fn new(seed: impl Into<WorldSeed>) -> World {
         World::with(seed, Limits::default(), Config::default())
     }
 
     /// An empty world with a network and a configuration of one's own.
-    pub fn with(seed: u8, limits: Limits, config: Config) -> World {
-        let seeds = Seeds::for_tests(seed);
+    pub fn with(seed: impl Into<WorldSeed>, limits: Limits, config: Config) -> World {
+        let seed = seed.into();
         World {
             now: Time::ZERO,
             seq: 0,
             queue: BinaryHeap::new(),
             nodes: Vec::new(),
-            rng: seeds.decisions(Stream::Session, 0xffff),
             seed,
             limits,
+            faults: Faults::default(),
+            cuts: Vec::new(),
+            next_cut: 0,
+            held: Vec::new(),
             config,
-            tracker: TrackerServer::new(Default::default(), &seeds),
+            tracker: TrackerServer::new(Default::default(), &seed.seeds("tracker")),
             tracker_up: true,
             keep_logs: false,
             traffic: Traffic::default(),
@@ -177,11 +240,9 @@ impl World {
     /// A new session that listens.
     pub fn add_node(&mut self) -> NodeId {
         let id = NodeId(self.nodes.len());
-        let ip = Ipv4Addr::new(45, 10, 1, 1 + id.0 as u8);
-        let mut seeds = Seeds::for_tests(self.seed);
-        seeds.decision[1] = id.0 as u8;
-        seeds.secret[1] = id.0 as u8;
-        let session = Session::new(self.config.clone(), seeds).expect("the configuration is checked by the caller");
+        let ip = Ipv4Addr::new(45, 10, 1 + (id.0 / 200) as u8, 1 + (id.0 % 200) as u8);
+        let session = Session::new(self.config.clone(), self.life_seeds(id, 0))
+            .expect("the configuration is checked by the caller");
         self.nodes.push(Node {
             session,
             disk: MemoryDisk::default(),
@@ -190,13 +251,25 @@ impl World {
             torrents: BTreeMap::new(),
             streams: BTreeMap::new(),
             sockets: BTreeMap::new(),
+            udp: BTreeMap::new(),
             next_tcp: 0,
             next_command: 0,
             tick: None,
             uplink: VecDeque::new(),
             uplink_free: Time::ZERO,
+            downlink_free: Time::ZERO,
+            pipes: BTreeMap::new(),
+            line: Line { upload: self.limits.upload, download: 0, latency: Duration::ZERO },
+            nat: None,
+            clock: Clock::default(),
+            timer_rng: self.seed.rng(&format!("clock/{}", id.0)),
+            net_rng: self.seed.rng(&format!("net/node/{}", id.0)),
+            disk_rng: self.seed.rng(&format!("disk/{}", id.0)),
+            failing: BTreeMap::new(),
             log: self.keep_logs.then(Vec::new),
             alive: true,
+            life: 0,
+            crash_in: None,
             disk_time: None,
             counts: Counts::default(),
         });
@@ -210,6 +283,21 @@ impl World {
     /// protocol's rules; a breach is a panic. It is at first.
     pub fn set_audit(&mut self, audit: bool) {
         self.audit = audit;
+    }
+
+    /// The torrents that the world knows, by info-hash.
+    pub(crate) fn terms(&self) -> &BTreeMap<[u8; 20], Terms> {
+        &self.terms
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many strangers there are.
+    pub(crate) fn strangers(&self) -> usize {
+        self.strangers.len()
     }
 
     /// What was counted of a node's session.
@@ -227,12 +315,18 @@ impl World {
         self.nodes[node.0].log.as_deref().unwrap_or(&[])
     }
 
-    /// The seeds of a node's session.
+    /// The seeds of a node's session. Each that it has after a crash has others.
     pub fn seeds(&self, node: NodeId) -> Seeds {
-        let mut seeds = Seeds::for_tests(self.seed);
-        seeds.decision[1] = node.0 as u8;
-        seeds.secret[1] = node.0 as u8;
-        seeds
+        self.life_seeds(node, self.nodes[node.0].life)
+    }
+
+    fn life_seeds(&self, node: NodeId, life: u64) -> Seeds {
+        self.seed.seeds(&format!("node/{}/life/{life}", node.0))
+    }
+
+    /// The seed of the world.
+    pub fn seed_of_all(&self) -> WorldSeed {
+        self.seed
     }
 
     /// Whether a node has a session now.
@@ -352,25 +446,55 @@ impl World {
     }
 
     /// Ends a node as a kill would: its streams break, its session is gone; its disk stays as it is. For a power cut see
-    /// [`MemoryDisk::power_cut`].
+    /// [`World::power_cut`].
     pub fn crash(&mut self, node: NodeId) {
+        self.ends(node, true);
+    }
+
+    /// Ends a node as a computer that loses its power: nobody hears of it.
+    pub fn vanish(&mut self, node: NodeId) {
+        self.ends(node, false);
+    }
+
+    /// Has a node crash once its session has ordered so many actions more: before the next one is done.
+    pub fn crash_in(&mut self, node: NodeId, actions: u64) {
+        self.nodes[node.0].crash_in = Some(actions);
+    }
+
+    /// Takes [`World::crash_in`] back.
+    pub fn no_crash(&mut self, node: NodeId) {
+        self.nodes[node.0].crash_in = None;
+    }
+
+    fn ends(&mut self, node: NodeId, heard: bool) {
         let at = &mut self.nodes[node.0];
         at.alive = false;
         at.tick = None;
+        at.crash_in = None;
         at.sockets.clear();
+        at.udp.clear();
         at.uplink.clear();
+        at.pipes.clear();
+        at.failing.clear();
+        at.clock.crash();
+        at.disk.crash();
+        let others: Vec<End> = std::mem::take(&mut at.streams).into_values().map(|s| s.other).collect();
         // Ids begin anew with the next session: what was under way must not answer it.
         self.queue.retain(|Reverse(Scheduled(_, _, what))| {
-            !matches!(what, Happening::Tell(to, _) | Happening::Listened { node: to, .. } if *to == node)
+            let to = match what {
+                Happening::Tell(to, _) | Happening::Done(to, ..) | Happening::Listened { node: to, .. } => Some(*to),
+                _ => None,
+            };
+            to != Some(node)
         });
-        let at = &mut self.nodes[node.0];
-        let others: Vec<End> = std::mem::take(&mut at.streams).into_values().map(|s| s.other).collect();
         for other in others {
             let when = self.now + self.limits.latency;
             match other {
+                End::Node(other, tcp) if heard => self.schedule(when, Happening::Reset { node: other, tcp }),
                 End::Node(other, tcp) => {
-                    self.nodes[other.0].streams.remove(&tcp);
-                    self.schedule(when, Happening::Tell(other, Event::Closed { tcp, fault: Some(IoFault::Reset) }));
+                    if let Some(pipe) = self.nodes[other.0].pipes.get_mut(&tcp) {
+                        pipe.silent = true;
+                    }
                 }
                 End::Stranger(who, link) => self.schedule(when, Happening::LinkEnds { who, link }),
             }
@@ -380,6 +504,7 @@ impl World {
 
     /// Starts a new session in place of one that crashed, on the same disk.
     pub fn restart(&mut self, node: NodeId) {
+        self.nodes[node.0].life += 1;
         let seeds = self.seeds(node);
         let at = &mut self.nodes[node.0];
         at.session = Session::new(self.config.clone(), seeds).expect("it worked before");
@@ -415,22 +540,21 @@ impl World {
     pub fn step(&mut self) -> bool {
         let Some(Reverse(Scheduled(time, _, what))) = self.queue.pop() else { return false };
         self.now = self.now.max(time);
+        let Some(what) = self.hold(what) else { return true };
         match what {
             Happening::Tell(node, event) => self.tell(node, event),
-            Happening::Tick(node, due) => {
-                if self.nodes[node.0].tick == Some(due) {
-                    self.nodes[node.0].tick = None;
-                    self.tell(node, Event::Tick);
+            Happening::Done(node, job, result) => {
+                let at = &mut self.nodes[node.0];
+                if let Some(torrent) = at.failing.remove(&job) {
+                    let rng = &mut at.disk_rng;
+                    at.disk.sync_fails(torrent, || rng.below(2) == 0);
                 }
+                at.disk.ended(job);
+                self.tell(node, Event::JobDone { job, result });
             }
-            Happening::Arrive { node, tcp, bytes } => {
-                if let Some(stream) = self.nodes[node.0].streams.get_mut(&tcp) {
-                    let (from, kept) = (stream.other, bytes.clone());
-                    stream.inbox.push_back(bytes);
-                    self.moment(&Moment::Arrived { from: from.party(), to: Party::Node(node, tcp), bytes: &kept });
-                    self.deliver(node, tcp);
-                }
-            }
+            Happening::Tick(node, due) => self.timer_fires(node, due),
+            Happening::Arrive { node, tcp, bytes } => self.arrive(node, tcp, bytes),
+            Happening::Enter { node, tcp, bytes } => self.enter(node, tcp, bytes),
             Happening::Left { node, tcp, bytes } => {
                 if self.nodes[node.0].streams.contains_key(&tcp) {
                     self.tell(node, Event::Flushed { tcp, bytes });
@@ -445,11 +569,7 @@ impl World {
             Happening::Credit { node, tcp } => self.deliver(node, tcp),
             Happening::Listened { node, dial, to, from_port } => self.answer_dial(node, dial, to, from_port),
             Happening::Pump(node) => self.pump(node),
-            Happening::Reset { node, tcp } => {
-                if self.nodes[node.0].streams.remove(&tcp).is_some() {
-                    self.tell(node, Event::Closed { tcp, fault: Some(IoFault::Reset) });
-                }
-            }
+            Happening::Reset { node, tcp } => self.break_stream(node, tcp),
             Happening::Wake { who, token } => self.wake_stranger(who, token),
             Happening::LinkArrives { who, link, bytes } => self.link_arrives(who, link, &bytes),
             Happening::LinkEnds { who, link } => self.link_ends(who, link),

@@ -2,25 +2,69 @@
 
 use super::{LinkId, NodeId, StrangerId};
 use bytes::Bytes;
-use parcacik_core::border::{DialId, Event, TcpId};
+use parcacik_core::border::{DialId, Event, IoFault, JobId, JobResult, TcpId};
 use parcacik_core::time::Time;
 use std::net::SocketAddr;
 
 #[derive(Debug)]
 pub(super) enum Happening {
     Tell(NodeId, Event),
-    Arrive { node: NodeId, tcp: TcpId, bytes: Bytes },
-    Left { node: NodeId, tcp: TcpId, bytes: u64 },
-    End { node: NodeId, tcp: TcpId },
-    Reset { node: NodeId, tcp: TcpId },
-    Wake { who: StrangerId, token: u64 },
-    LinkArrives { who: StrangerId, link: LinkId, bytes: Bytes },
-    LinkEnds { who: StrangerId, link: LinkId },
-    LinkDials { who: StrangerId, link: LinkId, to: SocketAddr },
-    Credit { node: NodeId, tcp: TcpId },
+    /// Work is done: its effects are certain now.
+    Done(NodeId, JobId, Result<JobResult, IoFault>),
+    /// Bytes have come over the node's own line, after they came over the network.
+    Enter {
+        node: NodeId,
+        tcp: TcpId,
+        bytes: Bytes,
+    },
+    Arrive {
+        node: NodeId,
+        tcp: TcpId,
+        bytes: Bytes,
+    },
+    Left {
+        node: NodeId,
+        tcp: TcpId,
+        bytes: u64,
+    },
+    End {
+        node: NodeId,
+        tcp: TcpId,
+    },
+    Reset {
+        node: NodeId,
+        tcp: TcpId,
+    },
+    Wake {
+        who: StrangerId,
+        token: u64,
+    },
+    LinkArrives {
+        who: StrangerId,
+        link: LinkId,
+        bytes: Bytes,
+    },
+    LinkEnds {
+        who: StrangerId,
+        link: LinkId,
+    },
+    LinkDials {
+        who: StrangerId,
+        link: LinkId,
+        to: SocketAddr,
+    },
+    Credit {
+        node: NodeId,
+        tcp: TcpId,
+    },
     Pump(NodeId),
     Tick(NodeId, Time),
-    Listened { node: NodeId, dial: DialId, to: SocketAddr, from_port: u16 },
+    Listened {
+        node: NodeId,
+        dial: DialId,
+        to: SocketAddr,
+        from_port: u16,
+    },
 }
 
 #[derive(Debug)]

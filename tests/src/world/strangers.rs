@@ -4,10 +4,10 @@
 //! not read, what is sent to it stays unflushed once the buffers of both kernels are full.
 
 use super::queue::Happening;
-use super::{End, Moment, NodeId, PORT, Party, World};
+use super::{End, Host, Moment, NodeId, PORT, Party, World};
 use bytes::Bytes;
 use parcacik_core::border::{DialId, Event, TcpId};
-use parcacik_core::rng::{Rng, Seeds, Stream};
+use parcacik_core::rng::Rng;
 use parcacik_core::time::Time;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -139,6 +139,8 @@ struct Link {
     /// Bytes that were sent to it while it did not read, and how many of them have not left the sender.
     waiting: u64,
     unflushed: u64,
+    /// Nothing gets through any more.
+    silent: bool,
 }
 
 impl World {
@@ -146,13 +148,11 @@ impl World {
     pub fn add_stranger(&mut self, listens: bool, who: impl Stranger) -> StrangerId {
         let number = self.strangers.len();
         let ip = Ipv4Addr::new(45, 66, (number / 200) as u8, 1 + (number % 200) as u8);
-        let mut seeds = Seeds::for_tests(self.seed);
-        seeds.decision[2] = 1;
         self.strangers.push(Guest {
             who: Some(Box::new(who)),
             ip,
             listens,
-            rng: seeds.decisions(Stream::Session, number as u64),
+            rng: self.seed.rng(&format!("stranger/{number}")),
             next_link: 0,
             links: BTreeMap::new(),
             uplink_free: Time::ZERO,
@@ -211,17 +211,20 @@ impl World {
         let guest = &mut self.strangers[id.0];
         match order {
             Order::Send(link, bytes) => {
-                let Some(&Link { node, tcp, .. }) = guest.links.get(&link) else { return };
+                let Some(&Link { node, tcp, silent, .. }) = guest.links.get(&link) else { return };
                 guest.seen.sent += bytes.len() as u64;
                 let span = Duration::from_micros((bytes.len() as u64).saturating_mul(1_000_000) / guest.upload.max(1));
                 guest.uplink_free = guest.uplink_free.max(now) + span;
                 let when = guest.uplink_free + latency;
-                if !bytes.is_empty() {
+                if !bytes.is_empty() && !silent {
                     self.schedule(when, Happening::Arrive { node, tcp, bytes: bytes.into() });
                 }
             }
             Order::Close(link) | Order::Reset(link) => {
-                let Some(Link { node, tcp, .. }) = guest.links.remove(&link) else { return };
+                let Some(Link { node, tcp, silent, .. }) = guest.links.remove(&link) else { return };
+                if silent {
+                    return;
+                }
                 let when = guest.uplink_free.max(now) + latency;
                 let what = match order {
                     Order::Close(_) => Happening::End { node, tcp },
@@ -253,10 +256,35 @@ impl World {
         self.call_stranger(who, |who, desk| who.woken(desk, token));
     }
 
+    /// Who listens at an address.
+    pub(super) fn stranger_at(&self, to: SocketAddr) -> Option<StrangerId> {
+        let here = |guest: &Guest| guest.listens && SocketAddr::new(IpAddr::V4(guest.ip), PORT) == to;
+        self.strangers.iter().position(here).map(StrangerId)
+    }
+
+    /// Nothing that a stranger sends gets through before this: it is sent behind what was held up.
+    pub(super) fn hold_stranger(&mut self, who: StrangerId, until: Time) {
+        let guest = &mut self.strangers[who.0];
+        guest.uplink_free = guest.uplink_free.max(until);
+    }
+
+    pub(super) fn silence_link(&mut self, who: StrangerId, link: LinkId) {
+        if let Some(link) = self.strangers[who.0].links.get_mut(&link) {
+            link.silent = true;
+        }
+    }
+
+    pub(super) fn link_node(&self, who: StrangerId, link: LinkId) -> Option<NodeId> {
+        self.link_stream(who, link).map(|(node, _)| node)
+    }
+
+    pub(super) fn link_stream(&self, who: StrangerId, link: LinkId) -> Option<(NodeId, TcpId)> {
+        self.strangers[who.0].links.get(&link).map(|link| (link.node, link.tcp))
+    }
+
     /// A session has dialled the address of a stranger, perhaps.
     pub(super) fn meet_stranger(&mut self, node: NodeId, dial: DialId, to: SocketAddr, from_port: u16) -> bool {
-        let here = |guest: &Guest| guest.listens && SocketAddr::new(IpAddr::V4(guest.ip), PORT) == to;
-        let Some(number) = self.strangers.iter().position(here) else { return false };
+        let Some(StrangerId(number)) = self.stranger_at(to) else { return false };
         let (who, tcp) = (StrangerId(number), self.new_tcp(node));
         let guest = &mut self.strangers[number];
         guest.next_link += 1;
@@ -270,9 +298,13 @@ impl World {
 
     /// A stranger dials a session.
     pub(super) fn link_dials(&mut self, who: StrangerId, link: LinkId, to: SocketAddr) {
-        let listening =
-            self.nodes.iter().position(|node| node.alive && node.sockets.values().any(|&address| address == to));
-        let Some(node) = listening.map(NodeId) else {
+        let listening = self
+            .nodes
+            .iter()
+            .position(|node| node.alive && node.nat.is_none() && node.sockets.values().any(|&address| address == to));
+        let here = Host::Stranger(who);
+        let reached = |&node: &NodeId| self.reaches(here, Host::Node(node)) && self.reaches(Host::Node(node), here);
+        let Some(node) = listening.map(NodeId).filter(reached) else {
             return self.call_stranger(who, |stranger, desk| stranger.closed(desk, link));
         };
         let tcp = self.new_tcp(node);
@@ -287,7 +319,10 @@ impl World {
     fn join(&mut self, who: StrangerId, link: LinkId, node: NodeId, tcp: TcpId) {
         self.open(node, tcp, End::Stranger(who, link));
         let guest = &mut self.strangers[who.0];
-        guest.links.insert(link, Link { node, tcp, reading: true, unread: Vec::new(), waiting: 0, unflushed: 0 });
+        guest.links.insert(
+            link,
+            Link { node, tcp, reading: true, unread: Vec::new(), waiting: 0, unflushed: 0, silent: false },
+        );
         guest.seen.opened += 1;
         guest.seen.most_open = guest.seen.most_open.max(guest.links.len());
     }

@@ -1,10 +1,8 @@
 //! Trackers of the world besides its honest one.
 
-use super::queue::Happening;
-use super::{NodeId, World};
+use super::World;
 use crate::hostile::tracker::HostileTracker;
-use bytes::Bytes;
-use parcacik_core::border::{Event, HttpRequest, IoFault, JobResult, SocketId};
+use parcacik_core::border::{HttpRequest, IoFault, JobResult};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -49,13 +47,10 @@ impl World {
         Some((delay, result.map(JobResult::Http)))
     }
 
-    pub(super) fn strange_datagram(&mut self, node: NodeId, sock: SocketId, to: SocketAddr, datagram: &[u8]) {
+    /// What a tracker that was added answers to a datagram: from whom, after how many seconds, and what.
+    pub(super) fn strange_datagram(&mut self, to: SocketAddr, datagram: &[u8]) -> Vec<(SocketAddr, u64, Vec<u8>)> {
         let now = self.now;
-        let Some(tracker) = self.trackers.iter_mut().find(|tracker| tracker.ip == to.ip()) else { return };
-        for (from, seconds, answer) in tracker.udp(now, to, datagram) {
-            let when = self.now + self.limits.latency * 2 + Duration::from_secs(seconds);
-            let event = Event::Datagrams { sock, from, segment: answer.len() as u16, bytes: Bytes::from(answer) };
-            self.schedule(when, Happening::Tell(node, event));
-        }
+        let found = self.trackers.iter_mut().find(|tracker| tracker.ip == to.ip());
+        found.map(|tracker| tracker.udp(now, to, datagram)).unwrap_or_default()
     }
 }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub split: Split,
     /// How long disk work takes.
     pub disk: Duration,
+    /// What can be under way on a stream, in each direction, in bytes: the buffers of both systems.
+    pub window: u64,
 }
 
 impl Default for Limits {
@@ -42,6 +44,7 @@ impl Default for Limits {
             upload: 10_000_000,
             split: Split::Whole,
             disk: Duration::from_micros(200),
+            window: 4 << 20,
         }
     }
 }

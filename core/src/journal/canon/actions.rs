@@ -12,6 +12,7 @@ use core::ops::Range;
 struct Content<'a>(&'a Bytes);
 
 impl Put for Content<'_> {
+    #[inline]
     fn put(&self, to: &mut Encoder<'_>) {
         to.length(self.0.len());
     }

@@ -12,6 +12,7 @@
 //! | `struct` | its fields in a fixed order |
 //! | list, text | how many (items, bytes of UTF-8), and then they |
 //! | array of bytes | as it is |
+//! | number of a job or a dial | who asked (the upper 24 bits), and then the rest |
 //! | list of blocked addresses | for each family how many ranges; IPv4: numbers, the gap less one between each and the one before, and its length less one; IPv6: first and last of each |
 //! | address | 4 or 6, the address, the port in network order; for IPv6 flow and scope too |
 //! | [`Duration`] | seconds, nanoseconds |
@@ -181,10 +182,12 @@ pub(super) struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
+    #[inline]
     pub(super) fn byte(&mut self, byte: u8) {
         self.out.push(byte);
     }
 
+    #[inline]
     pub(super) fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.byte(number as u8 | 0x80);
@@ -194,20 +197,30 @@ impl Encoder<'_> {
     }
 
     /// A length in memory. It fits, on every platform.
+    #[inline]
     pub(super) fn length(&mut self, length: usize) {
         self.number(length as u64);
     }
 
+    #[inline]
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
     fn buffer(&mut self, bytes: &[u8]) {
-        let holes = plan_holes(core::mem::take(&mut self.holes), bytes.len());
+        let ranges = core::mem::take(&mut self.holes);
+        if is_plan(ranges, bytes.len()) {
+            self.buffer_with(bytes, ranges.iter().map(|range| range.start as usize..range.end as usize));
+        } else {
+            self.buffer_with(bytes, plan_holes(ranges, bytes.len()).into_iter());
+        }
+    }
+
+    fn buffer_with(&mut self, bytes: &[u8], holes: impl ExactSizeIterator<Item = Range<usize>> + Clone) {
         self.length(bytes.len());
         self.length(holes.len());
         let mut at = 0;
-        for hole in &holes {
+        for hole in holes.clone() {
             self.length(hole.start - at);
             self.length(hole.len());
             at = hole.end;
@@ -219,6 +232,19 @@ impl Encoder<'_> {
         }
         self.raw(bytes.get(at..).unwrap_or_default());
     }
+}
+
+/// Whether [`plan_holes`] would leave these as they are, which is so for all that a session says.
+fn is_plan(ranges: &[Range<u32>], length: usize) -> bool {
+    let (mut end, mut inside) = (None, 0u64);
+    for range in ranges {
+        if range.is_empty() || end.is_some_and(|end| range.start <= end) {
+            return false;
+        }
+        end = Some(range.end);
+        inside += u64::from(range.end - range.start);
+    }
+    inside <= MAX_HOLES && end.is_none_or(|end| u64::from(end) <= length as u64)
 }
 
 /// Holes within a buffer: rising, not empty, touching ones joined, of [`MAX_HOLES`] bytes in all at most.
@@ -424,6 +450,7 @@ pub(super) use canon_enum;
 macro_rules! canon_number {
     ($($number:ty),*) => {$(
         impl Put for $number {
+            #[inline]
             fn put(&self, to: &mut Encoder<'_>) {
                 to.number(u64::from(*self));
             }
@@ -451,6 +478,7 @@ impl Take for i64 {
 }
 
 impl Put for bool {
+    #[inline]
     fn put(&self, to: &mut Encoder<'_>) {
         to.byte(u8::from(*self));
     }
@@ -478,6 +506,7 @@ impl<const N: usize> Take for [u8; N] {
 }
 
 impl Put for Bytes {
+    #[inline]
     fn put(&self, to: &mut Encoder<'_>) {
         to.buffer(self);
     }

@@ -10,6 +10,7 @@ use crate::border::{
 macro_rules! canon_id {
     ($($name:ident),*) => {$(
         impl Put for $name {
+            #[inline]
             fn put(&self, to: &mut Encoder<'_>) {
                 self.0.put(to);
             }
@@ -22,7 +23,34 @@ macro_rules! canon_id {
     )*};
 }
 
-canon_id!(SocketId, TcpId, RootId, TorrentId, PeerKey, CommandId, DialId, JobId, InfoHash, PeerId);
+canon_id!(SocketId, TcpId, RootId, TorrentId, PeerKey, CommandId, InfoHash, PeerId);
+
+/// How many bits of a [`JobId`] or a [`DialId`] count; those above say who asked. Apart they are two small numbers.
+const COUNT_BITS: u32 = 40;
+
+macro_rules! canon_owned_id {
+    ($($name:ident),*) => {$(
+        impl Put for $name {
+            #[inline]
+            fn put(&self, to: &mut Encoder<'_>) {
+                to.number(self.0 >> COUNT_BITS);
+                to.number(self.0 & ((1 << COUNT_BITS) - 1));
+            }
+        }
+        impl Take for $name {
+            fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+                let wrong = from.error(Problem::Number);
+                let (owner, count) = (from.number()?, from.number()?);
+                if owner >> (u64::BITS - COUNT_BITS) > 0 || count >> COUNT_BITS > 0 {
+                    return Err(wrong);
+                }
+                Ok($name(owner << COUNT_BITS | count))
+            }
+        }
+    )*};
+}
+
+canon_owned_id!(DialId, JobId);
 
 canon_struct!(InfoHashes { v1, v2 });
 

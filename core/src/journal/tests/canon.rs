@@ -2,7 +2,8 @@
 
 use super::values::{bytes, event, one_of_each};
 use crate::border::{
-    Action, Actions, AddressTable, CommandId, Config, Event, InfoHash, JobId, PickOrder, TcpId, TorrentId, Work,
+    Action, Actions, AddressTable, CommandId, Config, Event, InfoHash, JobId, JobResult, PickOrder, TcpId, TorrentId,
+    Work,
 };
 use crate::journal::canon::{
     DecodeError, MAX_HOLES, Problem, decode_addresses, decode_config, decode_event, encode_actions, encode_addresses,
@@ -231,6 +232,26 @@ fn holes_that_nobody_would_have_written_are_refused() {
 }
 
 #[test]
+fn numbers_of_jobs_are_two_numbers_each_within_its_bits() {
+    let done = |job| Event::JobDone { job: JobId(job), result: Ok(JobResult::Done) };
+    let mut bytes = Vec::new();
+    encode_event(&done(3 << 40 | 300), &[], &mut bytes);
+    assert_eq!(bytes, [13, 3, 0xac, 0x02, 0, 0]);
+    for job in [0, 1, u64::MAX, 1 << 40, (1 << 40) - 1] {
+        let mut bytes = Vec::new();
+        encode_event(&done(job), &[], &mut bytes);
+        assert_eq!(decode_event(&bytes), Ok(done(job)));
+    }
+    for (owner, count) in [(1 << 24, 0), (0, 1 << 40)] {
+        let mut bytes = vec![13];
+        encode_number(owner, &mut bytes);
+        encode_number(count, &mut bytes);
+        bytes.extend([0, 0]);
+        assert_eq!(decode_event(&bytes).unwrap_err().problem, Problem::Number);
+    }
+}
+
+#[test]
 fn a_few_bytes_cannot_claim_much() {
     let mut claim = vec![8, 1];
     encode_number(u64::MAX, &mut claim);
@@ -242,7 +263,7 @@ fn a_few_bytes_cannot_claim_much() {
     encode_number(1 << 40, &mut claim);
     claim.push(0);
     assert_eq!(decode_event(&claim).unwrap_err().problem, Problem::TooShort);
-    let mut claim = vec![13, 1, 0, 5];
+    let mut claim = vec![13, 0, 1, 0, 5];
     encode_number(u64::MAX, &mut claim);
     assert_eq!(decode_event(&claim).unwrap_err().problem, Problem::TooShort);
 }

@@ -17,7 +17,8 @@
 //! | spent | failed too often; remembered, so that it is not new when heard of again | when heard of after a while |
 //!
 //! The far end of an incoming connection is no address to dial: its port is not where it listens. Such a connection is
-//! remembered apart until the peer has told its port.
+//! remembered apart until the peer has told its port. Some do dial from the port where they listen: an address from which there is a
+//! connection is not dialled.
 //!
 //! Who connects to us again and again, or again after it broke the protocol, is refused for the rest of a minute (`knocks`).
 //!
@@ -237,10 +238,12 @@ impl Candidates {
 
     /// What [`Candidates::next`] gave is not dialled yet, but from `until` on.
     pub fn postpone(&mut self, addr: SocketAddr, until: Time) {
-        self.change(canonical(addr), |entry| {
+        let addr = canonical(addr);
+        self.change(addr, |entry| {
             entry.dialling = false;
             entry.rest = Rest::Until(until);
         });
+        self.forget_unwanted(addr);
     }
 
     /// When [`Candidates::next`] has something to give; `now`: at once. To be asked only while dials are allowed: it does
@@ -281,6 +284,8 @@ impl Candidates {
             return Err(CloseReason::LimitReached);
         }
         self.inbound.insert(addr, None);
+        // Where it comes from may be where it listens: that is not dialled meanwhile.
+        self.change(addr, |_| {});
         Ok(())
     }
 
@@ -320,23 +325,20 @@ impl Candidates {
         if matches!(reason, CloseReason::Fault(_)) && self.inbound.contains_key(&addr) {
             self.knocks.fault(now, config, addr.ip());
         }
-        let key = match self.inbound.remove(&addr) {
-            Some(None) => return,
-            Some(Some(key)) => {
-                self.change(key, |entry| entry.inbound = entry.inbound.saturating_sub(1));
-                key
-            }
-            None => addr,
-        };
-        if key == addr && !self.entries.get(&key).is_some_and(|entry| entry.dialling || entry.dialled.is_some()) {
+        let came = self.inbound.remove(&addr);
+        let key = came.flatten().unwrap_or(addr);
+        let known = self.entries.get(&key);
+        if came.is_none() && !known.is_some_and(|entry| entry.dialling || entry.dialled.is_some()) {
             return;
         }
-        let dialled_here = key == addr;
+        if came == Some(None) && known.is_none() {
+            return;
+        }
         self.change(key, |entry| {
             let lasted = entry.dialled.map(|since| now.since(since));
-            if dialled_here {
-                entry.dialling = false;
-                entry.dialled = None;
+            match came {
+                Some(told) => entry.inbound = entry.inbound.saturating_sub(told.is_some().into()),
+                None => (entry.dialling, entry.dialled) = (false, None),
             }
             entry.proven |= was_ready;
             entry.seed |= reason == CloseReason::BothSeeds;
@@ -344,8 +346,15 @@ impl Candidates {
         });
         if reason == CloseReason::ToSelf {
             self.is_self(key);
-        } else if self.is_banned(key.ip()) || self.ours.contains(&key) || self.is_blocked(key) {
-            self.remove_idle(key);
+        } else {
+            self.forget_unwanted(key);
+        }
+    }
+
+    /// Forgets an address that is not to be dialled any more, when nothing of it is under way.
+    fn forget_unwanted(&mut self, addr: SocketAddr) {
+        if self.is_banned(addr.ip()) || self.ours.contains(&addr) || self.is_blocked(addr) {
+            self.remove_idle(addr);
         }
     }
 
@@ -515,7 +524,7 @@ impl Candidates {
     fn index(&mut self, addr: SocketAddr, entry: &Entry) {
         self.dialling += usize::from(entry.dialling);
         self.linked += usize::from(entry.is_linked());
-        if entry.is_busy() {
+        if entry.is_busy() || self.inbound.contains_key(&addr) {
             return;
         }
         if !entry.sticky {

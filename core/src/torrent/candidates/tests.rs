@@ -45,6 +45,50 @@ fn priorities_are_those_of_the_text() {
     assert_eq!(canonical_priority(at("10.0.0.1:1"), at("[2001:db8::1]:1")), 0);
 }
 
+/// Some dial from the port where they listen. Found by fuzzing: the end of the dial was taken for that of the connection, and the address
+/// counted as being dialled for ever.
+#[test]
+fn where_a_connection_comes_from_is_not_dialled_meanwhile() {
+    let peer = at("10.0.0.1:6881");
+    for known_before in [true, false] {
+        let mut list = list();
+        if known_before {
+            list.add(secs(0), &config(), peer, Source::Tracker);
+        }
+        assert_eq!(list.incoming(secs(0), &config(), peer), Ok(()));
+        list.add(secs(0), &config(), peer, Source::Tracker);
+        assert_eq!((list.next(secs(0), &config()), list.deadline(secs(0))), (None, None));
+        list.closed(secs(5), &config(), peer, CloseReason::ClosedByPeer, true);
+        let rest = config().reconnect_after;
+        assert_eq!(list.deadline(secs(5)), Some(secs(5) + rest), "it rests like any other");
+        assert_eq!(list.next(secs(5) + rest, &config()), Some(peer));
+        list.closed(secs(70), &config(), peer, REFUSED, false);
+        assert_eq!(list.counts(), CandidateCounts { known: 1, resting: 1, ..CandidateCounts::default() });
+    }
+}
+
+/// Found by the same: after a connection of a peer that had told the same port, its address was ready at once.
+#[test]
+fn an_address_rests_after_a_connection_from_its_own_port() {
+    let (mut list, peer) = (list(), at("10.0.0.1:6881"));
+    assert_eq!(list.incoming(secs(0), &config(), peer), Ok(()));
+    assert!(!list.listen_port(&config(), peer, 6881));
+    assert_eq!(list.counts(), CandidateCounts { known: 1, linked: 1, ..CandidateCounts::default() });
+    list.closed(secs(5), &config(), peer, CloseReason::ClosedByPeer, true);
+    assert_eq!(list.deadline(secs(5)), Some(secs(5) + config().reconnect_after));
+}
+
+/// Found by fuzzing.
+#[test]
+fn who_is_banned_between_its_turn_and_its_dial_is_not_dialled_later() {
+    let (mut list, peer) = (list(), at("10.0.0.1:6881"));
+    list.add(secs(0), &config(), peer, Source::Tracker);
+    assert_eq!(list.next(secs(0), &config()), Some(peer));
+    list.ban(&config(), peer.ip());
+    list.postpone(peer, secs(1));
+    assert_eq!((list.counts().known, list.next(secs(2), &config())), (0, None));
+}
+
 #[test]
 fn an_address_is_remembered_and_dialled_once() {
     let mut list = list();

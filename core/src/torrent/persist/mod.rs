@@ -215,6 +215,11 @@ impl Persist {
         self.state != State::Idle
     }
 
+    /// Whether a sync is in flight.
+    pub fn is_syncing(&self) -> bool {
+        self.state == State::Syncing
+    }
+
     /// How many pieces the durable resume data claim.
     pub fn durable_pieces(&self) -> u32 {
         self.durable.as_ref().map_or(0, |claims| claims.pieces.count())
