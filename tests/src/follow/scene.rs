@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parcacik_core::border::{Actions, SeedGoal};
 use parcacik_core::capture::{Capture, Conversation, Side};
 use parcacik_core::journal::{Recorder, Secret};
-use parcacik_core::metainfo::Metainfo;
+use parcacik_core::metainfo::{FileEntry, Metainfo};
 use parcacik_core::wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -80,10 +80,19 @@ pub fn captured_content(capture: &Capture, torrent: &Metainfo, file: &Bytes) -> 
     seen.iter().all(|seen| *seen).then(|| Content {
         name: torrent.name().to_owned(),
         bytes,
+        files: torrent.files().iter().map(|file| (path_within(file), file.length as usize)).collect(),
         metainfo: file.clone(),
         info_hash: torrent.hashes().best().0,
         piece_length: geometry.piece_length(),
     })
+}
+
+/// The path of a file within its torrent: without the torrent's name, but for a single file, which is called like it.
+fn path_within(file: &FileEntry) -> String {
+    match file.path.elements() {
+        [_, path @ ..] if !path.is_empty() => path.join("/"),
+        _ => file.path.to_string(),
+    }
 }
 
 /// Who a side of a connection is: where it listens. Of who dialled that is known when somebody dialled its address too.
