@@ -7,7 +7,9 @@ use parcacik_core::capture::{Capture, Chunk, Conversation, Said, Side, dissect};
 use parcacik_core::journal::replay;
 use parcacik_core::metainfo::{Metainfo, MetainfoLimits};
 use parcacik_core::wire::Message;
-use parcacik_testkit::follow::{Cut, Decoded, Place, Script, captured_content, decode, run, scenes, words};
+use parcacik_testkit::follow::{
+    Cut, Decoded, Place, Script, captured_content, decode, made_up_content, run, scenes, words,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -243,4 +245,19 @@ fn a_session_in_the_place_of_a_client_ends_whole_and_replays() {
     assert_eq!(all, expected.map(|(name, played)| (name.to_owned(), played)).into());
     // Some of the clients ended a connection when everything was there, and so did their scripts.
     assert_eq!(closed, 5);
+}
+
+#[test]
+fn scripts_fit_other_content_of_the_same_shape() {
+    let shipped = shipped().into_iter().find(|shipped| shipped.name == "fast").expect("it is shipped");
+    let (torrent, content) = made_up_content(&shipped.torrent, 7).expect("a good torrent");
+    assert_ne!(torrent.hashes(), shipped.torrent.hashes());
+    let (content, scenes) = (Arc::new(content), scenes(&shipped.capture, &shipped.torrent));
+    assert_eq!(scenes.len(), 3);
+    for scene in scenes {
+        for seed in 2..6 {
+            let outcome = run(&scene, &torrent, &content, seed);
+            assert!(outcome.whole && outcome.nonsense.is_empty(), "{} ({seed}): {}", scene.client, outcome.stuck);
+        }
+    }
 }

@@ -5,8 +5,7 @@
 
 use parcacik_core::capture::{Side, dissect};
 use parcacik_core::metainfo::{Metainfo, MetainfoLimits};
-use parcacik_testkit::Content;
-use parcacik_testkit::follow::{Cut, captured_content, decode, run, scenes, words};
+use parcacik_testkit::follow::{Cut, captured_content, decode, made_up_content, run, scenes, words};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -59,17 +58,12 @@ fn follow(capture: &str, torrent: &str) -> Result<bool, Box<dyn std::error::Erro
     }
     let whole = captured_content(&capture, &torrent, &file);
     for scene in scenes(&capture, &torrent) {
-        // Where not everything went by, ours talk about something else of the same shape.
-        let made = || {
-            let content = Content::new("made-up", geometry.total_length() as usize, geometry.piece_length(), 1);
-            let torrent = Metainfo::parse(&content.metainfo, &MetainfoLimits::default());
-            torrent.map(|torrent| (torrent, Arc::new(content)))
-        };
+        // Where not everything went by, they talk about something else of the same shape.
         let (torrent, content) = match &whole {
-            Some(content) => (torrent.clone(), Arc::new(content.clone())),
-            None => made()?,
+            Some(content) => (torrent.clone(), content.clone()),
+            None => made_up_content(&torrent, 1)?,
         };
-        let outcome = run(&scene, &torrent, &content, 1);
+        let outcome = run(&scene, &torrent, &Arc::new(content), 1);
         good &= outcome.whole && outcome.nonsense.is_empty();
         println!(
             "  {:?} in place of {}, with {}: whole {}, {} pieces, served {:?}, given {}, depths {:?}, {} closed, {:?}, of the capture {}",

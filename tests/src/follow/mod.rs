@@ -32,7 +32,7 @@ mod script;
 
 pub use decode::{Cut, Decoded, Words, decode, words};
 pub use player::Player;
-pub use scene::{Outcome, Place, Scene, captured_content, run, scenes};
+pub use scene::{Outcome, Place, Scene, captured_content, made_up_content, run, scenes};
 pub use script::{Close, Script};
 
 use parcacik_core::capture::{Conversation, Item, Said, Side, Stamp};

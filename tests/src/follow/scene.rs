@@ -9,7 +9,7 @@ use bytes::Bytes;
 use parcacik_core::border::{Actions, SeedGoal};
 use parcacik_core::capture::{Capture, Conversation, Side};
 use parcacik_core::journal::{Recorder, Secret};
-use parcacik_core::metainfo::{FileEntry, Metainfo};
+use parcacik_core::metainfo::{FileEntry, Metainfo, MetainfoError, MetainfoLimits};
 use parcacik_core::wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -85,6 +85,17 @@ pub fn captured_content(capture: &Capture, torrent: &Metainfo, file: &Bytes) -> 
         info_hash: torrent.hashes().best().0,
         piece_length: geometry.piece_length(),
     })
+}
+
+/// A torrent of the same shape with content that is made up: for captures in which not all of the content went by. Scripts know pieces by
+/// their numbers alone, and so fit it too.
+///
+/// # Errors
+/// When a torrent of this shape is not one that can be read.
+pub fn made_up_content(torrent: &Metainfo, salt: u64) -> Result<(Metainfo, Content), MetainfoError> {
+    let geometry = torrent.geometry();
+    let content = Content::new("made up", geometry.total_length() as usize, geometry.piece_length(), salt);
+    Ok((Metainfo::parse(&content.metainfo, &MetainfoLimits::default())?, content))
 }
 
 /// The path of a file within its torrent: without the torrent's name, but for a single file, which is called like it.
