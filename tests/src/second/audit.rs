@@ -45,6 +45,15 @@ const REQUEST_LIFE: Duration = Duration::from_secs(60);
 const DEFAULT_REQQ: usize = 250;
 const BLOCK: u32 = 16 * 1024;
 
+/// A request that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    at: Time,
+    /// Whether it can have been said before a choke of the same event, which then put an end to it: what is said is heard only when the whole
+    /// event is over, and nobody sees behind which word of the peer a request belongs.
+    doubtful: bool,
+}
+
 /// The judge of one stream.
 #[derive(Clone, Debug)]
 pub struct Audit {
@@ -74,7 +83,8 @@ pub struct Audit {
     off: bool,
     allowed: BTreeSet<u32>,
     our_fast: BTreeSet<u32>,
-    requests: BTreeMap<Range, Time>,
+    /// What was asked for and is not answered.
+    requests: BTreeMap<Range, Asked>,
     /// Requested once, and not answered as far as we know.
     ever_requested: BTreeSet<Range>,
     to_answer: BTreeMap<Range, u32>,
@@ -323,15 +333,15 @@ impl Audit {
         let served = self.was_unchoked || !self.choked || self.allowed.contains(&range.piece);
         require(served, "while it chokes us")?;
         // One that was passed over for a minute is given up alone; all of them, when no block came in that minute.
-        let stale = self.requests.values().any(|&at| now.since(at) >= REQUEST_LIFE);
+        let stale = self.requests.values().any(|asked| now.since(asked.at) >= REQUEST_LIFE);
         let silent = now.since(self.block_at) >= REQUEST_LIFE;
-        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
+        self.requests.retain(|_, asked| now.since(asked.at) < REQUEST_LIFE && !(stale && silent));
         // [14]
-        require(self.was_choked || !self.requests.contains_key(&range), "twice")?;
-        self.requests.insert(range, now);
+        require(self.requests.get(&range).is_none_or(|asked| asked.doubtful), "twice")?;
+        self.requests.insert(range, Asked { at: now, doubtful: self.was_choked });
         self.ever_requested.insert(range);
         // [12]
-        require(self.requests.len() <= self.reqq, "more than it queues")
+        require(self.requests.values().filter(|asked| !asked.doubtful).count() <= self.reqq, "more than it queues")
     }
 
     fn answer(&mut self, range: Range) -> Result<(), String> {

@@ -15,6 +15,7 @@ mod strangers;
 mod topology;
 mod trackers;
 mod traffic;
+mod uplink;
 mod watch;
 mod words;
 
@@ -49,6 +50,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use topology::Cut;
+use uplink::Uplink;
 
 #[derive(Debug)]
 struct Node {
@@ -64,7 +66,7 @@ struct Node {
     next_command: u64,
     tick: Option<Time>,
     /// What waits to be sent.
-    uplink: VecDeque<Parcel>,
+    uplink: Uplink,
     /// When its uplink is free again.
     uplink_free: Time,
     /// When its downlink is.
@@ -95,6 +97,14 @@ struct Node {
 enum Parcel {
     Bytes { tcp: TcpId, bytes: Bytes },
     End { tcp: TcpId },
+}
+
+impl Parcel {
+    /// The stream it belongs to.
+    fn tcp(&self) -> TcpId {
+        let (Parcel::Bytes { tcp, .. } | Parcel::End { tcp }) = self;
+        *tcp
+    }
 }
 
 /// The sending half of a stream.
@@ -255,7 +265,7 @@ impl World {
             next_tcp: 0,
             next_command: 0,
             tick: None,
-            uplink: VecDeque::new(),
+            uplink: Uplink::default(),
             uplink_free: Time::ZERO,
             downlink_free: Time::ZERO,
             pipes: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Streams: dials, bandwidth, latency, windows, credit, and how they end.
 //!
-//! What a session sends goes into its node's uplink, one thing after the other. A stream whose other side does not read
+//! What a session sends goes into its node's uplink, which serves its streams in turn (`uplink.rs`). A stream whose other side does not read
 //! holds up nothing but itself: once its window is full, what follows waits in its own [`Pipe`]. Streams keep their order
 //! whatever the network does; a lost packet delays everything behind it. Cuts hold up what is about to arrive
 //! (`topology.rs`).
@@ -126,17 +126,17 @@ impl World {
         self.pump(node);
     }
 
-    /// Lets the uplink of a node go on: one thing after the other, in the order in which they were handed over.
+    /// Lets the uplink of a node go on.
     pub(super) fn pump(&mut self, node: NodeId) {
         while self.nodes[node.0].uplink_free <= self.now
-            && let Some(parcel) = self.nodes[node.0].uplink.pop_front()
+            && let Some(parcel) = self.nodes[node.0].uplink.pop()
         {
             self.transmit(node, parcel);
         }
     }
 
     fn transmit(&mut self, node: NodeId, parcel: Parcel) {
-        let (Parcel::Bytes { tcp, .. } | Parcel::End { tcp }) = parcel;
+        let tcp = parcel.tcp();
         let room = self.limits.window;
         let line = self.nodes[node.0].line;
         let Some(pipe) = self.nodes[node.0].pipes.get_mut(&tcp) else { return };
