@@ -31,6 +31,18 @@ impl Content {
     /// Files of the given lengths; several make a folder. One in the folder `.pad` is a pad file (BEP 47): zeros that nobody keeps.
     /// `trackers`: a tier each.
     pub fn with_files(name: &str, files: &[(&str, usize)], piece_length: u32, salt: u64, trackers: &[&str]) -> Content {
+        let tiers: Vec<Vec<&str>> = trackers.iter().map(|&tracker| vec![tracker]).collect();
+        Content::with_tiers(name, files, (piece_length, salt), &tiers, false)
+    }
+
+    /// The same with tiers of several trackers, and private (BEP 27) or not.
+    pub fn with_tiers(
+        name: &str,
+        files: &[(&str, usize)],
+        (piece_length, salt): (u32, u64),
+        tiers: &[Vec<&str>],
+        private: bool,
+    ) -> Content {
         let length: usize = files.iter().map(|(_, length)| length).sum();
         let mut state = salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut bytes = Vec::with_capacity(length + 8);
@@ -72,12 +84,15 @@ impl Content {
                 });
             }
             info.bytes("name", name).int("piece length", i64::from(piece_length)).bytes("pieces", &pieces);
+            if private {
+                info.int("private", 1);
+            }
         });
         let file = encode_dict(|file| {
-            if let [first, ..] = trackers {
-                file.bytes("announce", first).list("announce-list", |tiers| {
-                    for tracker in trackers {
-                        tiers.list(|tier| _ = tier.bytes(tracker));
+            if let Some(first) = tiers.iter().flatten().next() {
+                file.bytes("announce", first).list("announce-list", |list| {
+                    for tier in tiers {
+                        list.list(|urls| tier.iter().for_each(|url| _ = urls.bytes(url)));
                     }
                 });
             }

@@ -17,7 +17,7 @@
 //! credit, jobs on an in-memory disk, names, HTTP and UDP trackers (the core's own server). What it does is a function of
 //! its seed and of the calls made to it: each place where chance is used has a stream of its own ([`WorldSeed::rng`]). What goes
 //! wrong is said by [`Faults`], [`Line`], [`World::cut`], [`World::set_nat`], [`World::suspend`], [`World::crash_in`] and
-//! [`World::power_cut`]. Whoever wants to judge what sessions do is a [`Watcher`]; whole runs under faults, by the thousand, are in
+//! [`World::power_cut`]. Whoever wants to judge what sessions do is a [`Watcher`], as the [oracles] are; whole runs under faults, by the thousand, are in
 //! [`sim`]. A [`Stranger`] is somebody in it who is no session: [`hostile`] has those who mean
 //! harm. What sessions say to peers is read and judged by a [second decoder](second), always. A [`dialogue`] is smaller: one
 //! session and what it says to a script, as a text to be read.
@@ -26,9 +26,11 @@ mod content;
 pub mod crash;
 pub mod dialogue;
 mod disk;
+pub mod drill;
 pub mod experiment;
 pub mod fuzzing;
 pub mod hostile;
+pub mod oracles;
 pub mod second;
 mod seed;
 pub mod sim;

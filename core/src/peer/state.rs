@@ -474,7 +474,13 @@ impl PeerConn {
         }
         if !self.pieces_known {
             // BEP 3: "Downloaders which don't have anything yet may skip the 'bitfield' message."
-            self.on_pieces(cx, facts, Bitfield::none(pieces));
+            let mut first = Bitfield::none(pieces);
+            // What it has is told once: a `have` that comes first is not news besides.
+            let is_have = matches!(message, Message::Have(number) if number < pieces && first.insert(number));
+            self.on_pieces(cx, facts, first);
+            if is_have {
+                return;
+            }
         }
         match message {
             Message::Choke => self.on_choke(cx),

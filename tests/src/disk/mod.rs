@@ -138,6 +138,38 @@ impl MemoryDisk {
         self.state.get(&(key, root)).map_or(&[], |copies| copies)
     }
 
+    /// Whether these bytes lie where a piece begins; `None` when that cannot be told: bytes have changed that nobody wrote, or
+    /// the disk is not there.
+    pub fn holds(&self, torrent: TorrentId, piece: u32, bytes: &[u8]) -> Option<bool> {
+        if self.damaged || self.away.is_some() || !self.keys.contains_key(&torrent) {
+            return None;
+        }
+        let layout = self.layouts.get(&torrent)?;
+        let mut rest = bytes;
+        for (path, span) in self.spans(torrent, layout, (piece, 0, bytes.len() as u32)) {
+            let (here, more) = rest.split_at_checked(span.length as usize)?;
+            rest = more;
+            let (from, to) = (span.offset as usize, (span.offset + span.length) as usize);
+            let right = match path {
+                Some(path) => self.files.get(&path).and_then(|file| file.bytes.get(from..to)) == Some(here),
+                None => here.iter().all(|&byte| byte == 0),
+            };
+            if !right {
+                return Some(false);
+            }
+        }
+        Some(rest.is_empty())
+    }
+
+    /// How long a file of a torrent is, by its place in the layout, where it is there at all; `None` when that cannot be told.
+    pub fn length_of(&self, torrent: TorrentId, file: usize) -> Option<Option<u64>> {
+        if self.damaged || self.away.is_some() || !self.keys.contains_key(&torrent) {
+            return None;
+        }
+        let file = self.layouts.get(&torrent)?.files().get(file)?;
+        Some(self.files.get(&self.name(torrent, file)).map(|found| found.bytes.len() as u64))
+    }
+
     /// Does one piece of work, from beginning to end; `None` when it is not disk work.
     pub fn work(&mut self, work: &Work) -> Option<Result<JobResult, IoFault>> {
         let job = JobId(u64::MAX);

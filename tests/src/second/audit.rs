@@ -20,16 +20,19 @@ pub struct Terms {
 }
 
 impl Terms {
-    fn pieces(&self) -> u32 {
+    /// How many pieces there are.
+    pub fn pieces(&self) -> u32 {
         self.bytes.len().div_ceil(self.piece_length as usize) as u32
     }
 
-    fn length_of(&self, piece: u32) -> u32 {
+    /// The length of a piece; 0 behind the last.
+    pub fn length_of(&self, piece: u32) -> u32 {
         let start = u64::from(piece) * u64::from(self.piece_length);
         (self.bytes.len() as u64).saturating_sub(start).min(self.piece_length.into()) as u32
     }
 
-    fn data(&self, range: Range) -> Option<&[u8]> {
+    /// The bytes of a range; `None` outside of the torrent.
+    pub fn data(&self, range: Range) -> Option<&[u8]> {
         let end = range.begin.checked_add(range.length)?;
         if range.piece >= self.pieces() || end > self.length_of(range.piece) {
             return None;

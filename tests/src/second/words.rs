@@ -180,6 +180,17 @@ impl Decoder {
         Ok(Some(Unit::Word(word)))
     }
 
+    /// The info-hash of a handshake that has come as far as that.
+    pub fn named(&self) -> Option<[u8; 20]> {
+        self.bytes.get(self.at + 28..self.at + 48).filter(|_| !self.greeted)?.try_into().ok()
+    }
+
+    /// The length that the message declares that comes next, where that much has come.
+    pub fn declared(&self) -> Option<u32> {
+        let head = self.bytes.get(self.at..self.at + 4).filter(|_| self.greeted)?;
+        Some(u32::from_be_bytes([head[0], head[1], head[2], head[3]]))
+    }
+
     /// Bytes of something that is not whole.
     pub fn unfinished(&self) -> usize {
         self.bytes.len() - self.at

@@ -295,6 +295,21 @@ impl World {
         self.audit = audit;
     }
 
+    /// The torrents that the world knows, by info-hash.
+    pub(crate) fn terms(&self) -> &BTreeMap<[u8; 20], Terms> {
+        &self.terms
+    }
+
+    /// How many nodes there are.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many strangers there are.
+    pub(crate) fn strangers(&self) -> usize {
+        self.strangers.len()
+    }
+
     /// What was counted of a node's session.
     pub fn counts(&self, node: NodeId) -> &Counts {
         &self.nodes[node.0].counts

@@ -112,11 +112,22 @@ fn the_extended_handshake_and_port_may_come_before_the_bitfield() {
     assert!(held.conn.is_seed());
 }
 
+/// Said twice, it would be counted twice: we would stay interested when we have it, and think it less rare than it is.
+#[test]
+fn a_have_in_place_of_a_bitfield_is_said_once() {
+    let mut held = Held::dial(World::new(1));
+    held.bytes(&greeting(Reserved::default()));
+    assert_eq!(held.hears_one(Message::Have(2)), [PeerSaid::Pieces]);
+    assert_eq!(held.conn.pieces().iter().collect::<Vec<_>>(), [2]);
+    assert_eq!(held.hears_one(Message::Have(3)), [PeerSaid::Have(held.world.piece(3))]);
+}
+
 #[test]
 fn a_peer_that_leaves_the_bitfield_out_has_nothing() {
     let mut held = Held::dial(World::new(1));
     held.bytes(&greeting(Reserved::default()));
-    assert_eq!(held.hears_one(Message::Have(2)), [PeerSaid::Pieces, PeerSaid::Have(held.world.piece(2))]);
+    assert_eq!(held.hears_one(Message::Choke), [PeerSaid::Pieces]);
+    assert_eq!(held.hears_one(Message::Have(2)), [PeerSaid::Have(held.world.piece(2))]);
     assert_eq!(held.conn.pieces().count(), 1);
     assert_eq!(held.hears_one(Message::Have(2)), [], "nothing new");
 }
