@@ -20,7 +20,7 @@
 //! [`World::power_cut`]. Whoever wants to judge what sessions do is a [`Watcher`], as the [oracles] are; whole runs under faults, by the thousand, are in
 //! [`sim`]. A [`Stranger`] is somebody in it who is no session: [`hostile`] has those who mean
 //! harm. What sessions say to peers is read and judged by a [second decoder](second), always. A [`dialogue`] is smaller: one
-//! session and what it says to a script, as a text to be read.
+//! session and what it says to a script, as a text to be read. Captures of other clients are [followed](follow).
 
 mod content;
 pub mod crash;
@@ -28,6 +28,7 @@ pub mod dialogue;
 mod disk;
 pub mod drill;
 pub mod experiment;
+pub mod follow;
 pub mod fuzzing;
 pub mod hostile;
 pub mod oracles;

@@ -3,7 +3,7 @@
 use super::file::{FileFault, Frame, Reader};
 use super::ip::IpReader;
 use super::packet::{Packet, TcpHead, Transport, Unfollowed, ip_of};
-use super::said::{Datagram, Heard, Side, StreamFacts, StreamId};
+use super::said::{Chunk, Datagram, Heard, Side, StreamFacts, StreamId};
 use super::stream::{Out, Stream};
 use super::udp::UdpTalk;
 use super::{CaptureLimits, Stamp};
@@ -58,6 +58,7 @@ pub struct Dissector {
     udp: UdpTalk,
     facts: CaptureFacts,
     heard: VecDeque<Heard>,
+    chunks: Option<VecDeque<(StreamId, Chunk)>>,
     /// What all streams hold, in bytes.
     held: u64,
     finished: bool,
@@ -76,9 +77,15 @@ impl Dissector {
             udp: UdpTalk::default(),
             facts: CaptureFacts::default(),
             heard: VecDeque::new(),
+            chunks: None,
             held: 0,
             finished: false,
         }
+    }
+
+    /// Has the bytes of the connections kept too, from now on: see [`chunk`](Dissector::chunk).
+    pub fn keep_chunks(&mut self) {
+        self.chunks.get_or_insert_default();
     }
 
     /// Takes the next bytes of the file. Behind [`finish`](Dissector::finish), and where the file could not be read on, they are ignored.
@@ -107,7 +114,7 @@ impl Dissector {
         self.facts.cut_off = self.reader.is_inside_record();
         for (id, mut stream) in core::mem::take(&mut self.open) {
             let Some(facts) = self.streams.get_mut(id.0 as usize) else { continue };
-            stream.finish(&self.limits, &mut Out { id, facts, heard: &mut self.heard });
+            stream.finish(&self.limits, &mut Out { id, facts, heard: &mut self.heard, chunks: self.chunks.as_mut() });
         }
         self.held = 0;
     }
@@ -116,6 +123,12 @@ impl Dissector {
     /// they say comes after what was heard meanwhile elsewhere.
     pub fn heard(&mut self) -> Option<Heard> {
         self.heard.pop_front()
+    }
+
+    /// The next bytes of a connection, when they are [kept](Dissector::keep_chunks); to be taken as often as what was heard. What one side
+    /// sent is in order.
+    pub fn chunk(&mut self) -> Option<(StreamId, Chunk)> {
+        self.chunks.as_mut()?.pop_front()
     }
 
     /// What is known of the capture so far.
@@ -213,7 +226,7 @@ impl Dissector {
         let Some(stream) = self.open.get_mut(&id) else { return };
         let side = side(facts);
         let before = stream.held() as u64;
-        let mut out = Out { id, facts, heard: &mut self.heard };
+        let mut out = Out { id, facts, heard: &mut self.heard, chunks: self.chunks.as_mut() };
         stream.segment(side, time, head, &packet.payload, cut, &self.limits, &mut out);
         self.held = (self.held + stream.held() as u64).saturating_sub(before);
         if self.held > self.limits.max_held {
@@ -231,7 +244,7 @@ impl Dissector {
         let Some(mut stream) = self.open.remove(&id) else { return };
         self.held = self.held.saturating_sub(stream.held() as u64);
         if let Some(facts) = self.streams.get_mut(id.0 as usize) {
-            stream.finish(&self.limits, &mut Out { id, facts, heard: &mut self.heard });
+            stream.finish(&self.limits, &mut Out { id, facts, heard: &mut self.heard, chunks: self.chunks.as_mut() });
         }
     }
 }

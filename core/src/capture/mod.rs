@@ -63,7 +63,7 @@ pub use file::{FileFault, Frame, Reader};
 pub use limits::CaptureLimits;
 pub use pieces::PieceCheck;
 pub use said::{
-    DamagedMessage, Datagram, DatagramKind, Ending, HalfCounts, Heard, HttpAnswered, HttpAsked, HttpRequest,
+    Chunk, DamagedMessage, Datagram, DatagramKind, Ending, HalfCounts, Heard, HttpAnswered, HttpAsked, HttpRequest,
     HttpResponse, Item, Protocol, Said, Side, SideFacts, Stamp, StreamFacts, StreamId,
 };
 pub use summary::{HttpTracker, StreamSummary, Summary, message_name};

@@ -7,6 +7,7 @@ use crate::tracker::udp::{UdpRequest, UdpResponse};
 use crate::wire::{Handshake, Message, Reserved, WireError};
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::fmt;
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -138,6 +139,19 @@ pub enum Ending {
     Closed,
     /// It broke the connection off (RST).
     Reset,
+}
+
+/// Bytes of one side of a TCP connection as they came to the other, cut as the segments were that brought them: in order, none twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// When they were captured, or those that came late before them.
+    pub time: Stamp,
+    /// Who sent them.
+    pub from: Side,
+    /// The first of them, counted like [`Item::range`].
+    pub start: u64,
+    /// They.
+    pub bytes: Bytes,
 }
 
 /// Something that was said on a TCP connection.

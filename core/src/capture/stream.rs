@@ -6,7 +6,7 @@
 
 use super::http::HttpTalk;
 use super::peer::{PeerTalk, say_end};
-use super::said::{Ending, Heard, Item, Protocol, Said, Side, SideFacts, StreamFacts, StreamId};
+use super::said::{Chunk, Ending, Heard, Item, Protocol, Said, Side, SideFacts, StreamFacts, StreamId};
 use super::tcp::{Half, Part};
 use super::{CaptureLimits, Stamp};
 use crate::capture::packet::TcpHead;
@@ -23,6 +23,8 @@ pub(super) struct Out<'a> {
     pub id: StreamId,
     pub facts: &'a mut StreamFacts,
     pub heard: &'a mut VecDeque<Heard>,
+    /// Where the bytes go, when somebody wants them.
+    pub chunks: Option<&'a mut VecDeque<(StreamId, Chunk)>>,
 }
 
 impl Out<'_> {
@@ -248,6 +250,9 @@ impl Stream {
             Part::Data { time, bytes } => {
                 let end = start + bytes.len() as u64;
                 self.at[side.index()] = end;
+                if let Some(chunks) = &mut out.chunks {
+                    chunks.push_back((out.id, Chunk { time, from: side, start, bytes: bytes.clone() }));
+                }
                 match &mut self.talk {
                     Talk::Peer(talk) => talk.data(side, time, bytes, limits, out),
                     Talk::Http(talk) => talk.data(side, time, start, &bytes, limits, out),

@@ -80,6 +80,16 @@ pub(super) fn accounted(capture: &Capture, stream: usize, side: Side) {
     assert_eq!(at, facts.counts.bytes + facts.counts.lost);
 }
 
+/// The bytes of a side in its chunks, which follow on each other.
+fn bytes_of(capture: &Capture, side: Side) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for chunk in capture.streams[0].chunks.iter().filter(|chunk| chunk.from == side) {
+        assert_eq!(chunk.start, bytes.len() as u64);
+        bytes.extend_from_slice(&chunk.bytes);
+    }
+    bytes
+}
+
 fn a_says() -> Vec<u8> {
     let mut bytes = handshake(1);
     bytes.extend(emitted(&[
@@ -116,6 +126,10 @@ fn a_conversation_is_told_with_its_sides() {
     assert_eq!(messages(&capture, Side::B).last(), Some(&piece(3, 0, 16_384)));
     // They are told in the order of time.
     assert!(stream.items.is_sorted_by_key(|item| item.time));
+    // Its bytes are kept as they came.
+    assert!(stream.chunks.is_sorted_by_key(|chunk| chunk.time));
+    assert_eq!((bytes_of(&capture, Side::A), bytes_of(&capture, Side::B)), (a_says(), b_says()));
+    assert!(stream.chunks.iter().all(|chunk| chunk.bytes.len() <= 1000));
 }
 
 #[test]
@@ -265,6 +279,7 @@ proptest! {
         prop_assert_eq!(capture.streams.len(), 1);
         for side in [Side::A, Side::B] {
             prop_assert_eq!(said(&capture, 0, side), said(&straight, 0, side));
+            prop_assert_eq!(bytes_of(&capture, side), bytes_of(&straight, side));
             prop_assert_eq!(capture.streams[0].facts.side(side).counts.conflicting, 0);
         }
     }
