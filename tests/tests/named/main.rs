@@ -14,7 +14,7 @@
 //! | `self_connect` | `scenarios.rs`: `self_connect_is_noticed_at_once_and_not_repeated` |
 //! | `shutdown` | `swarm.rs`: `shutting_down_ends_within_its_bound` |
 //! | `super_seeding` | `traffic/super_seeding.rs`: `a_super_seed_gives_little_more_than_one_copy` |
-//! | `suggest` | `traffic/suggesting.rs`: `leeches_follow_suggestions_and_the_disk_is_read_less` |
+//! | `suggest` | `traffic/suggesting.rs`: `leeches_follow_suggestions_and_the_disk_is_not_read_more` |
 //! | `upload_rate_limit`, `download_rate_limit` | `traffic/limits.rs`: `an_upload_limit_holds_with_one_peer_and_with_many`, `a_download_limit_holds_with_one_peer_and_with_many` |
 //! | `no_interest_timeout`, `no_interest_timeout_few_peers` | `traffic/places.rs`: `no_interest_timeout_frees_a_place_when_all_are_taken`, `no_interest_timeout_leaves_bystanders_alone_while_there_are_places` |
 //! | `active_downloads`, `active_seeds` | `lifecycle.rs`: `downloads_are_queued_and_come_one_after_the_other`, `seeds_take_turns_and_their_clocks_stand_meanwhile` |

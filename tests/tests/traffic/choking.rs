@@ -38,7 +38,19 @@ fn equal_leeches_get_the_same() {
 
 #[test]
 fn a_free_rider_gets_little_of_those_who_give() {
-    let (mut world, nodes, content) = swarm(2, 20, 1);
+    // Its share comes from optimistic unchokes: in one minute of one world chance has too large a part.
+    let (mut all, mut rest) = (0, 0);
+    for seed in 2..6 {
+        let (got, mean) = free_ride(seed);
+        all += got;
+        rest += mean;
+    }
+    assert!(all * 4 <= rest, "the free-rider got {all}, the others {rest}");
+}
+
+/// What a free-rider gets of leeches in a minute, and what another one gets of them on average.
+fn free_ride(seed: u8) -> (u64, u64) {
+    let (mut world, nodes, content) = swarm(seed, 20, 1);
     // Until it is known who gives.
     world.run_for(Duration::from_secs(100));
     let before = world.traffic().clone();
@@ -50,5 +62,5 @@ fn a_free_rider_gets_little_of_those_who_give() {
     };
     let mean = givers.iter().map(|&giver| from_leeches(giver)).sum::<u64>() / 19;
     let got = from_leeches(rider);
-    assert!(got * 4 <= mean, "the free-rider got {got}, the others {mean}");
+    (got, mean)
 }
