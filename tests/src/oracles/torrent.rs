@@ -436,21 +436,9 @@ impl TorrentModel {
             });
             !file.pad && file.length > 0 && claimed && found.is_none_or(|found| found.length < end)
         });
-        // What was received of pieces that are not whole may be gone with a file, too.
-        let holed = layout.files().iter().zip(files).enumerate().any(|(number, (file, found))| {
-            let last = layout.pieces_of(number).and_then(|(first, last)| {
-                self.blocks.range((first, 0)..=(last, u32::MAX)).next_back().map(|(&at, _)| at)
-            });
-            let end = last.map_or(0, |(piece, begin)| {
-                let end = u64::from(piece) * u64::from(layout.piece_length()) + u64::from(begin) + u64::from(BLOCK);
-                end.saturating_sub(file.offset).min(file.length)
-            });
-            !file.pad && end > 0 && found.is_none_or(|found| found.length < end)
-        });
         if short {
             self.doubt_all();
-        }
-        if short || holed {
+            // What was received of pieces that are not whole is gone with the file, as far as anybody knows.
             self.blocks.clear();
         }
     }
