@@ -438,8 +438,6 @@ impl TorrentModel {
         });
         if short {
             self.doubt_all();
-            // What was received of pieces that are not whole is gone with the file, as far as anybody knows.
-            self.blocks.clear();
         }
     }
 
