@@ -1,11 +1,12 @@
 //! The world's own laws: cuts, translators, silent streams, windows, clocks, datagrams and crashes do what they say.
 
-use parcacik_core::border::{CloseReason, Config, Event, IoFault, Notice};
+use parcacik_core::border::{Action, CloseReason, Config, Event, IoFault, Notice};
 use parcacik_core::time::Time;
 use parcacik_testkit::{Content, Faults, Host, Limits, Line, Nat, NodeId, Way, World};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 fn content() -> Content {
     Content::new("net.bin", 400_000, 32_768, 5)
@@ -56,6 +57,35 @@ fn a_cut_delays_a_stream_and_breaks_nothing() {
         let broken = |why: &&CloseReason| **why != CloseReason::BothSeeds;
         assert_eq!(closed(&world, leech).iter().find(broken), None, "{way:?}");
     }
+}
+
+#[test]
+fn what_is_sent_during_a_cut_is_read_behind_what_it_held_up() {
+    let (mut world, seed, leech, content) = pair(|world, _, _| {
+        world.set_faults(Faults { jitter: 300 * MILLISECOND, ..Faults::default() });
+    });
+    world.run_for(2 * SECOND);
+    // Each is over before that arrives which is sent while it lasts.
+    for _ in 0..10 {
+        let cut = world.cut([Host::Node(leech)], Way::Both, false);
+        world.run_for(100 * MILLISECOND);
+        world.mend(cut);
+        world.run_for(500 * MILLISECOND);
+    }
+    whole(&mut world, leech, &content);
+    let (mut sent, mut read) = (Vec::new(), Vec::new());
+    for action in world.log(seed).iter().flat_map(|entry| &entry.actions) {
+        if let Action::Send { bytes, .. } | Action::SendContent { bytes, .. } = action {
+            sent.extend_from_slice(bytes);
+        }
+    }
+    for entry in world.log(leech) {
+        if let Event::Received { bytes, .. } = &entry.event {
+            read.extend_from_slice(bytes);
+        }
+    }
+    assert!(read.len() > content.bytes.len());
+    assert!(sent.starts_with(&read), "other bytes, or in another order");
 }
 
 #[test]

@@ -28,6 +28,13 @@ fn seeds_that_failed_once_pass() {
     [126, 290, 367, 449, 946, 1061].into_iter().for_each(passes);
     // The judge of the streams did not know that a peer may unchoke, choke and unchoke within one read.
     [638, 777].into_iter().for_each(passes);
+    // Nor that all requests to a silent peer are given up with the oldest of them.
+    passes(508);
+    // What was held up by a cut in the network was read behind what had been sent after it: a seed was banned for wrong data.
+    [710, 1032].into_iter().for_each(passes);
+    // A handshake waited behind all that had been sent on other streams: in the uplink of who was asked for much, in the downlink of who was
+    // flooded.
+    [1039, 1240, 2217, 3010].into_iter().for_each(passes);
 }
 
 #[test]

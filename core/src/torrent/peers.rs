@@ -384,6 +384,8 @@ impl Torrent {
             fast: self.is_fast(conn.download_rate().per_second(cx.now)),
             suggested: conn.suggested(),
             only_free: comes_last(peer),
+            // Many machines of a test or a laboratory are one here.
+            host: Some(conn.remote().ip().to_canonical()).filter(|ip| !ip.is_loopback()),
         };
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
         if (blocks.len() as u32) < room {

@@ -48,6 +48,15 @@ const REQUEST_LIFE: Duration = Duration::from_secs(60);
 const DEFAULT_REQQ: usize = 250;
 const BLOCK: u32 = 16 * 1024;
 
+/// A request that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    at: Time,
+    /// Whether the session may have given it up without a word: because it was said before a choke of the same event (what is said is heard only
+    /// when the whole event is over, and nobody sees behind which word of the peer a request belongs), or with all others of a silent peer.
+    doubtful: bool,
+}
+
 /// The judge of one stream.
 #[derive(Clone, Debug)]
 pub struct Audit {
@@ -77,7 +86,8 @@ pub struct Audit {
     off: bool,
     allowed: BTreeSet<u32>,
     our_fast: BTreeSet<u32>,
-    requests: BTreeMap<Range, Time>,
+    /// What was asked for and is not answered.
+    requests: BTreeMap<Range, Asked>,
     /// Requested once, and not answered as far as we know.
     ever_requested: BTreeSet<Range>,
     to_answer: BTreeMap<Range, u32>,
@@ -141,6 +151,7 @@ impl Audit {
         if self.lost || self.off {
             return;
         }
+        self.age(now);
         self.theirs.feed(bytes);
         loop {
             match self.theirs.take() {
@@ -210,6 +221,7 @@ impl Audit {
             return Err(format!("silent for {silence:?}"));
         }
         self.spoke_at = now;
+        self.age(now);
         self.ours.feed(bytes);
         // [21]
         while let Some(unit) = self.ours.take()? {
@@ -312,6 +324,17 @@ impl Audit {
         Ok(())
     }
 
+    /// What has waited for a minute is given up. When no block came in that minute, so is all that was asked for by then, and nothing that is said
+    /// shows it.
+    fn age(&mut self, now: Time) {
+        let is_old = |asked: &Asked| now.since(asked.at) >= REQUEST_LIFE;
+        let oldest = self.requests.values().filter(|asked| is_old(asked)).map(|asked| asked.at).max();
+        let Some(given_up) = oldest.map(|at| at + REQUEST_LIFE) else { return };
+        let silent = given_up.since(self.block_at) >= REQUEST_LIFE;
+        self.requests.retain(|_, asked| !is_old(asked));
+        self.requests.values_mut().for_each(|asked| asked.doubtful |= silent);
+    }
+
     fn requests_block(&mut self, now: Time, torrent: &Terms, range: Range) -> Result<(), String> {
         // [11]
         let whole = torrent.length_of(range.piece).saturating_sub(range.begin).min(BLOCK);
@@ -325,16 +348,12 @@ impl Audit {
         // [13]
         let served = self.was_unchoked || !self.choked || self.allowed.contains(&range.piece);
         require(served, "while it chokes us")?;
-        // One that was passed over for a minute is given up alone; all of them, when no block came in that minute.
-        let stale = self.requests.values().any(|&at| now.since(at) >= REQUEST_LIFE);
-        let silent = now.since(self.block_at) >= REQUEST_LIFE;
-        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
         // [14]
-        require(self.was_choked || !self.requests.contains_key(&range), "twice")?;
-        self.requests.insert(range, now);
+        require(self.requests.get(&range).is_none_or(|asked| asked.doubtful), "twice")?;
+        self.requests.insert(range, Asked { at: now, doubtful: self.was_choked });
         self.ever_requested.insert(range);
         // [12]
-        require(self.requests.len() <= self.reqq, "more than it queues")
+        require(self.requests.values().filter(|asked| !asked.doubtful).count() <= self.reqq, "more than it queues")
     }
 
     fn answer(&mut self, range: Range) -> Result<(), String> {

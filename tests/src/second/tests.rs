@@ -53,6 +53,36 @@ fn requests_in_the_event_that_brings_a_choke_are_right_and_later_ones_are_not() 
 }
 
 #[test]
+fn a_request_that_a_choke_of_the_same_event_may_have_ended_is_said_again() {
+    let mut audit = audit(false);
+    hears(&mut audit, &[Word::HaveAll, Word::Bitfield(vec![0b1110_0000]), Word::Unchoke, Word::Choke]);
+    says(&mut audit, &[Word::Request(block(0, 0))]).unwrap();
+    audit.heard(Time::ZERO, 2, &Word::Unchoke.bytes());
+    let again = Word::Request(block(0, 0)).bytes();
+    audit.said(Time::ZERO, 2, &again).unwrap();
+    let found = audit.said(Time::ZERO, 2, &again).unwrap_err();
+    assert!(found.contains("twice"), "{found}");
+}
+
+#[test]
+fn all_requests_to_a_silent_peer_may_end_with_the_oldest() {
+    let second = Time::from_secs;
+    let request = |number: u32| Word::Request(block(0, number)).bytes();
+    let mut audit = audit(true);
+    hears(&mut audit, &[Word::HaveAll, Word::Unchoke]);
+    says(&mut audit, &[Word::HaveNone, Word::Request(block(0, 0))]).unwrap();
+    audit.said(second(50), 2, &request(1)).unwrap();
+    let mut served = audit.clone();
+    // The first one is a minute old, and the second one was given up with it.
+    audit.said(second(61), 3, &request(1)).unwrap();
+    // Nothing but the first one, where something came meanwhile.
+    served.heard(second(55), 3, &data(block(2, 0)).bytes());
+    served.said(second(61), 4, &request(0)).unwrap();
+    let found = served.said(second(61), 4, &request(1)).unwrap_err();
+    assert!(found.contains("twice"), "{found}");
+}
+
+#[test]
 fn a_proper_exchange_passes() {
     let mut audit = audit(true);
     says(&mut audit, &[Word::Bitfield(vec![0b1000_0000]), Word::Interested, Word::Unchoke]).unwrap();

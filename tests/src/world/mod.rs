@@ -15,6 +15,7 @@ mod strangers;
 mod topology;
 mod trackers;
 mod traffic;
+mod turns;
 mod watch;
 mod words;
 
@@ -49,6 +50,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use topology::Cut;
+use turns::Turns;
 
 #[derive(Debug)]
 struct Node {
@@ -64,10 +66,14 @@ struct Node {
     next_command: u64,
     tick: Option<Time>,
     /// What waits to be sent.
-    uplink: VecDeque<Parcel>,
+    uplink: Turns<Parcel>,
     /// When its uplink is free again.
     uplink_free: Time,
-    /// When its downlink is.
+    /// What came over the network and waits for its own line.
+    downlink: Turns<Bytes>,
+    /// The stream of what is on that line.
+    entering: Option<TcpId>,
+    /// When its downlink is free again.
     downlink_free: Time,
     /// The sending halves of its streams. One outlives its stream until all has been sent.
     pipes: BTreeMap<TcpId, Pipe>,
@@ -95,6 +101,14 @@ struct Node {
 enum Parcel {
     Bytes { tcp: TcpId, bytes: Bytes },
     End { tcp: TcpId },
+}
+
+impl Parcel {
+    /// The stream it belongs to.
+    fn tcp(&self) -> TcpId {
+        let (Parcel::Bytes { tcp, .. } | Parcel::End { tcp }) = self;
+        *tcp
+    }
 }
 
 /// The sending half of a stream.
@@ -255,7 +269,9 @@ impl World {
             next_tcp: 0,
             next_command: 0,
             tick: None,
-            uplink: VecDeque::new(),
+            uplink: Turns::new(),
+            downlink: Turns::new(),
+            entering: None,
             uplink_free: Time::ZERO,
             downlink_free: Time::ZERO,
             pipes: BTreeMap::new(),
@@ -474,6 +490,8 @@ impl World {
         at.sockets.clear();
         at.udp.clear();
         at.uplink.clear();
+        at.downlink.clear();
+        at.entering = None;
         at.pipes.clear();
         at.failing.clear();
         at.clock.crash();
@@ -569,6 +587,7 @@ impl World {
             Happening::Credit { node, tcp } => self.deliver(node, tcp),
             Happening::Listened { node, dial, to, from_port } => self.answer_dial(node, dial, to, from_port),
             Happening::Pump(node) => self.pump(node),
+            Happening::Drain(node) => self.drain(node),
             Happening::Reset { node, tcp } => self.break_stream(node, tcp),
             Happening::Wake { who, token } => self.wake_stranger(who, token),
             Happening::LinkArrives { who, link, bytes } => self.link_arrives(who, link, &bytes),

@@ -1,6 +1,6 @@
 //! Streams: dials, bandwidth, latency, windows, credit, and how they end.
 //!
-//! What a session sends goes into its node's uplink, one thing after the other. A stream whose other side does not read
+//! What a session sends goes into its node's uplink, which serves its streams in turn (`turns.rs`), as its downlink does. A stream whose other side does not read
 //! holds up nothing but itself: once its window is full, what follows waits in its own [`Pipe`]. Streams keep their order
 //! whatever the network does; a lost packet delays everything behind it. Cuts hold up what is about to arrive
 //! (`topology.rs`).
@@ -122,21 +122,21 @@ impl World {
         if let End::Node(other, _) = stream.other {
             self.traffic.sent(node, other, bytes.len() as u64);
         }
-        at.uplink.push_back(Parcel::Bytes { tcp, bytes });
+        at.uplink.push_back(tcp, Parcel::Bytes { tcp, bytes });
         self.pump(node);
     }
 
-    /// Lets the uplink of a node go on: one thing after the other, in the order in which they were handed over.
+    /// Lets the uplink of a node go on.
     pub(super) fn pump(&mut self, node: NodeId) {
         while self.nodes[node.0].uplink_free <= self.now
-            && let Some(parcel) = self.nodes[node.0].uplink.pop_front()
+            && let Some((_, parcel)) = self.nodes[node.0].uplink.pop()
         {
             self.transmit(node, parcel);
         }
     }
 
     fn transmit(&mut self, node: NodeId, parcel: Parcel) {
-        let (Parcel::Bytes { tcp, .. } | Parcel::End { tcp }) = parcel;
+        let tcp = parcel.tcp();
         let room = self.limits.window;
         let line = self.nodes[node.0].line;
         let Some(pipe) = self.nodes[node.0].pipes.get_mut(&tcp) else { return };
@@ -283,15 +283,37 @@ impl World {
         if at.line.download == 0 {
             return self.enter(node, tcp, bytes);
         }
-        let span = Duration::from_micros((bytes.len() as u64).saturating_mul(1_000_000) / at.line.download);
-        at.downlink_free = at.downlink_free.max(self.now) + span;
-        let when = at.downlink_free;
-        self.schedule(when, Happening::Enter { node, tcp, bytes });
+        at.downlink.push_back(tcp, bytes);
+        self.drain(node);
+    }
+
+    /// Lets the downlink of a node go on.
+    pub(super) fn drain(&mut self, node: NodeId) {
+        loop {
+            let at = &mut self.nodes[node.0];
+            if at.downlink_free > self.now {
+                return;
+            }
+            let Some((tcp, bytes)) = at.downlink.pop() else { return };
+            if !at.streams.contains_key(&tcp) {
+                continue;
+            }
+            let micros = (bytes.len() as u64).saturating_mul(1_000_000) / at.line.download.max(1);
+            let span = Duration::from_micros(micros.max(1));
+            let when = self.now + span;
+            (at.downlink_free, at.entering) = (when, Some(tcp));
+            self.schedule(when, Happening::Enter { node, tcp, bytes });
+            self.schedule(when, Happening::Drain(node));
+        }
     }
 
     /// Bytes are there, to be read.
     pub(super) fn enter(&mut self, node: NodeId, tcp: TcpId, bytes: Bytes) {
-        let Some(stream) = self.nodes[node.0].streams.get_mut(&tcp) else { return };
+        let at = &mut self.nodes[node.0];
+        if at.entering == Some(tcp) {
+            at.entering = None;
+        }
+        let Some(stream) = at.streams.get_mut(&tcp) else { return };
         let from = stream.other.party();
         stream.inbox.push_back(bytes.clone());
         self.moment(&Moment::Arrived { from, to: Party::Node(node, tcp), bytes: &bytes });
@@ -319,12 +341,9 @@ impl World {
             let room = usize::try_from(stream.credit).unwrap_or(usize::MAX).min(split).min(256 * 1024);
             if stream.inbox.is_empty() {
                 // What is still under way over the node's own line comes before the end.
-                if stream.closing && at.downlink_free <= self.now {
+                if stream.closing && at.entering != Some(tcp) && !at.downlink.has(tcp) {
                     at.streams.remove(&tcp);
                     self.tell(node, Event::Closed { tcp, fault: None });
-                } else if stream.closing {
-                    let when = at.downlink_free;
-                    self.schedule(when, Happening::Credit { node, tcp });
                 }
                 return;
             }
@@ -363,7 +382,7 @@ impl World {
         if pipe.window < room && !pipe.stalled.is_empty() {
             let waiting = std::mem::take(&mut pipe.stalled);
             // They were handed over before anything that waits for the uplink now.
-            waiting.into_iter().rev().for_each(|parcel| at.uplink.push_front(parcel));
+            waiting.into_iter().rev().for_each(|parcel| at.uplink.push_front(tcp, parcel));
             let when = at.uplink_free.max(self.now);
             self.schedule(when, Happening::Pump(node));
         }
@@ -387,7 +406,7 @@ impl World {
             self.window_opens(other, far, unread);
         }
         // Behind everything that is on its way.
-        self.nodes[node.0].uplink.push_back(Parcel::End { tcp });
+        self.nodes[node.0].uplink.push_back(tcp, Parcel::End { tcp });
         self.pump(node);
     }
 

@@ -58,6 +58,7 @@ pub(super) enum Happening {
         tcp: TcpId,
     },
     Pump(NodeId),
+    Drain(NodeId),
     Tick(NodeId, Time),
     Listened {
         node: NodeId,

@@ -4,9 +4,11 @@
 //! was under way is sent again after the cut is mended, and until then nobody hears anything. A translator (NAT) lets nobody
 //! in, and forgets a stream over which nothing has gone for a while.
 
-use super::queue::Happening;
-use super::{NodeId, StrangerId, World};
+use super::queue::{Happening, Scheduled};
+use super::{LinkId, NodeId, StrangerId, World};
+use parcacik_core::border::TcpId;
 use parcacik_core::time::Time;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -57,6 +59,26 @@ impl Cut {
     }
 }
 
+/// One direction of a stream: whose order the network keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stream {
+    ToNode(NodeId, TcpId),
+    ToStranger(StrangerId, LinkId),
+}
+
+impl Stream {
+    /// That of something that is about to arrive.
+    fn of(what: &Happening) -> Option<Stream> {
+        match *what {
+            Happening::Arrive { node, tcp, .. } | Happening::End { node, tcp } => Some(Stream::ToNode(node, tcp)),
+            Happening::LinkArrives { who, link, .. } | Happening::LinkEnds { who, link } => {
+                Some(Stream::ToStranger(who, link))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A translator of addresses in front of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nat {
@@ -78,27 +100,46 @@ impl World {
         id
     }
 
-    /// Mends a cut: what was lost meanwhile is sent again after a while.
+    /// Mends a cut: what was lost meanwhile is sent again after a while, and what was sent behind it on the same stream is read behind it.
     pub fn mend(&mut self, id: CutId) {
         let Some(at) = self.cuts.iter().position(|cut| cut.id == id) else { return };
         let cut = self.cuts.remove(at);
         let again = self.now + self.now.since(cut.since).min(RETRANSMIT_MAX);
+        let (mut free, mut blocked) = (Vec::new(), Vec::new());
         for what in std::mem::take(&mut self.held) {
             match self.way_of(&what) {
-                Some((from, to)) if !self.reaches(from, to) => self.held.push(what),
-                Some((from, _)) => {
-                    if let Host::Stranger(who) = from {
-                        self.hold_stranger(who, again);
-                    } else if let Some((node, tcp)) = self.sender_of(&what)
-                        && let Some(pipe) = self.nodes[node.0].pipes.get_mut(&tcp)
-                    {
-                        pipe.arrives = pipe.arrives.max(again);
-                    }
-                    self.schedule(again, what);
-                }
+                Some((from, to)) if !self.reaches(from, to) => blocked.push(what),
+                Some(_) => free.push(what),
                 None => {}
             }
         }
+        self.held = blocked;
+        let streams: BTreeSet<Stream> = free.iter().filter_map(Stream::of).collect();
+        free.extend(self.under_way(&streams, again));
+        for what in free {
+            if let Some((Host::Stranger(who), _)) = self.way_of(&what) {
+                self.hold_stranger(who, again);
+            } else if let Some((node, tcp)) = self.sender_of(&what)
+                && let Some(pipe) = self.nodes[node.0].pipes.get_mut(&tcp)
+            {
+                pipe.arrives = pipe.arrives.max(again);
+            }
+            self.schedule(again, what);
+        }
+    }
+
+    /// Takes out what would arrive on these streams before a moment, in its order.
+    fn under_way(&mut self, streams: &BTreeSet<Stream>, before: Time) -> Vec<Happening> {
+        if streams.is_empty() {
+            return Vec::new();
+        }
+        let is_early =
+            |due: Time, what: &Happening| due < before && Stream::of(what).is_some_and(|one| streams.contains(&one));
+        let queue = std::mem::take(&mut self.queue).into_vec();
+        let (mut early, rest): (Vec<_>, Vec<_>) = queue.into_iter().partition(|Reverse(one)| is_early(one.0, &one.2));
+        self.queue = rest.into();
+        early.sort_by_key(|Reverse(Scheduled(due, number, _))| (*due, *number));
+        early.into_iter().map(|Reverse(Scheduled(_, _, what))| what).collect()
     }
 
     /// Mends all cuts.

@@ -9,14 +9,16 @@ use crate::metainfo::{Block, PieceIndex};
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 /// How often a random position is tried, before the rarest is taken after all (or, where no other is, the next one).
 const RANDOM_TRIES: usize = 16;
 
 /// One call of [`Picker::pick`].
-struct Taker<'a> {
-    now: Time,
-    who: PeerKey,
+pub(super) struct Taker<'a> {
+    pub now: Time,
+    pub who: PeerKey,
+    pub host: Option<IpAddr>,
     pieces: &'a Bitfield,
     fast: bool,
     /// Blocks still to be booked.
@@ -50,7 +52,7 @@ impl Picker {
             return;
         }
         self.table.settle();
-        let taker = &mut Taker { now, who, pieces, fast: ask.fast, left, scan: self.config.scan, out };
+        let taker = &mut Taker { now, who, host: ask.host, pieces, fast: ask.fast, left, scan: self.config.scan, out };
         if let Some(only) = ask.only {
             for piece in only {
                 self.take_any(piece.get(), taker);
@@ -242,12 +244,10 @@ impl Picker {
             };
         };
         let over = *parole.until.get_or_insert(taker.now + patience) <= taker.now;
-        let suspect = parole.suspects.binary_search(&taker.who).is_ok();
-        match (open.owner, suspect) {
+        let others = availability as usize > parole.suspects.len() + parole.owners.len();
+        match (open.owner, parole.bars(taker.who, taker.host)) {
             // Nobody else has it, it seems, or nobody else came for it.
-            (None, true) if open.asked == 0 && (over || availability as usize <= parole.suspects.len()) => {
-                Admission::Alone
-            }
+            (None, true) if open.asked == 0 && (over || !others) => Admission::Alone,
             (None, false) if open.asked == 0 => Admission::Alone,
             (None, false) => Admission::Shared,
             (Some(_), false) if over => Admission::Shared,
@@ -283,7 +283,7 @@ impl Picker {
             open.free_received(Some(taker.who));
         }
         if alone && (on_parole || (taker.fast && !urgent && !self.sequential)) {
-            self.own(piece, taker.who, taker.now);
+            self.own(piece, taker);
         }
         let Some(open) = self.open_mut(piece) else { return };
         while taker.left > 0
@@ -383,6 +383,6 @@ impl Picker {
     /// Whether a peer may be asked a second time for blocks of a piece: on parole only when its owner had its time.
     fn may_join(&self, piece: u32, taker: &Taker<'_>) -> bool {
         let Some(parole) = self.open(piece).and_then(|open| open.parole.as_ref()) else { return true };
-        parole.suspects.binary_search(&taker.who).is_err() && parole.until.is_some_and(|until| until <= taker.now)
+        !parole.bars(taker.who, taker.host) && parole.until.is_some_and(|until| until <= taker.now)
     }
 }

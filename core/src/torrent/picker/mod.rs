@@ -47,7 +47,8 @@
 //! **Parole**: a piece that failed its hash goes to one peer alone, so that its next version has one sender and both
 //! outcomes tell who lied (see [`blame`](crate::torrent::blame)). Those who sent the bad version are asked again only when
 //! nobody else has the piece, or [`PickConfig::parole_patience`] went by in vain, and then only for the whole of it. A slow owner
-//! keeps it to itself no longer than the same patience.
+//! keeps it to itself no longer than the same patience; further connections from its address ([`PickAsk::host`]) then wait like those who
+//! sent the bad version, or a peer with many connections would have it for as many times as long.
 //!
 //! # What it costs
 //!
@@ -84,6 +85,8 @@ use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
+use choose::Taker;
+use core::net::IpAddr;
 use hints::Hints;
 use open::{Open, Parole, Slab, Slot};
 use table::{State, Table};
@@ -133,6 +136,9 @@ pub struct PickAsk<'a> {
     /// Only blocks that nobody else is asked for: the peer takes no part in the end game. For one that lets us wait: it would
     /// take up the place of one that does not.
     pub only_free: bool,
+    /// Where the peer is, when its connections are to count as one: a piece on parole is kept only once for each such place. `None`:
+    /// it counts for itself.
+    pub host: Option<IpAddr>,
 }
 
 /// What a block that came is to us.
@@ -462,7 +468,7 @@ impl Picker {
             suspects.dedup();
             if !suspects.is_empty() {
                 open.free_received(None);
-                open.parole = Some(Parole { suspects, until: None });
+                open.parole = Some(Parole { suspects, until: None, owners: Vec::new() });
                 failed = true;
             }
         }
@@ -598,13 +604,15 @@ impl Picker {
     }
 
     /// A piece belongs to one peer, until the patience of parole ends.
-    fn own(&mut self, piece: u32, who: PeerKey, now: Time) {
+    fn own(&mut self, piece: u32, taker: &Taker<'_>) {
+        let (who, now) = (taker.who, taker.now);
         let patience = self.config.parole_patience;
         let Some(open) = self.open_mut(piece) else { return };
         open.owner = Some(who);
         open.owner_asked = open.asked_of(who);
         if let Some(parole) = &mut open.parole {
             parole.until = Some(now + patience);
+            parole.is_kept_for(taker.host);
         }
         self.owned.insert((who, piece));
     }

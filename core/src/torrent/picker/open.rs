@@ -5,6 +5,7 @@ use crate::border::PeerKey;
 use crate::time::Time;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 /// What is known of one block. 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,27 @@ pub(super) struct Parole {
     /// Until when it is kept for its owner, or, while it has none, from the suspects. `None`: it was not looked at since
     /// that began.
     pub until: Option<Time>,
+    /// The places for whose peers it was kept, the latest last.
+    pub owners: Vec<IpAddr>,
+}
+
+/// The most places that are remembered for a piece on parole: with a minute each, who has more addresses than that has half an hour.
+const MAX_OWNERS: usize = 32;
+
+impl Parole {
+    /// Whether a peer sent a part of the version that failed, or another connection from its place had the piece to itself.
+    pub fn bars(&self, who: PeerKey, host: Option<IpAddr>) -> bool {
+        self.suspects.binary_search(&who).is_ok() || host.is_some_and(|host| self.owners.contains(&host))
+    }
+
+    /// It is kept for somebody at this place now.
+    pub fn is_kept_for(&mut self, host: Option<IpAddr>) {
+        let Some(host) = host.filter(|host| !self.owners.contains(host)) else { return };
+        if self.owners.len() >= MAX_OWNERS {
+            self.owners.remove(0);
+        }
+        self.owners.push(host);
+    }
 }
 
 /// A piece that is begun.

@@ -463,6 +463,33 @@ fn a_suspect_is_asked_again_only_for_the_whole_piece_and_when_nobody_else_comes(
 }
 
 #[test]
+fn further_connections_of_who_had_a_piece_on_parole_wait_for_the_others() {
+    let geometry = geometry(1, 4);
+    let all = Bitfield::all(1);
+    let mut picker = empty(geometry, &rarest_first());
+    for _ in 0..4 {
+        picker.peer_joined(&all);
+    }
+    let of_a = picker.picked(A, &all, asking(4));
+    picker.receive_all(A, &of_a);
+    picker.piece_failed(geometry.piece(0).unwrap());
+    let from = |last: u8| PickAsk { host: Some(IpAddr::from([198, 51, 100, last])), ..asking(4) };
+    let of_b = picker.picked(B, &all, from(1));
+    assert_eq!(of_b.len(), 4);
+    picker.peer_gone(B, &of_b);
+    // Its next connection comes first, in vain.
+    assert_eq!(picker.picked(C, &all, from(1)), []);
+    let of_d = picker.picked(D, &all, from(2));
+    assert_eq!(of_d.len(), 4);
+    assert_eq!(picker.picked(C, &all, from(1)), []);
+    // When there is nobody else who has it, it need not wait.
+    picker.peer_gone(D, &of_d);
+    picker.peer_left(&all);
+    assert_eq!(picker.picked(C, &all, from(1)).len(), 4);
+    picker.assert_consistent();
+}
+
+#[test]
 fn a_slow_owner_of_a_piece_on_parole_is_helped_in_the_end() {
     let geometry = geometry(1, 4);
     let all = Bitfield::all(1);
@@ -576,7 +603,7 @@ fn pieces_and_sets_of_another_torrent_do_no_harm() {
     picker.returned(A, block);
     assert_eq!(picker.received(A, block), Received::Unwanted);
     let pieces = [foreign];
-    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces, only_free: false };
+    let ask = PickAsk { count: u32::MAX, only: Some(&pieces), fast: true, suggested: &pieces, ..PickAsk::default() };
     assert_eq!(picker.picked(A, &big, ask), vec![]);
     assert_eq!(picker.picked(A, &big, PickAsk { only: None, ..ask }).len(), 6);
     picker.peer_left(&big);

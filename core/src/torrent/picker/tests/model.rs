@@ -273,7 +273,7 @@ fn step(op: &Op, picker: &mut Picker, model: &mut Model, now: &mut Time, all_pic
             let Some(pieces) = model.peers.get(&peer).cloned() else { return };
             let only: Option<Vec<_>> = only.map(|piece| vec![piece_at(piece)]);
             let suggested = [piece_at(suggested)];
-            let ask = PickAsk { count, only: only.as_deref(), fast, suggested: &suggested, only_free: false };
+            let ask = PickAsk { count, only: only.as_deref(), fast, suggested: &suggested, ..PickAsk::default() };
             let mut picked = Vec::new();
             picker.pick(*now, PeerKey(peer), &bits(&pieces), ask, &mut picked);
             assert!(picked.len() <= count as usize);
