@@ -512,7 +512,8 @@ impl NodeModel {
                 tally.judge(Oracle::AskSensibly, !ours, || format!("{range:?} is asked for, and ours"))?;
                 let wanted = torrent.wants(piece) != Some(false) && !torrent.seed_only;
                 tally.judge(Oracle::AskSensibly, wanted, || format!("{range:?} is asked for, and not wanted"))?;
-                let there = torrent.has_block(piece, begin);
+                // Of a piece in doubt the disk may have lost what was written: it was cut short, or cannot be read.
+                let there = torrent.has_block(piece, begin) && !torrent.doubted.has(piece);
                 tally.judge(Oracle::AskOnce, !there, || format!("{range:?} is asked for, and there already"))?;
                 self.asks_elsewhere(tcp, *range, now, tally)?;
             }
