@@ -466,3 +466,24 @@ fn kind_of(work: &Work) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// The torrent that work on the disk is for.
+pub(crate) fn torrent_of(work: &Work) -> Option<TorrentId> {
+    match work {
+        Work::Open { torrent, .. }
+        | Work::Release { torrent }
+        | Work::Check { torrent }
+        | Work::CreateEmpty { torrent, .. }
+        | Work::Place { torrent, .. }
+        | Work::DropPart { torrent }
+        | Work::Read { torrent, .. }
+        | Work::Write { torrent, .. }
+        | Work::Verify { torrent, .. }
+        | Work::Sync { torrent }
+        | Work::Save { torrent, .. }
+        | Work::Load { torrent }
+        | Work::Delete { torrent, .. }
+        | Work::Move { torrent, .. } => Some(*torrent),
+        _ => None,
+    }
+}

@@ -5,6 +5,7 @@
 //! Resume data are read when they are saved: every piece that they claim has to be on the disk, with the right bytes (oracle 4).
 
 use super::saying::Remote;
+use crate::disk::torrent_of;
 use crate::{Content, MemoryDisk};
 use bytes::Bytes;
 use parcacik_core::border::{
@@ -296,25 +297,5 @@ impl Host {
             self.tell(Event::Tick);
         }
         self.now = self.now.max(until);
-    }
-}
-
-fn torrent_of(work: &Work) -> Option<TorrentId> {
-    match work {
-        Work::Open { torrent, .. }
-        | Work::Release { torrent }
-        | Work::Check { torrent }
-        | Work::CreateEmpty { torrent, .. }
-        | Work::Place { torrent, .. }
-        | Work::DropPart { torrent }
-        | Work::Read { torrent, .. }
-        | Work::Write { torrent, .. }
-        | Work::Verify { torrent, .. }
-        | Work::Sync { torrent }
-        | Work::Save { torrent, .. }
-        | Work::Load { torrent }
-        | Work::Delete { torrent, .. }
-        | Work::Move { torrent, .. } => Some(*torrent),
-        _ => None,
     }
 }

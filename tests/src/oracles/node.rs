@@ -11,6 +11,7 @@ use super::stream::{AllTerms, Audit, BLOCK, bit};
 use super::torrent::{Jobs, TorrentModel};
 use super::trackers::Trackers;
 use super::{Oracle, Tally};
+use crate::disk::torrent_of;
 use crate::second::{Range, Unit, Value, Word};
 use crate::{Breach, Call};
 use bytes::Bytes;
@@ -805,25 +806,4 @@ fn is_private(metainfo: &[u8]) -> bool {
     let value = Value::read(metainfo).ok();
     let info = value.as_ref().and_then(|value| value.get("info"));
     info.and_then(|info| info.get("private")).and_then(Value::int) == Some(1)
-}
-
-/// The torrent that work on the disk is for.
-fn torrent_of(work: &Work) -> Option<TorrentId> {
-    match work {
-        Work::Open { torrent, .. }
-        | Work::Release { torrent }
-        | Work::Check { torrent }
-        | Work::CreateEmpty { torrent, .. }
-        | Work::Place { torrent, .. }
-        | Work::DropPart { torrent }
-        | Work::Read { torrent, .. }
-        | Work::Write { torrent, .. }
-        | Work::Verify { torrent, .. }
-        | Work::Sync { torrent }
-        | Work::Save { torrent, .. }
-        | Work::Load { torrent }
-        | Work::Delete { torrent, .. }
-        | Work::Move { torrent, .. } => Some(*torrent),
-        _ => None,
-    }
 }
