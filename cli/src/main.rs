@@ -6,6 +6,7 @@
 //! Results go to stdout. Progress, warnings and errors go to stderr.
 
 mod args;
+mod aside;
 mod asking;
 mod commands;
 mod exit;

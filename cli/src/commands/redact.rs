@@ -1,22 +1,17 @@
 //! `redact`: makes a recording that can be given away.
 
 use crate::args::RedactArgs;
+use crate::aside::watch;
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::signals::Interrupt;
 use crate::values::size;
-use anyhow::{Context as _, anyhow, bail};
-use async_io::Timer;
-use futures_lite::{FutureExt as _, StreamExt as _};
+use anyhow::{Context as _, bail};
 use parcacik_core::journal::redact::{RedactError, Redacted, redact};
 use serde::Serialize;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
-use std::time::Duration;
-
-/// How often it is told that it is not done yet.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 ///
@@ -31,7 +26,7 @@ pub fn run(args: &RedactArgs, output: &Output) -> anyhow::Result<Outcome> {
     let mut key = [0; 32];
     getrandom::fill(&mut key)?;
     let interrupt = Interrupt::listen()?;
-    let redacted = match watch(bytes, key, &interrupt, output)? {
+    let redacted = match watch("redact", &interrupt, || output.say("redacting"), move |_| redact(&bytes, key))? {
         None => {
             output.say("stopped; nothing was written");
             return Ok(Outcome::Interrupted);
@@ -82,37 +77,4 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
-}
-
-/// Redacts on a thread of its own, so that it can be left when somebody interrupts: `None`.
-fn watch(
-    bytes: Vec<u8>,
-    key: [u8; 32],
-    interrupt: &Interrupt,
-    output: &Output,
-) -> anyhow::Result<Option<Result<Redacted, RedactError>>> {
-    let (result, ready) = async_channel::bounded(1);
-    std::thread::Builder::new()
-        .name("redact".to_owned())
-        .spawn(move || {
-            // Nobody takes it when the program is ending.
-            let _ = result.try_send(redact(&bytes, key));
-        })
-        .context("cannot start a thread")?;
-    futures_lite::future::block_on(async {
-        let ready =
-            async { ready.recv().await.map(Some).map_err(|_| anyhow!("the core has panicked, which is a bug in it")) };
-        let interrupted = async {
-            interrupt.wait().await;
-            Ok(None)
-        };
-        let told = async {
-            let mut pace = Timer::interval(TELL_EVERY);
-            loop {
-                pace.next().await;
-                output.say("redacting");
-            }
-        };
-        interrupted.or(ready).or(told).await
-    })
 }

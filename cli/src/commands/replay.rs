@@ -1,14 +1,13 @@
 //! `replay`: runs a recorded session again, without network, disk or clock, compares, and tells what happened.
 
 use crate::args::ReplayArgs;
+use crate::aside::watch;
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::signals::Interrupt;
 use crate::transcript::Printer;
 use crate::values::{Until, span};
-use anyhow::{Context as _, anyhow};
-use async_io::Timer;
-use futures_lite::{FutureExt as _, StreamExt as _};
+use anyhow::Context as _;
 use parcacik_core::border::{Actions, Event};
 use parcacik_core::journal::text::{Parting, Subject, Told};
 use parcacik_core::journal::{BEHAVIOUR, Ending, Limit, Machine, Reader, Record, ReplayReport, replay_until};
@@ -19,10 +18,6 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-/// How often it is told how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 ///
@@ -39,7 +34,9 @@ pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
         events: Arc::new(AtomicU64::new(0)),
     };
     let interrupt = Interrupt::listen()?;
-    let Some(played) = watch(job, &interrupt, output)? else {
+    let events = Arc::clone(&job.events);
+    let tell = || output.say(format_args!("replaying: {} events", events.load(Ordering::Relaxed)));
+    let Some(played) = watch("replay", &interrupt, tell, |result| job.play(result))? else {
         return Ok(Outcome::Interrupted);
     };
     let Played { report, parting } = match played {
@@ -105,36 +102,6 @@ struct Job {
 struct Played {
     report: ReplayReport,
     parting: Option<Parting>,
-}
-
-/// Replays on a thread of its own, so that it can be left when somebody interrupts: `None`. It holds nothing that would have to be cleaned up.
-fn watch(job: Job, interrupt: &Interrupt, output: &Output) -> anyhow::Result<Option<anyhow::Result<Played>>> {
-    let events = Arc::clone(&job.events);
-    let (result, ready) = async_channel::bounded(1);
-    std::thread::Builder::new()
-        .name("replay".to_owned())
-        .spawn(move || {
-            let played = job.play(&result);
-            // Nobody takes it when the program is ending.
-            let _ = result.try_send(played);
-        })
-        .context("cannot start a thread")?;
-    futures_lite::future::block_on(async {
-        let ready =
-            async { ready.recv().await.map(Some).map_err(|_| anyhow!("the core has panicked, which is a bug in it")) };
-        let interrupted = async {
-            interrupt.wait().await;
-            Ok(None)
-        };
-        let told = async {
-            let mut pace = Timer::interval(TELL_EVERY);
-            loop {
-                pace.next().await;
-                output.say(format_args!("replaying: {} events", events.load(Ordering::Relaxed)));
-            }
-        };
-        interrupted.or(ready).or(told).await
-    })
 }
 
 impl Job {
