@@ -116,9 +116,10 @@ pub fn sanitize_element(bytes: &[u8]) -> Option<String> {
         clean.truncate(trim(&clean).len());
         clean
     };
-    if name.len() > MAX_ELEMENT {
+    // A device's name gets one byte more below.
+    if name.len() + usize::from(is_device(&name)) > MAX_ELEMENT {
         let (stem, extension) = split_extension(&name);
-        // One byte less than is allowed leaves room for the `_` below.
+        // What is cut may have become a device's name: one byte less than is allowed leaves room for the `_`.
         let stem = cut(stem, MAX_ELEMENT - 1 - extension.len());
         name = trim(&alloc::format!("{stem}{extension}")).to_owned();
     }

@@ -174,3 +174,14 @@ proptest! {
         prop_assert_ne!(numbered, path);
     }
 }
+
+#[test]
+fn a_device_name_of_the_greatest_length_keeps_within_it() {
+    for length in MAX_ELEMENT - 2..=MAX_ELEMENT + 2 {
+        let name = format!("con.{}", "a".repeat(length - 4));
+        let safe = sanitize_element(name.as_bytes()).unwrap();
+        assert!(safe.starts_with("_con."), "{safe:?}");
+        assert!(safe.len() <= MAX_ELEMENT, "{length}: {}", safe.len());
+        assert_eq!(sanitize_element(safe.as_bytes()).as_deref(), Some(&*safe));
+    }
+}
