@@ -20,7 +20,7 @@ mod work;
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
-    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy,
+    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, DhtConfig, ExternalConfig, NetPolicy,
     PeerConfig, PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;

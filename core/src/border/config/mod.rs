@@ -4,6 +4,7 @@ mod addresses;
 mod announce;
 mod candidates;
 mod choke;
+mod dht;
 mod external;
 mod net;
 mod peer;
@@ -18,6 +19,7 @@ pub use addresses::AddressTable;
 pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
+pub use dht::DhtConfig;
 pub use external::ExternalConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// The distributed hash table.
+    pub dht: DhtConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
     pub addresses: Arc<AddressTable>,
 }
@@ -93,7 +97,8 @@ impl Config {
         self.rate.check()?;
         self.external.check()?;
         self.storage.check()?;
-        self.queue.check()
+        self.queue.check()?;
+        self.dht.check()
     }
 }
 

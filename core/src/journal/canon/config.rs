@@ -3,7 +3,7 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, DhtConfig, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
     PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 use alloc::sync::Arc;
@@ -26,7 +26,7 @@ macro_rules! canon_sections {
     };
 }
 
-canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue);
+canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, dht);
 
 canon_struct!(SessionConfig {
     client,
@@ -204,4 +204,50 @@ canon_struct!(QueueConfig {
     start_spacing,
     review,
     seed_turn,
+});
+
+canon_struct!(DhtConfig {
+    k,
+    root_bits,
+    replacements,
+    good_for,
+    refresh_after,
+    refresh_pace,
+    retry_after,
+    max_failures,
+    forget_after,
+    max_per_network_bucket,
+    max_per_network,
+    alpha,
+    alpha_max,
+    paths,
+    max_candidates,
+    max_nodes_per_answer,
+    max_asked_per_network,
+    max_queries_per_lookup,
+    max_peers_per_answer,
+    max_peers_per_lookup,
+    lookup_life,
+    query_life,
+    first_patience,
+    min_patience,
+    max_lookups,
+    max_waiting,
+    max_queries,
+    replies_per_second,
+    max_reply,
+    reply_bytes_per_second,
+    block_after,
+    block_window,
+    block_for,
+    max_sources,
+    announce_interval,
+    max_kept,
+    bootstrap_wait,
+    bootstrap_wait_max,
+    enough_contacts,
+    id_votes,
+    save_interval,
+    max_saved,
+    read_only,
 });
