@@ -23,6 +23,7 @@
 //! Each can be used without the others.
 //!
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
+//! - [`lookup`]: the way to the nodes closest to a key.
 //! - [`table`]: whom a node knows.
 //!
 //! # Whom to believe
@@ -35,6 +36,7 @@
 //!   known to be good.
 
 pub mod id;
+pub mod lookup;
 pub mod table;
 
 pub use id::{Distance, NodeId};
