@@ -104,6 +104,8 @@ pub struct Lookup {
     /// How many each path has sent.
     sent: Vec<u32>,
     queries: u32,
+    /// How many of the queries went to nodes that are not trusted.
+    untrusted: u32,
     answers: u32,
     /// That of the last query.
     patience: Duration,
@@ -148,6 +150,7 @@ impl Lookup {
             window: config.alpha,
             sent: alloc::vec![0; config.paths as usize],
             queries: 0,
+            untrusted: 0,
             answers: 0,
             patience: Duration::ZERO,
         };
@@ -187,6 +190,7 @@ impl Lookup {
         }
         self.queries += 1;
         let candidate = &mut self.candidates[at];
+        self.untrusted += u32::from(!candidate.trusted);
         candidate.state = State::Asked(now + patience);
         self.patience = patience;
         Some((candidate.id, candidate.addr))
@@ -261,8 +265,7 @@ impl Lookup {
         }
         let bound = self.bound(config);
         let spent = self.queries >= config.max_queries_per_lookup;
-        let answered = self.candidates.iter().filter(|c| c.trusted && matches!(c.state, State::Answered(_))).count();
-        let enough = answered >= config.k as usize;
+        let enough = self.has_enough(config);
         !self.candidates.iter().any(|candidate| match candidate.state {
             // Where enough of the trusted have answered, nobody waits for others to be asked.
             State::Fresh if enough && !candidate.trusted => false,
@@ -341,13 +344,12 @@ impl Lookup {
         if self.queries >= config.max_queries_per_lookup || now >= self.ends {
             return None;
         }
-        let (mut holding, mut overdue, mut untrusted) = (0, 0, 0);
+        let (mut holding, mut overdue) = (0, 0);
         let mut busy = alloc::vec![0u32; self.sent.len()];
         for candidate in &self.candidates {
             match candidate.state {
                 State::Asked(_) => {
                     holding += 1;
-                    untrusted += u32::from(!candidate.trusted);
                     if let Some(busy) = busy.get_mut(usize::from(candidate.path)) {
                         *busy += 1;
                     }
@@ -382,15 +384,20 @@ impl Lookup {
             }
             best.map(|(_, at)| at)
         };
+        // Who is not trusted may hold what is looked for all the same, and gets a third.
+        let share = (self.untrusted + 1) * 3 <= self.queries + config.k;
         match best(true) {
-            Some(trusted) if untrusted * 3 >= self.window => Some(trusted),
-            Some(trusted) => {
-                // A closer one that is not trusted may hold what is looked for all the same.
-                let other = best(false).filter(|other| *other < trusted && (untrusted + 1) * 3 <= self.window);
-                other.or(Some(trusted))
-            }
-            None => best(false),
+            Some(trusted) if share => best(false).filter(|other| *other < trusted).or(Some(trusted)),
+            Some(trusted) => Some(trusted),
+            None if share || !self.has_enough(config) => best(false),
+            None => None,
         }
+    }
+
+    /// Whether `k` trusted nodes have answered.
+    fn has_enough(&self, config: &DhtConfig) -> bool {
+        let answered = self.candidates.iter().filter(|c| c.trusted && matches!(c.state, State::Answered(_)));
+        answered.count() >= config.k as usize
     }
 
     /// Whether the host and network of a fresh candidate have not had their share, nor its path.
