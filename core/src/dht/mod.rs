@@ -23,6 +23,7 @@
 //! Each can be used without the others.
 //!
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
+//! - [`krpc`]: the messages, read and written.
 //!
 //! # Whom to believe
 //! Nobody. Every datagram may be forged, every node may lie, and whoever wants many ids has them. So:
@@ -34,5 +35,6 @@
 //!   known to be good.
 
 pub mod id;
+pub mod krpc;
 
 pub use id::{Distance, NodeId};
