@@ -25,6 +25,7 @@
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
 //! - [`lookup`]: the way to the nodes closest to a key.
 //! - [`table`]: whom a node knows.
+//! - [`krpc`]: the messages, read and written.
 //!
 //! # Whom to believe
 //! Nobody. Every datagram may be forged, every node may lie, and whoever wants many ids has them. So:
@@ -38,5 +39,6 @@
 pub mod id;
 pub mod lookup;
 pub mod table;
+pub mod krpc;
 
 pub use id::{Distance, NodeId};
