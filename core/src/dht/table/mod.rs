@@ -57,7 +57,7 @@ pub use contact::{Contact, Host, Standing, network_of};
 pub(crate) use contact::host_number;
 
 use crate::border::DhtConfig;
-use crate::dht::NodeId;
+use crate::dht::{Distance, NodeId};
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -330,6 +330,41 @@ impl Table {
             found.sort_unstable_by_key(distance);
         }
         found
+    }
+
+    /// How many bits the contacts closest to us have in common with us: the `k`th of them. 0 where fewer are known. So many bits tell
+    /// about `k` nodes from all others, anywhere in the id space.
+    pub fn neighbourhood(&self, config: &DhtConfig) -> u32 {
+        self.kth(config).map_or(0, Distance::leading_zeros)
+    }
+
+    /// How many nodes there are in the whole network, if they lie as close together everywhere as around us. With few contacts it is
+    /// their number.
+    pub fn network(&self, config: &DhtConfig) -> u64 {
+        let Some(kth) = self.kth(config) else { return self.len() as u64 };
+        let [a, b, c, d, e, f, g, h, ..] = kth.0;
+        let distance = u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1);
+        (u64::MAX / distance).saturating_mul(u64::from(config.k)).max(self.len() as u64)
+    }
+
+    fn kth(&self, config: &DhtConfig) -> Option<Distance> {
+        let mut distances: Vec<Distance> = self.contacts().map(|contact| contact.id.distance(self.own)).collect();
+        let last = config.k.saturating_sub(1) as usize;
+        (distances.len() > last).then(|| *distances.select_nth_unstable(last).1)
+    }
+
+    /// The next far range, from number `from` on, that has room, with an id in it. There are 2^[`root_bits`](DhtConfig::root_bits) of
+    /// them, counted by the first bits of their ids; our own is none.
+    pub fn thin(&self, config: &DhtConfig, from: u32, rng: &mut Rng) -> Option<(u32, NodeId)> {
+        (from..1 << config.root_bits).find_map(|number| {
+            let mut id = NodeId([0; 20]);
+            // At most 8 bits.
+            id.0[0] = (number << (8 - config.root_bits)) as u8;
+            let target = id.random_within(config.root_bits, rng);
+            let far = self.own.shared_prefix(target) < config.root_bits;
+            let live = self.buckets.get(&Range::of(self.own, target, config)).map_or(0, |bucket| bucket.live.len());
+            (far && live < config.k as usize).then_some((number, target))
+        })
     }
 
     /// We have another id now.

@@ -253,3 +253,32 @@ fn what_is_saved_is_read_again_and_nothing_else_is() {
 fn a_contact_is_small() {
     assert!(size_of::<Contact>() <= 104, "{}", size_of::<Contact>());
 }
+
+#[test]
+fn thin_ranges_are_named_in_turn() {
+    let mut table = Table::new(OWN);
+    fill(&mut table, Time::ZERO, 0x80, 8);
+    let (mut rng, config) = (rng(), config());
+    let mut named = Vec::new();
+    let mut from = 0;
+    while let Some((number, target)) = table.thin(&config, from, &mut rng) {
+        assert_eq!(u32::from(target.0[0] >> 3), number);
+        named.push(number);
+        from = number + 1;
+    }
+    // All but our own, and the one that is full.
+    assert!(named.iter().copied().eq((1..32).filter(|number| *number != 16)), "{named:?}");
+}
+
+#[test]
+fn the_size_of_the_network_is_told_by_how_close_the_closest_are() {
+    let (mut table, mut rng, config) = (Table::new(OWN), rng(), config());
+    assert_eq!((table.network(&config), table.neighbourhood(&config)), (0, 0));
+    for n in 0..4000u32 {
+        let addr = SocketAddr::from((core::net::Ipv4Addr::from(0x3200_0001 + n * 256), 1));
+        table.answered(Time::ZERO, &config, NodeId::random(&mut rng), addr, RTT);
+    }
+    let network = table.network(&config);
+    assert!((1500..10_000).contains(&network), "{network}");
+    assert!((7..11).contains(&table.neighbourhood(&config)));
+}

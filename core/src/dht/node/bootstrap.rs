@@ -1,0 +1,202 @@
+//! Getting into the network, and back into it.
+//!
+//! ```text
+//! seeking --(a node is known)--> looking around --(our neighbours are known)--> settled
+//!    ^                                                                             |
+//!    +--------------------------(too few nodes are known)--------------------------+
+//! ```
+//!
+//! Whom to begin with: the nodes that were saved, then those that somebody named (routers, a torrent file's `nodes`, peers' PORT
+//! messages). Names are looked up each time, as addresses of routers change. When nobody answers, it is tried again after longer
+//! and longer waits, from [`bootstrap_wait`](DhtConfig::bootstrap_wait) to
+//! [`bootstrap_wait_max`](DhtConfig::bootstrap_wait_max), for ever: a computer that is off the network today is on it tomorrow.
+//!
+//! BEP 5: "Upon inserting the first node into its routing table and when starting up thereafter, the node should attempt to find
+//! the closest nodes in the DHT to itself."
+
+use super::Node;
+use super::queries::Purpose;
+use super::tasks::Aim;
+use crate::border::{DhtConfig, IoFault, JobId, JobResult, Target, Work};
+use crate::cx::Cx;
+use crate::dht::NodeId;
+use crate::dht::krpc::Method;
+use crate::net_policy::{NetRules, Word};
+use crate::time::Time;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+/// The most names and addresses that are kept to begin with; those named first give way.
+const MAX_TARGETS: usize = 64;
+/// How many of the saved nodes are asked at once.
+const AT_ONCE: usize = 8;
+
+/// The state. See the [module](self).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bootstrap {
+    targets: VecDeque<Target>,
+    saved: VecDeque<(NodeId, SocketAddr)>,
+    jobs: BTreeMap<JobId, u16>,
+    /// Addresses that names led to: routers, which have enough to do without being in every table.
+    routers: BTreeSet<SocketAddr>,
+    /// When it is tried again.
+    next: Time,
+    wait: Duration,
+    settled: bool,
+    said_ready: bool,
+}
+
+impl Bootstrap {
+    pub(super) fn new(now: Time, saved: Vec<(NodeId, SocketAddr)>) -> Bootstrap {
+        Bootstrap { saved: saved.into(), next: now, ..Bootstrap::default() }
+    }
+
+    /// Whether we have looked around, so that what is not known now is not there.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    pub(super) fn is_router(&self, addr: SocketAddr) -> bool {
+        self.routers.contains(&addr)
+    }
+
+    /// The lookup of our own neighbourhood is over.
+    pub(super) fn looked_around(&mut self, anybody: bool) {
+        self.settled |= anybody;
+    }
+
+    /// We have another id: our neighbours are others.
+    pub(super) fn moved(&mut self) {
+        self.settled = false;
+    }
+
+    /// Begins anew, at once.
+    pub(super) fn restart(&mut self, now: Time) {
+        (self.next, self.wait, self.settled) = (now, Duration::ZERO, false);
+    }
+
+    fn has_something(&self) -> bool {
+        !self.targets.is_empty() || !self.saved.is_empty()
+    }
+
+    /// When there is something to be done.
+    pub(super) fn deadline(&self, contacts: usize, config: &DhtConfig) -> Option<Time> {
+        let enough = contacts >= config.enough_contacts as usize;
+        (self.has_something() && !enough).then_some(self.next)
+    }
+}
+
+impl Node {
+    /// Learns of nodes to begin with: routers, a torrent file's `nodes`. The user's word, or the torrent's.
+    pub fn bootstrap(&mut self, cx: &mut Cx<'_>, targets: impl IntoIterator<Item = Target>) {
+        for target in targets {
+            if self.bootstrap.targets.contains(&target) {
+                continue;
+            }
+            if self.bootstrap.targets.len() >= MAX_TARGETS {
+                self.bootstrap.targets.pop_front();
+            }
+            self.bootstrap.targets.push_back(target);
+        }
+        // It does not wait for the end of a long pause.
+        (self.bootstrap.next, self.bootstrap.wait) = (cx.now, Duration::ZERO);
+        self.seek(cx);
+    }
+
+    /// Tries to get in again now, as when the computer has come back to a network.
+    pub fn restart(&mut self, cx: &mut Cx<'_>) {
+        self.bootstrap.restart(cx.now);
+        self.external.reset();
+        self.look_around(cx);
+        self.seek(cx);
+    }
+
+    /// A job is done. `false`: it is not this machine's.
+    pub fn job_done(&mut self, cx: &mut Cx<'_>, job: JobId, result: &Result<JobResult, IoFault>) -> bool {
+        let Some(port) = self.bootstrap.jobs.remove(&job) else { return false };
+        if let Ok(JobResult::Resolved(addresses)) = result {
+            for ip in addresses.iter().filter(|ip| ip.is_ipv6() == self.v6).take(AT_ONCE) {
+                let addr = SocketAddr::new(*ip, port);
+                if self.bootstrap.routers.len() < MAX_TARGETS {
+                    self.bootstrap.routers.insert(addr);
+                }
+                self.knock(cx, None, addr);
+            }
+        }
+        true
+    }
+
+    /// Asks those that we could begin with, if it is time and too few nodes are known.
+    pub(super) fn seek(&mut self, cx: &mut Cx<'_>) {
+        let config = &cx.config.dht;
+        let due = self.bootstrap.deadline(self.table.len(), config);
+        if due.is_none_or(|due| cx.now < due) {
+            return;
+        }
+        let wait = self.bootstrap.wait;
+        self.bootstrap.wait = if wait.is_zero() { config.bootstrap_wait } else { (wait * 2).min(config.bootstrap_wait_max) };
+        self.bootstrap.next = cx.now + self.bootstrap.wait;
+        // Those that are asked go to the end: once all have been, they are asked again.
+        for _ in 0..self.bootstrap.saved.len().min(AT_ONCE) {
+            if let Some((id, addr)) = self.bootstrap.saved.pop_front() {
+                self.bootstrap.saved.push_back((id, addr));
+                self.knock(cx, Some(id), addr);
+            }
+        }
+        for target in self.bootstrap.targets.clone() {
+            match target {
+                Target::Addr(addr) => self.knock(cx, None, addr),
+                Target::Host { name, port } => self.resolve(cx, name, port),
+            }
+        }
+    }
+
+    fn resolve(&mut self, cx: &mut Cx<'_>, name: String, port: u16) {
+        if self.bootstrap.jobs.len() < MAX_TARGETS {
+            let job = cx.start(Work::Resolve { host: name });
+            self.bootstrap.jobs.insert(job, port);
+        }
+    }
+
+    fn knock(&mut self, cx: &mut Cx<'_>, id: Option<NodeId>, addr: SocketAddr) {
+        if self.usable(cx, addr, Word::User) && !self.queries.asks(addr) {
+            let method = Method::FindNode { target: self.table.own(), want: self.want() };
+            self.query(cx, addr, id, Purpose::Bootstrap, method);
+        }
+    }
+
+    /// Somebody has answered whom we began with. What it names goes into a lookup of our own neighbourhood.
+    pub(super) fn bootstrap_answered(&mut self, cx: &mut Cx<'_>, nodes: &[(NodeId, SocketAddr)]) {
+        self.look_around(cx);
+        if let Some(own) = self.tasks.own() {
+            if let Some(lookup) = self.tasks.lookup(own) {
+                lookup.also(&cx.config.dht, nodes.iter().copied());
+            }
+            self.drive(cx, own);
+        }
+    }
+
+    /// Looks for the nodes that are closest to us, unless that has been done or is being done.
+    pub(super) fn look_around(&mut self, cx: &mut Cx<'_>) {
+        if !self.bootstrap.is_settled() && self.tasks.own().is_none() {
+            self.take_on(cx, self.table.own(), Aim::Own);
+        }
+    }
+
+    /// Says once that enough nodes are known.
+    pub(super) fn see_whether_ready(&mut self, config: &DhtConfig) {
+        let enough = self.table.len() >= config.enough_contacts as usize;
+        if !self.bootstrap.said_ready && (enough || self.bootstrap.settled && !self.table.is_empty()) {
+            self.bootstrap.said_ready = true;
+            self.said.push_back(super::NodeSaid::Ready);
+        }
+    }
+
+    /// Whether a node at this address may be asked, on that word.
+    pub(super) fn usable(&self, cx: &Cx<'_>, addr: SocketAddr, word: Word) -> bool {
+        addr.is_ipv6() == self.v6 && NetRules::of(cx).may_dial(addr, word).is_ok()
+    }
+}
