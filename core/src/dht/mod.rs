@@ -22,10 +22,12 @@
 //! # Parts
 //! Each can be used without the others.
 //!
+//! - [`bloom`]: how many peers there are, counted by many nodes (BEP 33).
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
 //! - [`lookup`]: the way to the nodes closest to a key.
 //! - [`table`]: whom a node knows.
 //! - [`krpc`]: the messages, read and written.
+//! - [`token`]: who may store something.
 //!
 //! # Whom to believe
 //! Nobody. Every datagram may be forged, every node may lie, and whoever wants many ids has them. So:
@@ -36,9 +38,13 @@
 //! - every table is bounded, in all and for each address or network, and what a stranger sends pushes out nothing that is
 //!   known to be good.
 
+pub mod bloom;
 pub mod id;
 pub mod lookup;
 pub mod table;
 pub mod krpc;
+pub mod token;
 
+pub use bloom::BloomFilter;
 pub use id::{Distance, NodeId};
+pub use token::{Token, Tokens};
