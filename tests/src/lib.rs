@@ -24,6 +24,7 @@
 
 mod content;
 pub mod crash;
+pub mod dht;
 pub mod dialogue;
 mod disk;
 pub mod drill;

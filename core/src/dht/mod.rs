@@ -40,11 +40,17 @@
 
 pub mod bloom;
 pub mod id;
-pub mod lookup;
-pub mod table;
+pub mod item;
 pub mod krpc;
+pub mod lookup;
+pub mod node;
+pub mod store;
+pub mod table;
 pub mod token;
 
 pub use bloom::BloomFilter;
 pub use id::{Distance, NodeId};
+#[cfg(feature = "dht-mutable")]
+pub use item::SecretKey;
+pub use item::{ImmutableItem, Item, ItemError, MutableItem};
 pub use token::{Token, Tokens};

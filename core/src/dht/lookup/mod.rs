@@ -18,8 +18,10 @@
 //!    holds back nobody any more, but its answer still counts. So a dead node costs a fraction of a second and not the time
 //!    after which it is surely dead. Each query that becomes overdue lets one more be under way, from
 //!    [`alpha`](DhtConfig::alpha) to [`alpha_max`](DhtConfig::alpha_max); each answer in time one less.
+//!    Only the `k` closest that may still answer count as under way: once closer nodes are known, nobody waits for the farther ones.
 //! 2. **Disjoint paths.** The first nodes are dealt out to [`paths`](DhtConfig::paths), and who is named on a path belongs to it. Each
-//!    path has its own room for candidates and its share of the queries. Who rules one path keeps that one busy, and no other.
+//!    path has its own room for candidates, at most half of what is under way, and a share of the queries. Who rules one path
+//!    keeps that one busy, and no other.
 //! 3. **Trust.** Nodes whose id fits their address (BEP 42) and is not [closer than can be](Lookup::begin) are *trusted*. BEP 42:
 //!    a response whose id does not fit is not counted among those "closest good responses that end a lookup". The others are asked
 //!    too, with a third of the queries at most, while there are trusted ones to ask.
@@ -344,45 +346,35 @@ impl Lookup {
         if self.queries >= config.max_queries_per_lookup || now >= self.ends {
             return None;
         }
-        let (mut holding, mut overdue) = (0, 0);
+        // Who is not among the `k` closest that may answer holds nobody back: its answer is not what is waited for.
+        let (mut holding, mut asked, mut rank) = (0, 0, 0);
         let mut busy = alloc::vec![0u32; self.sent.len()];
         for candidate in &self.candidates {
-            match candidate.state {
-                State::Asked(_) => {
+            if let State::Asked(_) = candidate.state {
+                asked += 1;
+                if rank < config.k {
                     holding += 1;
                     if let Some(busy) = busy.get_mut(usize::from(candidate.path)) {
                         *busy += 1;
                     }
                 }
-                State::Overdue(_) => overdue += 1,
-                State::Fresh | State::Answered(_) | State::Failed => {}
             }
+            rank += u32::from(!matches!(candidate.state, State::Failed | State::Overdue(_)));
         }
-        if holding >= self.window || holding + overdue >= config.alpha_max * 2 {
+        if holding >= self.window || asked >= self.window * 2 {
             return None;
         }
         let bound = self.bound(config);
-        let open = |c: &(usize, &Candidate)| c.1.state == State::Fresh && c.1.distance <= bound;
-        let fresh: Vec<(usize, &Candidate)> = self.candidates.iter().enumerate().filter(open).collect();
-        // The path that has the least under way, then the one that has sent the least; on it, the closest.
+        // The closest, but of a path that has not more than half of the window.
+        let half = self.window.div_ceil(2);
         let best = |trusted: bool| {
-            let mut best: Option<((u32, u32), usize)> = None;
-            let mut seen = alloc::vec![false; self.sent.len()];
-            for (at, candidate) in fresh.iter().filter(|(_, candidate)| candidate.trusted == trusted) {
-                let path = usize::from(candidate.path);
-                let (Some(seen), Some(busy), Some(sent)) = (seen.get_mut(path), busy.get(path), self.sent.get(path))
-                else {
-                    continue;
-                };
-                if *seen || !self.may_be_asked(candidate, config) {
-                    continue;
-                }
-                *seen = true;
-                if best.is_none_or(|(least, _)| (*busy, *sent) < least) {
-                    best = Some(((*busy, *sent), *at));
-                }
-            }
-            best.map(|(_, at)| at)
+            self.candidates.iter().position(|candidate| {
+                candidate.state == State::Fresh
+                    && candidate.trusted == trusted
+                    && candidate.distance <= bound
+                    && busy.get(usize::from(candidate.path)).is_some_and(|busy| *busy < half)
+                    && self.may_be_asked(candidate, config)
+            })
         };
         // Who is not trusted may hold what is looked for all the same, and gets a third.
         let share = (self.untrusted + 1) * 3 <= self.queries + config.k;

@@ -118,7 +118,8 @@ impl Node {
     pub fn job_done(&mut self, cx: &mut Cx<'_>, job: JobId, result: &Result<JobResult, IoFault>) -> bool {
         let Some(port) = self.bootstrap.jobs.remove(&job) else { return false };
         if let Ok(JobResult::Resolved(addresses)) = result {
-            for ip in addresses.iter().filter(|ip| ip.is_ipv6() == self.v6).take(AT_ONCE) {
+            let v6 = self.v6;
+            for ip in addresses.iter().filter(|ip| ip.is_ipv6() == v6).take(AT_ONCE) {
                 let addr = SocketAddr::new(*ip, port);
                 if self.bootstrap.routers.len() < MAX_TARGETS {
                     self.bootstrap.routers.insert(addr);

@@ -253,7 +253,8 @@ impl Node {
             let method = match &aim {
                 Aim::Peers(peers) => match peers.announce {
                     Some(Announce { port, seed }) => {
-                        Method::AnnouncePeer { info_hash: target.into(), port, seed, token }
+                        let (implied_port, port) = (port.is_none(), port.unwrap_or(0));
+                        Method::AnnouncePeer { info_hash: target.into(), port, implied_port, seed, token }
                     }
                     None => return,
                 },
