@@ -24,6 +24,7 @@
 //!
 //! - [`bloom`]: how many peers there are, counted by many nodes (BEP 33).
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
+//! - [`item`]: what is stored for anybody (BEP 44).
 //! - [`krpc`]: the messages, read and written.
 //! - [`token`]: who may store something.
 //!
@@ -38,9 +39,13 @@
 
 pub mod bloom;
 pub mod id;
+pub mod item;
 pub mod krpc;
 pub mod token;
 
 pub use bloom::BloomFilter;
 pub use id::{Distance, NodeId};
+#[cfg(feature = "dht-mutable")]
+pub use item::SecretKey;
+pub use item::{ImmutableItem, Item, ItemError, MutableItem};
 pub use token::{Token, Tokens};
