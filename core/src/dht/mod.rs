@@ -26,6 +26,7 @@
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
 //! - [`item`]: what is stored for anybody (BEP 44).
 //! - [`krpc`]: the messages, read and written.
+//! - [`store`]: peers and items, kept for others.
 //! - [`token`]: who may store something.
 //!
 //! # Whom to believe
@@ -41,6 +42,7 @@ pub mod bloom;
 pub mod id;
 pub mod item;
 pub mod krpc;
+pub mod store;
 pub mod token;
 
 pub use bloom::BloomFilter;
@@ -48,4 +50,5 @@ pub use id::{Distance, NodeId};
 #[cfg(feature = "dht-mutable")]
 pub use item::SecretKey;
 pub use item::{ImmutableItem, Item, ItemError, MutableItem};
+pub use store::{ItemLimits, ItemStore, PeerLimits, PeerStore};
 pub use token::{Token, Tokens};
