@@ -24,9 +24,12 @@
 //!
 //! - [`bloom`]: how many peers there are, counted by many nodes (BEP 33).
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
-//! - [`lookup`]: the way to the nodes closest to a key.
-//! - [`table`]: whom a node knows.
+//! - [`item`]: what is stored for anybody (BEP 44).
 //! - [`krpc`]: the messages, read and written.
+//! - [`lookup`]: the way to the nodes closest to a key.
+//! - [`node`]: all of it together, a machine of its own.
+//! - [`store`]: peers and items, kept for others.
+//! - [`table`]: whom a node knows.
 //! - [`token`]: who may store something.
 //!
 //! # Whom to believe
@@ -53,4 +56,5 @@ pub use id::{Distance, NodeId};
 #[cfg(feature = "dht-mutable")]
 pub use item::SecretKey;
 pub use item::{ImmutableItem, Item, ItemError, MutableItem};
+pub use store::{ItemLimits, ItemStore, PeerLimits, PeerStore};
 pub use token::{Token, Tokens};

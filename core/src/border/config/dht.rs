@@ -87,7 +87,7 @@ pub struct DhtConfig {
     pub bootstrap_wait_max: Duration,
     /// How many contacts are enough not to look for more.
     pub enough_contacts: u32,
-    /// How many networks must name the same address of ours before the id follows it (BEP 42: by voting; RELIABILITY: at least 3).
+    /// How many networks must name the same address of ours before the id follows it (BEP 42: by voting; three are few, and none of them can be one owner's).
     pub id_votes: u32,
     /// How often the application is told that there is something to save, at the most.
     pub save_interval: Duration,

@@ -118,7 +118,7 @@ fn the_closest_are_found_in_a_few_round_trips() {
     assert!(run.lookup.queries() <= 60, "{}", run.lookup.queries());
 }
 
-/// BEHAVIOURS 168: "unsorted and unresponsive nodes don't stall them".
+/// "unsorted and unresponsive nodes don't stall them".
 #[test]
 fn the_dead_cost_patience_and_no_more() {
     let mut rng = rng(2);
@@ -160,7 +160,7 @@ fn more_are_asked_at_once_while_nobody_answers() {
     assert_eq!(more, 2 * config().alpha, "as many again, and one more for each that is overdue");
 }
 
-/// RELIABILITY 47, and 2.2: "sybils near the info-hash".
+/// "sybils near the info-hash".
 #[test]
 fn nodes_that_are_closer_than_can_be_do_not_end_a_lookup() {
     let mut rng = rng(5);

@@ -92,7 +92,7 @@ pub use said::{Announce, NodeSaid, NodeView, Outcome, PeerWish, Stats, TaskId};
 use super::item::Item;
 use super::krpc::{Body, Contact, Message, Method, Response, Role, Want};
 use super::lookup::patience::Patience;
-use super::store::Store;
+use super::store::{ItemLimits, ItemStore, PeerLimits, PeerStore};
 use super::table::saved::Saved;
 use super::table::{Entry, Standing, Table};
 use super::{NodeId, Tokens};
@@ -141,7 +141,8 @@ pub struct Node {
     sources: Sources,
     external: ExternalAddresses,
     tokens: Tokens,
-    store: Store,
+    peers: PeerStore,
+    items: ItemStore,
     tasks: Tasks,
     crawls: Crawls,
     bootstrap: Bootstrap,
@@ -180,7 +181,8 @@ impl Node {
             sources: Sources::default(),
             external: ExternalAddresses::default(),
             tokens: Tokens::new(stream(2)),
-            store: Store::default(),
+            peers: PeerStore::new(PeerLimits::default()),
+            items: ItemStore::new(ItemLimits::default()),
             tasks: Tasks::default(),
             crawls: Crawls::default(),
             bootstrap: Bootstrap::new(cx.now, nodes),
@@ -251,7 +253,7 @@ impl Node {
             }
             Err(refused) => {
                 self.stats.malformed += 1;
-                // BEHAVIOURS 167: "malformed answers fail that query only".
+                // A malformed answer fails its query, and no other.
                 let failed = matches!(refused.role, Some(Role::Response | Role::Error));
                 if failed && let Some(query) = refused.transaction.and_then(|t| self.queries.close(t, from)) {
                     self.gave_nothing(cx, &query);
@@ -282,7 +284,8 @@ impl Node {
             }
             self.gave_nothing(cx, &query);
         }
-        self.store.tick(cx.now);
+        self.peers.tick(cx.now);
+        self.items.tick(cx.now);
         self.tick_tasks(cx);
         self.seek(cx);
         self.renew(cx);
@@ -297,7 +300,8 @@ impl Node {
             self.bootstrap.deadline(self.table.len(), config),
             self.upkeep.deadline(self.table.refresh_at(), self.table.is_empty()),
             self.kept.deadline(),
-            self.store.deadline(),
+            self.peers.deadline(),
+            self.items.deadline(),
             self.changed.then(|| self.saved_at + config.save_interval),
         ])
     }
@@ -329,9 +333,9 @@ impl Node {
             tasks: self.tasks.len() + self.crawls.len(),
             queries: self.queries.len(),
             sources: self.sources.len(),
-            torrents: self.store.torrents(),
-            peers: self.store.peers(),
-            items: self.store.items(),
+            torrents: self.peers.torrents(),
+            peers: self.peers.peers(),
+            items: self.items.len(),
             network: self.table.network(config),
             stats: self.stats,
         }

@@ -1,6 +1,6 @@
 //! How much one sender gets, and who is not listened to at all.
 //!
-//! RELIABILITY of answers: five a second for each source, then silence; a source that sends more than five datagrams a second for ten
+//! Five answers a second for each source, then silence; a source that sends more than five datagrams a second for ten
 //! seconds is ignored for five minutes; and all answers together keep to a rate. The numbers are in
 //! [`DhtConfig`](crate::border::DhtConfig). A source is an IPv4 address or a /64 of IPv6: each costs 28 bytes.
 
@@ -196,7 +196,7 @@ mod tests {
             assert!(sources.len() <= 64);
         }
         assert!(sources.is_blocked(Time::from_secs(20), ip(255)), "who is blocked stays so");
-        assert!(size_of::<Source>() + size_of::<u64>() <= 50, "RELIABILITY 45");
+        assert!(size_of::<Source>() + size_of::<u64>() <= 50);
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn far_ranges_hold_k_each_and_who_comes_then_waits() {
     assert_eq!(table.answered(Time::ZERO, &config(), id, addr, RTT), Entry::Known);
 }
 
-/// BEHAVIOURS 163: good nodes are not displaced by unknown ones; failing nodes give way to who waits.
+/// good nodes are not displaced by unknown ones; failing nodes give way to who waits.
 #[test]
 fn who_fails_twice_gives_way_to_who_waits() {
     let mut table = Table::new(OWN);
@@ -115,7 +115,6 @@ fn the_contact_that_was_silent_for_longest_is_doubted_when_somebody_waits() {
     assert_eq!(table.doubtful(Time::from_secs(800), &config(), new), None, "all are good");
 }
 
-/// RELIABILITY 46.
 #[test]
 fn an_address_has_one_place_and_a_network_few() {
     let mut table = Table::new(OWN);
@@ -153,7 +152,7 @@ fn an_id_is_not_taken_over_and_not_changed_at_will() {
     let mut answered = |id, addr| table.answered(Time::ZERO, &config(), id, addr, RTT);
     assert_eq!(answered(id, addr), Entry::Added);
     assert_eq!(answered(id, at("60.0.0.1:1")), Entry::Refused(Refused::IdTaken));
-    // RELIABILITY 2.2: "id change per reply".
+    // Whoever changes its id with each answer.
     for n in 10..20 {
         assert_eq!(answered(node(0x80, n).0, addr), Entry::Refused(Refused::IdChanged));
     }
@@ -173,7 +172,6 @@ fn a_node_whose_port_changes_is_followed_once_the_old_one_fails() {
     assert_eq!(table.contacts().map(|contact| contact.addr).collect::<Vec<_>>(), [moved]);
 }
 
-/// BEHAVIOURS 169.
 #[test]
 fn who_has_the_id_of_its_address_is_preferred() {
     let mut table = Table::new(OWN);
@@ -213,7 +211,6 @@ fn every_contact_is_asked_once_before_it_is_doubted() {
     assert_eq!(table.refresh(now + config.retry_after, &config, &mut rng).map(|(c, _)| c.id), Some(id));
 }
 
-/// BEHAVIOURS 164.
 #[test]
 fn another_id_of_ours_sorts_the_table_anew() {
     let mut table = Table::new(OWN);
