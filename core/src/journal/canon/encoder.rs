@@ -11,7 +11,11 @@ pub(crate) struct Encoder<'a> {
     pub(super) holes: &'a [Range<u32>],
 }
 
-impl Encoder<'_> {
+impl<'a> Encoder<'a> {
+    pub(in crate::journal) fn new(out: &'a mut Vec<u8>) -> Encoder<'a> {
+        Encoder { out, holes: &[] }
+    }
+
     #[inline]
     pub(crate) fn byte(&mut self, byte: u8) {
         self.out.push(byte);

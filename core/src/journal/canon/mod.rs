@@ -36,6 +36,7 @@ mod filter;
 mod macros;
 mod notices;
 mod plain;
+mod state;
 mod words;
 
 pub(super) use blank::Blank;
