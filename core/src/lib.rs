@@ -230,6 +230,7 @@
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 4 | [`capture`] | what other clients said, from a capture of their packets |
 //! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
+//! | 3 | [`dht`] | a [`node`](dht::node) of the distributed hash table: [`table`](dht::table), [`lookup`](dht::lookup), [`store`](dht::store), [`krpc`](dht::krpc) |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
 //! | 2 | [`external`] | what our own addresses are, as others see them |
@@ -249,6 +250,7 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`dht`]: a node of the distributed hash table, for a crawler or a router of one's own; and each of its parts.
 //! - [`capture`]: a dissector of capture files.
 //! - [`external`]: our own address by votes, for whoever hears them.
 //! - [`fetch`]: a torrent file from the web, with redirects that lead nowhere they should not.
@@ -259,7 +261,7 @@
 //!
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
 //! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
-//! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
+//! added), no transfer by magnet link (links are read and written), no DHT in a session (a [node](dht::node) runs by itself), peer exchange or local discovery, no uTP, no
 //! encryption, no web seeds, and no proxies or port mapping.
 #![no_std]
 #![forbid(unsafe_code)]

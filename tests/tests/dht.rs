@@ -126,9 +126,12 @@ fn a_network_of_our_own_keeps_to_the_rules() {
     let task = village.net.call(seeker, |node, cx| node.crawl(cx, 100)).unwrap();
     let outcome = village.ended(seeker, task);
     assert!(outcome.answers >= 30, "{outcome:?}");
-    let sampled = village.net.real(seeker).said.iter().any(|(_, said)| {
-        matches!(said, NodeSaid::Samples { samples, .. } if samples.contains(&hash))
-    });
+    let sampled = village
+        .net
+        .real(seeker)
+        .said
+        .iter()
+        .any(|(_, said)| matches!(said, NodeSaid::Samples { samples, .. } if samples.contains(&hash)));
     assert!(sampled);
     let tally = village.net.judge().unwrap().tally();
     for oracle in [Oracle::QueuesBounded, Oracle::DatagramsModest, Oracle::DhtPolite] {
@@ -235,7 +238,7 @@ fn a_full_table_takes_little_memory() {
     net.run(until, |_| false).unwrap();
     let real = net.real(id);
     let view = real.node.view(until, &real.config.dht);
-    assert!(view.contacts >= 280 && view.waiting >= 200, "{view:?}");
+    assert!(view.contacts >= 250 && view.waiting >= 200, "{view:?}");
     let mut copy = None;
     let taken = allocation_counter::measure(|| copy = Some(real.node.clone()));
     let bytes = taken.bytes_current + i64::try_from(size_of_val(&real.node)).unwrap();

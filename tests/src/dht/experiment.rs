@@ -125,7 +125,8 @@ impl Experiment {
         self.settle(&mut net, &real, &mut rng)?;
         report.contacts = real.iter().map(|id| net.real(*id).node.table().len()).sum::<usize>() / real.len().max(1);
         for id in 0..self.nodes {
-            if matches!(net.host(id), Host::Light(light) if light.trick.is_none()) && rng.below(100) < self.dead_percent {
+            if matches!(net.host(id), Host::Light(light) if light.trick.is_none()) && rng.below(100) < self.dead_percent
+            {
                 *net.host(id) = Host::Dead;
             }
         }
@@ -170,8 +171,7 @@ impl Experiment {
             let last = rng.below(256) as u8;
             Contact { id: NodeId::for_address(addr.ip(), last, rng), addr }
         };
-        let mut all: Vec<(Contact, Option<Trick>)> =
-            (0..self.nodes - hostile).map(|_| (fitting(rng), None)).collect();
+        let mut all: Vec<(Contact, Option<Trick>)> = (0..self.nodes - hostile).map(|_| (fitting(rng), None)).collect();
         for n in 0..hostile {
             let target = targets[n % targets.len()];
             let bits = (self.nodes as u64).ilog2() - 2 + rng.below(6) as u32;
@@ -189,8 +189,7 @@ impl Experiment {
         let real: Vec<Contact> = (0..self.real).map(|_| fitting(rng)).collect();
         let everybody: Vec<Contact> = all.iter().map(|(contact, _)| *contact).chain(real.iter().copied()).collect();
         let known = acquaint(&everybody, rng);
-        let kind: Vec<Contact> =
-            all.iter().filter(|(_, trick)| trick.is_some()).map(|(contact, _)| *contact).collect();
+        let kind: Vec<Contact> = all.iter().filter(|(_, trick)| trick.is_some()).map(|(contact, _)| *contact).collect();
         let plain_tables = real.iter().map(|me| me.addr).zip(known[all.len()..].iter().cloned()).collect();
         for ((me, trick), known) in all.into_iter().zip(known) {
             let mut light = Light::new(me, trick);
@@ -233,8 +232,7 @@ impl Experiment {
         net.rewind(begin);
         net.real(id).said.clear();
         let announce = Announce { port: None, seed: false };
-        let task =
-            net.call(id, |node, cx| node.announce(cx, InfoHash(target.0), announce, PeerWish::default()))?;
+        let task = net.call(id, |node, cx| node.announce(cx, InfoHash(target.0), announce, PeerWish::default()))?;
         let mut stored = None;
         net.run(begin + WATCHED * 3, |net| {
             stored = net.real(id).said.iter().find_map(|(_, said)| match said {

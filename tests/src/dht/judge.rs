@@ -113,7 +113,8 @@ impl Books {
         let mut given = 0;
         for (to, bytes) in out {
             let message = Message::parse(bytes);
-            let message = message.as_ref().map_err(|refused| Oracle::DhtPolite.breach(format!("it sends {refused}")))?;
+            let message =
+                message.as_ref().map_err(|refused| Oracle::DhtPolite.breach(format!("it sends {refused}")))?;
             if matches!(message.body, Body::Query(_)) {
                 continue;
             }

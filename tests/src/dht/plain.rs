@@ -102,12 +102,8 @@ impl Plain {
                 Some((contact, state)) if open < ALPHA => {
                     *state = State::Asked(now);
                     self.queries += 1;
-                    let method = Method::GetPeers {
-                        info_hash: self.target.into(),
-                        want: None,
-                        no_seed: false,
-                        scrape: false,
-                    };
+                    let method =
+                        Method::GetPeers { info_hash: self.target.into(), want: None, no_seed: false, scrape: false };
                     out.push((contact.addr, Message::query(b"pl", self.me.id, method).encode()));
                 }
                 Some(_) => return out,

@@ -54,14 +54,13 @@ impl Report {
             (LEFT + WIDTH - RIGHT) / 2.0,
             HEIGHT - 16.0
         ));
-        for (n, (name, colour, all)) in
-            [
-                ("ours", "#1f4e9c", &self.ours),
-                ("plain Kademlia", "#d1690e", &self.plain),
-                ("plain, with our contacts", "#2c8a4b", &self.plain_start),
-            ]
-            .into_iter()
-            .enumerate()
+        for (n, (name, colour, all)) in [
+            ("ours", "#1f4e9c", &self.ours),
+            ("plain Kademlia", "#d1690e", &self.plain),
+            ("plain, with our contacts", "#2c8a4b", &self.plain_start),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let mut path = format!("M{:.1} {:.1}", x(FROM), y(0.0));
             let mut times: Vec<f64> =

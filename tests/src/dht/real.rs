@@ -40,15 +40,8 @@ impl Real {
     ) -> Real {
         let (seeds, mut ids, filter, mut actions) =
             (seed.seeds(name), IdSource::default(), IpFilter::new(), Actions::new());
-        let mut cx = Cx {
-            now,
-            config: &config,
-            filter: &filter,
-            seeds: &seeds,
-            out: &mut actions,
-            ids: &mut ids,
-            owner: 0,
-        };
+        let mut cx =
+            Cx { now, config: &config, filter: &filter, seeds: &seeds, out: &mut actions, ids: &mut ids, owner: 0 };
         let options = NodeOptions { sock: SocketId(1), v6: addr.is_ipv6(), number: 0, saved };
         let node = Node::new(&mut cx, options);
         Real { addr, node, config, said: Vec::new(), timer: None, seeds, ids, filter, actions }

@@ -22,6 +22,7 @@ pub mod candidates;
 pub mod capture;
 pub mod choker;
 pub mod connection;
+pub mod dht_node;
 pub mod extended;
 pub mod fetch;
 pub mod framer;
@@ -85,7 +86,7 @@ macro_rules! targets {
 }
 
 targets! {
-    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, magnet,
+    announcer, bencode, blame, candidates, capture, choker, connection, dht_node, extended, fetch, framer, handshake, ip_filter, journal, magnet,
     messages, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
     tracker_server, tracker_udp, tracker_url, udp_server,
 }

@@ -80,7 +80,7 @@ oracles! {
     28 QueuesBounded "queues-bounded" EveryCall, "Read credit, writes, reads and send queues stay within their limits.";
     29 WorkLinear "work-linear" Test("tests/linear_work.rs"), "Twice as many pieces or peers make at most twice the work for a message.";
     30 NoAmplifying "no-amplifying" EveryCall, "A call orders at most 1,000 things, and at most four for each byte that came.";
-    31 DatagramsModest "datagrams-modest" NotYet("uTP and DHT"), "Nobody is sent more datagrams than it has proven to want.";
+    31 DatagramsModest "datagrams-modest" Test("tests/dht.rs"), "Nobody is sent more datagrams than it has proven to want.";
     32 DialsPaced "dials-paced" EveryCall, "Dials keep to their rate, one to an address at a time, and few are open.";
     33 TimersProgress "timers-progress" EveryCall, "The next deadline lies ahead, and wake-ups for nothing are few.";
     34 NotOurselves "not-ourselves" EveryCall, "A connection to ourselves ends with the handshake.";
@@ -93,8 +93,8 @@ oracles! {
     41 BackOff "back-off" EveryCall, "A failing tracker is left alone for longer each time, and for ever when it says so.";
     42 TierOrder "tier-order" EveryCall, "Trackers are asked in the order of BEP 12, and told true counts.";
     43 UdpTrackers "udp-trackers" EveryCall, "UDP trackers: a connection id lives a minute, packets are repeated slowly, and only the right answers count.";
-    44 DhtPolite "dht-polite" NotYet("DHT"), "The DHT keeps to its rules.";
-    45 DhtLimits "dht-limits" NotYet("DHT"), "The DHT ignores who floods it.";
+    44 DhtPolite "dht-polite" Test("tests/dht.rs"), "The DHT keeps to its rules.";
+    45 DhtLimits "dht-limits" Test("tests/dht.rs"), "The DHT ignores who floods it.";
     46 Completion "completion" Healed, "Once healed, a download ends in time.";
     47 Utilisation "utilisation" Test("tests/oracle_experiments.rs"), "A download uses nine tenths of what the line gives.";
     48 LittleWaste "little-waste" Healed, "Once healed, little is downloaded in vain.";

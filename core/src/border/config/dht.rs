@@ -201,11 +201,7 @@ impl DhtConfig {
         require(self.block_after > 0 && self.block_after < 65_536, "dht.block_after", "is not in 1..65536")?;
         require(!self.block_window.is_zero(), "dht.block_window", "is 0")?;
         require(self.max_sources > 0, "dht.max_sources", "is 0: no rate would be limited")?;
-        require(
-            self.announce_interval >= Duration::from_secs(60),
-            "dht.announce_interval",
-            "is less than a minute",
-        )?;
+        require(self.announce_interval >= Duration::from_secs(60), "dht.announce_interval", "is less than a minute")?;
         require(
             !self.bootstrap_wait.is_zero() && self.bootstrap_wait_max >= self.bootstrap_wait,
             "dht.bootstrap_wait_max",

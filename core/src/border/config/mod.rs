@@ -60,7 +60,7 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
-    /// The distributed hash table.
+    /// A node of the distributed hash table, for whoever runs one. Sessions do not, so it is no part of a recording.
     pub dht: DhtConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
     pub addresses: Arc<AddressTable>,

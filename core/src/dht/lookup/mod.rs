@@ -399,7 +399,9 @@ impl Lookup {
             // Who is overdue takes its host's turn, and its network's no more: naming the dead keeps nobody out.
             match other.state {
                 State::Fresh | State::Failed => continue,
-                State::Asked(_) | State::Overdue(_) | State::Answered(_) if other.host == candidate.host => return false,
+                State::Asked(_) | State::Overdue(_) | State::Answered(_) if other.host == candidate.host => {
+                    return false;
+                }
                 State::Overdue(_) => continue,
                 State::Asked(_) | State::Answered(_) => {}
             }

@@ -227,8 +227,7 @@ fn what_floods_it_with_nodes_takes_no_more_than_its_room() {
 #[test]
 fn a_network_is_asked_a_few_times_only() {
     let target = NodeId([0; 20]);
-    let crowd: Vec<Node> =
-        (1..200u8).map(|n| (NodeId([n; 20]), SocketAddr::from(([60, 1, 1, n], 6881)))).collect();
+    let crowd: Vec<Node> = (1..200u8).map(|n| (NodeId([n; 20]), SocketAddr::from(([60, 1, 1, n], 6881)))).collect();
     let mut run = Run::new(target, &crowd);
     run.run(|node| Some((RTT, node, crowd.clone())));
     assert_eq!(run.asked.len() as u32, config().max_asked_per_network);

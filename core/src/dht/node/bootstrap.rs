@@ -138,7 +138,8 @@ impl Node {
             return;
         }
         let wait = self.bootstrap.wait;
-        self.bootstrap.wait = if wait.is_zero() { config.bootstrap_wait } else { (wait * 2).min(config.bootstrap_wait_max) };
+        self.bootstrap.wait =
+            if wait.is_zero() { config.bootstrap_wait } else { (wait * 2).min(config.bootstrap_wait_max) };
         self.bootstrap.next = cx.now + self.bootstrap.wait;
         // Those that are asked go to the end: once all have been, they are asked again.
         for _ in 0..self.bootstrap.saved.len().min(AT_ONCE) {

@@ -162,7 +162,8 @@ impl Node {
             self.crawls.sampled.insert(Host::of(addr), cx.now + UNKNOWN_INTERVAL);
             // Around it, but not itself.
             let target = id.with_bit_flipped(NodeId::BITS - 1);
-            let sent = self.query(cx, addr, Some(id), Purpose::Crawl(task), Method::SampleInfohashes { target, want: None });
+            let sent =
+                self.query(cx, addr, Some(id), Purpose::Crawl(task), Method::SampleInfohashes { target, want: None });
             let Some(walk) = self.crawls.walks.get_mut(&task) else { return };
             if sent {
                 (walk.open, walk.left) = (walk.open + 1, walk.left - 1);

@@ -1,8 +1,8 @@
 //! What is announced again and again, as nodes forget it.
 
+use super::Node;
 use super::said::{Announce, Outcome, PeerWish, TaskId};
 use super::tasks::{Aim, Peers};
-use super::Node;
 use crate::border::InfoHash;
 use crate::cx::Cx;
 use crate::time::Time;
@@ -33,6 +33,11 @@ impl Kept {
         {
             self.failed.insert(hash);
         }
+    }
+
+    /// A task was given up.
+    pub(super) fn cancelled(&mut self, task: TaskId) {
+        self.tasks.remove(&task);
     }
 
     pub(super) fn deadline(&self) -> Option<Time> {

@@ -26,7 +26,7 @@
 //! 2. Who has answered may enter the table; who asks is asked back first, if there is a place, and never when it is read-only (BEP 43).
 //! 3. A question that nobody answered counts against the node that was asked only if somebody else has answered since: without a
 //!    network nobody is to blame, and the table is still there when the network is back.
-//! 4. Each query is answered at most once, within [limits](sources) for its source and for all, with no more bytes than
+//! 4. Each query is answered at most once, within limits for its source and for all, with no more bytes than
 //!    [`MAX_RESPONSE`](super::krpc::MAX_RESPONSE). A read-only node answers none.
 //! 5. Our id follows our address (BEP 42) when [`id_votes`](crate::border::DhtConfig::id_votes) networks have named the same one in their
 //!    answers, or when it is [told](Node::own_address).
@@ -82,7 +82,7 @@ mod kept;
 mod queries;
 mod said;
 mod serve;
-pub mod sources;
+mod sources;
 mod tasks;
 mod upkeep;
 
@@ -433,7 +433,14 @@ impl Node {
     }
 
     /// One of our questions was answered.
-    fn answered(&mut self, cx: &mut Cx<'_>, query: Query, from: SocketAddr, response: &Response<'_>, ip: Option<SocketAddr>) {
+    fn answered(
+        &mut self,
+        cx: &mut Cx<'_>,
+        query: Query,
+        from: SocketAddr,
+        response: &Response<'_>,
+        ip: Option<SocketAddr>,
+    ) {
         let config = &cx.config.dht;
         let rtt = cx.now.since(query.sent);
         self.stats.answers += 1;
@@ -534,7 +541,14 @@ impl Node {
     }
 
     /// Sends a question. `false`: too many are under way.
-    fn query(&mut self, cx: &mut Cx<'_>, to: SocketAddr, id: Option<NodeId>, purpose: Purpose, method: Method<'_>) -> bool {
+    fn query(
+        &mut self,
+        cx: &mut Cx<'_>,
+        to: SocketAddr,
+        id: Option<NodeId>,
+        purpose: Purpose,
+        method: Method<'_>,
+    ) -> bool {
         if self.queries.len() >= cx.config.dht.max_queries as usize {
             return false;
         }

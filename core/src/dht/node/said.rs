@@ -1,8 +1,8 @@
 //! The words between a node and whoever runs it.
 
 use crate::border::InfoHash;
-use crate::dht::{Item, NodeId};
 use crate::dht::krpc::{Contact, ErrorCode};
+use crate::dht::{Item, NodeId};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;

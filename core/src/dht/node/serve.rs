@@ -2,10 +2,10 @@
 
 use super::Node;
 use crate::cx::Cx;
+use crate::dht::NodeId;
 use crate::dht::krpc::{Contact, ErrorCode, MAX_VALUES, Message, Method, Query, Response, Want};
 use crate::dht::store::ItemStore;
 use crate::dht::table::Table;
-use crate::dht::NodeId;
 use crate::net_policy::AddrClass;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -41,7 +41,8 @@ impl Node {
                 response.values = (!peers.is_empty()).then_some(peers);
                 if *scrape && let Some(found) = self.peers.filters(now, *info_hash) {
                     filters = found;
-                    (response.seed_filter, response.peer_filter) = (Some(filters.0.as_bytes()), Some(filters.1.as_bytes()));
+                    (response.seed_filter, response.peer_filter) =
+                        (Some(filters.0.as_bytes()), Some(filters.1.as_bytes()));
                 }
             }
             Method::AnnouncePeer { info_hash, port, implied_port, seed, token } => {
@@ -105,7 +106,8 @@ impl Node {
             let k = cx.config.dht.k as usize;
             let named = table.map(|table| table.closest(cx.now, &cx.config.dht, target, k)).unwrap_or_default();
             // Not the asker itself, and to the internet nobody who is in our own network.
-            let fit = |c: &&crate::dht::table::Contact| c.addr != from && (local || !AddrClass::of(c.addr.ip()).is_local());
+            let fit =
+                |c: &&crate::dht::table::Contact| c.addr != from && (local || !AddrClass::of(c.addr.ip()).is_local());
             named.iter().filter(fit).map(|contact| Contact { id: contact.id, addr: contact.addr }).collect()
         };
         response.nodes = want.v4.then(|| closest(v4));

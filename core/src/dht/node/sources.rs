@@ -201,7 +201,8 @@ mod tests {
 
     #[test]
     fn all_answers_keep_to_a_rate() {
-        let (config, mut sources) = (DhtConfig { reply_bytes_per_second: 10_000, ..DhtConfig::default() }, Sources::default());
+        let (config, mut sources) =
+            (DhtConfig { reply_bytes_per_second: 10_000, ..DhtConfig::default() }, Sources::default());
         let mut sent = 0;
         for n in 0..10_000u64 {
             sent += u64::from(sources.may_send(Time::from_millis(5000 + n), &config, 100)) * 100;

@@ -53,10 +53,12 @@ pub(super) struct Peers {
 
 #[derive(Clone, Debug)]
 enum Stage {
-    Waiting { since: Time },
+    Waiting,
     Looking(Box<Lookup>),
     /// So many answers are outstanding.
-    Storing { open: u32 },
+    Storing {
+        open: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -92,7 +94,7 @@ impl Tasks {
     }
 
     fn waiting(&self) -> usize {
-        self.tasks.values().filter(|task| matches!(task.stage, Stage::Waiting { .. })).count()
+        self.tasks.values().filter(|task| matches!(task.stage, Stage::Waiting)).count()
     }
 
     /// When a task is to be looked at.
@@ -109,7 +111,7 @@ impl Tasks {
     pub(super) fn lookup(&mut self, id: TaskId) -> Option<&mut Lookup> {
         match &mut self.tasks.get_mut(&id)?.stage {
             Stage::Looking(lookup) => Some(lookup),
-            Stage::Waiting { .. } | Stage::Storing { .. } => None,
+            Stage::Waiting | Stage::Storing { .. } => None,
         }
     }
 }
@@ -135,8 +137,8 @@ impl Node {
     /// Takes on a task. Above the limits it ends at once.
     pub(super) fn take_on(&mut self, cx: &mut Cx<'_>, target: NodeId, aim: Aim) -> TaskId {
         let id = self.tasks.new_id();
-        let (outcome, stage) = (Outcome::default(), Stage::Waiting { since: cx.now });
-        let task = Task { target, aim, stage, outcome, due: cx.now };
+        let due = cx.now + cx.config.dht.lookup_life;
+        let task = Task { target, aim, stage: Stage::Waiting, outcome: Outcome::default(), due };
         let full = self.tasks.waiting() >= cx.config.dht.max_waiting as usize;
         self.tasks.tasks.insert(id, task);
         if full {
@@ -157,30 +159,32 @@ impl Node {
     pub fn cancel(&mut self, cx: &mut Cx<'_>, task: TaskId) {
         self.tasks.tasks.remove(&task);
         self.crawl_cancelled(task);
+        self.kept.cancelled(task);
         self.start_tasks(cx);
     }
 
-    /// Starts those that wait, as far as there is room and somebody to ask.
+    /// Starts those that wait, as far as there is room and somebody to ask. Whoever has waited for the life of a lookup is not kept
+    /// any longer.
     pub(super) fn start_tasks(&mut self, cx: &mut Cx<'_>) {
         let config = &cx.config.dht;
-        while let Some(id) = self.tasks.tasks.iter().find(|(_, t)| matches!(t.stage, Stage::Waiting { .. })).map(|(id, _)| *id)
-        {
+        let late =
+            |(id, task): (&TaskId, &Task)| (matches!(task.stage, Stage::Waiting) && task.due <= cx.now).then_some(*id);
+        let late: Vec<TaskId> = self.tasks.tasks.iter().filter_map(late).collect();
+        for id in late {
+            self.end_task(id, |outcome| outcome.starved = true);
+        }
+        // Each turn takes one out of those that wait.
+        loop {
             let looking = self.tasks.tasks.values().filter(|task| matches!(task.stage, Stage::Looking(_))).count();
-            let known = self.table.len() >= config.k as usize || self.bootstrap.is_settled();
-            let Some(task) = self.tasks.tasks.get_mut(&id) else { return };
-            let own = matches!(task.aim, Aim::Own);
-            if looking >= config.max_lookups as usize || !known && !own {
-                // Whoever has waited for the life of a lookup is not kept any longer.
-                if let Stage::Waiting { since } = task.stage {
-                    task.due = since + config.lookup_life;
-                    if cx.now >= task.due {
-                        self.end_task(id, |outcome| outcome.starved = true);
-                        continue;
-                    }
-                }
+            if looking >= config.max_lookups as usize {
                 return;
             }
-            let target = task.target;
+            // Our own neighbourhood first: before that is known, nobody else would get far.
+            let known = self.table.len() >= config.k as usize || self.bootstrap.is_settled();
+            let own = |task: &Task| matches!(task.aim, Aim::Own);
+            let waiting = || self.tasks.tasks.iter().filter(|(_, task)| matches!(task.stage, Stage::Waiting));
+            let next = waiting().find(|(_, task)| own(task)).or_else(|| waiting().next().filter(|_| known));
+            let Some((id, target)) = next.map(|(id, task)| (*id, task.target)) else { return };
             let contacts = self.table.closest(cx.now, config, target, config.k as usize * 2);
             let start =
                 Start { now: cx.now, own: self.table.own(), target, neighbourhood: self.table.neighbourhood(config) };
@@ -343,7 +347,13 @@ impl Node {
     }
 
     /// A node has said whether it stores; `None`: it said nothing.
-    pub(super) fn stored(&mut self, cx: &mut Cx<'_>, id: TaskId, from: SocketAddr, said: Option<Result<(), ErrorCode>>) {
+    pub(super) fn stored(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TaskId,
+        from: SocketAddr,
+        said: Option<Result<(), ErrorCode>>,
+    ) {
         let Some(task) = self.tasks.tasks.get_mut(&id) else { return };
         if let Stage::Storing { open } = &mut task.stage {
             *open = open.saturating_sub(1);

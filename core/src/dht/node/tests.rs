@@ -112,9 +112,9 @@ fn query<'a>(transaction: &'a [u8], from: SocketAddr, method: Method<'a>) -> Mes
 }
 
 fn only<'a>(sent: &'a [(SocketAddr, Vec<u8>)], to: SocketAddr) -> Message<'a> {
-    let mut to = sent.iter().filter(|(addr, bytes)| {
-        *addr == to && !matches!(Message::parse(bytes).unwrap().body, Body::Query(_))
-    });
+    let mut to = sent
+        .iter()
+        .filter(|(addr, bytes)| *addr == to && !matches!(Message::parse(bytes).unwrap().body, Body::Query(_)));
     let (_, bytes) = to.next().expect("it answers");
     assert!(to.next().is_none(), "once");
     Message::parse(bytes).unwrap()
@@ -155,8 +155,7 @@ fn nothing_is_stored_without_a_token_of_its_sender() {
     let Body::Response(Response { token: Some(token), values: None, .. }) = only(&sent, at(HER)).body else {
         panic!("a token, and no peers yet")
     };
-    let announce =
-        |token| Method::AnnouncePeer { info_hash: hash, port: 77, implied_port: false, seed: false, token };
+    let announce = |token| Method::AnnouncePeer { info_hash: hash, port: 77, implied_port: false, seed: false, token };
     let other = at("51.0.0.1:6881");
     for (from, token) in [(other, token), (at(HER), &b"12345678"[..])] {
         let sent = stand.hear(from, &query(b"bb", from, announce(token)));
@@ -196,9 +195,14 @@ fn an_answer_counts_from_the_address_that_was_asked_and_once() {
 #[test]
 fn read_only_nodes_answer_nothing_and_are_not_remembered() {
     let mut stand = Stand::new(DhtConfig { read_only: true, ..DhtConfig::default() });
-    assert_eq!(stand.hear(at(HER), &query(b"aa", at(HER), Method::Ping)).iter().filter(|(_, bytes)| {
-        !matches!(Message::parse(bytes).unwrap().body, Body::Query(_))
-    }).count(), 0);
+    assert_eq!(
+        stand
+            .hear(at(HER), &query(b"aa", at(HER), Method::Ping))
+            .iter()
+            .filter(|(_, bytes)| { !matches!(Message::parse(bytes).unwrap().body, Body::Query(_)) })
+            .count(),
+        0
+    );
     stand.call(|node, cx| node.ping(cx, at("50.0.0.2:1")));
     assert!(stand.sent().iter().all(|(_, bytes)| Message::parse(bytes).unwrap().read_only));
     let mut stand = Stand::new(DhtConfig::default());
@@ -237,7 +241,8 @@ fn it_tries_again_until_somebody_answers() {
     stand.call(|node, cx| node.bootstrap(cx, [Target::Addr(at(HER))]));
     let mut tries = stand.sent().len();
     assert_eq!(tries, 1);
-    let wanted = stand.call(|node, cx| node.keep_announced(cx, InfoHash([1; 20]), Announce { port: Some(5), seed: false }));
+    let wanted =
+        stand.call(|node, cx| node.keep_announced(cx, InfoHash([1; 20]), Announce { port: Some(5), seed: false }));
     assert!(wanted);
     for _ in 0..24 {
         let sent = stand.wait(Duration::from_secs(300));

@@ -53,8 +53,8 @@ mod contact;
 mod range;
 pub mod saved;
 
-pub use contact::{Contact, Host, Standing, network_of};
 pub(crate) use contact::host_number;
+pub use contact::{Contact, Host, Standing, network_of};
 
 use crate::border::DhtConfig;
 use crate::dht::{Distance, NodeId};
@@ -157,7 +157,8 @@ impl Bucket {
         self.waiting.push(contact);
         if self.waiting.len() > config.replacements as usize {
             // Who is not verified goes first, then who was heard longest ago.
-            let last = (0..self.waiting.len()).min_by_key(|&at| (self.waiting[at].verified, self.waiting[at].heard(), at));
+            let last =
+                (0..self.waiting.len()).min_by_key(|&at| (self.waiting[at].verified, self.waiting[at].heard(), at));
             return last.is_none_or(|at| self.waiting.remove(at).id != id);
         }
         true

@@ -47,7 +47,9 @@ impl fmt::Display for SavedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SavedError::NotANode => f.write_str("not the state of a DHT node"),
-            SavedError::Version(version) => write!(f, "the state of a DHT node in version {version}, which is not known"),
+            SavedError::Version(version) => {
+                write!(f, "the state of a DHT node in version {version}, which is not known")
+            }
             SavedError::Damaged => f.write_str("the state of a DHT node is damaged: its checksum is wrong"),
             SavedError::TooMany => f.write_str("the state of a DHT node has too many nodes"),
         }

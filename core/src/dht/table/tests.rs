@@ -118,9 +118,8 @@ fn the_contact_that_was_silent_for_longest_is_doubted_when_somebody_waits() {
 #[test]
 fn an_address_has_one_place_and_a_network_few() {
     let mut table = Table::new(OWN);
-    let add = |table: &mut Table, id: u8, addr: &str| {
-        table.answered(Time::ZERO, &config(), NodeId([id; 20]), at(addr), RTT)
-    };
+    let add =
+        |table: &mut Table, id: u8, addr: &str| table.answered(Time::ZERO, &config(), NodeId([id; 20]), at(addr), RTT);
     assert_eq!(add(&mut table, 0x80, "50.0.0.1:1"), Entry::Added);
     assert_eq!(add(&mut table, 0x90, "50.0.0.1:2"), Entry::Refused(Refused::HostTaken));
     assert_eq!(add(&mut table, 0x81, "50.0.0.2:1"), Entry::Refused(Refused::Network), "the same range");

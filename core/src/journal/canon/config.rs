@@ -3,30 +3,31 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, DhtConfig, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, DhtConfig, ExternalConfig, NetPolicy, PeerConfig,
+    PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 use alloc::sync::Arc;
 
-/// The sections in their order. The table of addresses is no part of it: a header has it apart, when there is one.
+/// The sections in their order. The table of addresses is no part of it: a header has it apart, when there is one. Nor is the DHT's, as
+/// no session runs a node: what is not used decides nothing.
 macro_rules! canon_sections {
     ($($section:ident),* $(,)?) => {
         impl Put for Config {
             fn put(&self, to: &mut Encoder<'_>) {
-                let Config { $($section),*, addresses: _ } = self;
+                let Config { $($section),*, dht: _, addresses: _ } = self;
                 $($section.put(to);)*
             }
         }
         impl Take for Config {
             fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 $(let $section = from.take()?;)*
-                Ok(Config { $($section),*, addresses: Arc::default() })
+                Ok(Config { $($section),*, dht: DhtConfig::default(), addresses: Arc::default() })
             }
         }
     };
 }
 
-canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, dht);
+canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue);
 
 canon_struct!(SessionConfig {
     client,
@@ -204,50 +205,4 @@ canon_struct!(QueueConfig {
     start_spacing,
     review,
     seed_turn,
-});
-
-canon_struct!(DhtConfig {
-    k,
-    root_bits,
-    replacements,
-    good_for,
-    refresh_after,
-    refresh_pace,
-    retry_after,
-    max_failures,
-    forget_after,
-    max_per_network_bucket,
-    max_per_network,
-    alpha,
-    alpha_max,
-    paths,
-    max_candidates,
-    max_nodes_per_answer,
-    max_asked_per_network,
-    max_queries_per_lookup,
-    max_peers_per_answer,
-    max_peers_per_lookup,
-    lookup_life,
-    query_life,
-    first_patience,
-    min_patience,
-    max_lookups,
-    max_waiting,
-    max_queries,
-    replies_per_second,
-    max_reply,
-    reply_bytes_per_second,
-    block_after,
-    block_window,
-    block_for,
-    max_sources,
-    announce_interval,
-    max_kept,
-    bootstrap_wait,
-    bootstrap_wait_max,
-    enough_contacts,
-    id_votes,
-    save_interval,
-    max_saved,
-    read_only,
 });
