@@ -311,8 +311,10 @@ impl Lookup {
         self.candidates.insert(at, Candidate { distance, id, addr, host, network, path, trusted, state: State::Fresh });
         let room = (config.max_candidates / config.paths).max(config.k) as usize;
         if self.candidates.iter().filter(|candidate| candidate.path == path).count() > room {
-            // Who was asked is remembered.
-            let farthest = self.candidates.iter().rposition(|c| c.path == path && c.state == State::Fresh)?;
+            // Who was asked is remembered; who is not trusted goes first, or those who are closer than can be would push out the rest.
+            let fresh = |c: &Candidate| c.path == path && c.state == State::Fresh;
+            let farthest = self.candidates.iter().rposition(|c| fresh(c) && !c.trusted);
+            let farthest = farthest.or_else(|| self.candidates.iter().rposition(fresh))?;
             self.candidates.remove(farthest);
             if farthest <= at {
                 return at.checked_sub(1).filter(|_| farthest != at);
@@ -346,13 +348,14 @@ impl Lookup {
         if self.queries >= config.max_queries_per_lookup || now >= self.ends {
             return None;
         }
-        // Who is not among the `k` closest that may answer holds nobody back: its answer is not what is waited for.
+        // Who is not among the closest that may answer holds nobody back: its answer is not what is waited for.
+        let closest = config.k.max(self.window);
         let (mut holding, mut asked, mut rank) = (0, 0, 0);
         let mut busy = alloc::vec![0u32; self.sent.len()];
         for candidate in &self.candidates {
             if let State::Asked(_) = candidate.state {
                 asked += 1;
-                if rank < config.k {
+                if rank < closest {
                     holding += 1;
                     if let Some(busy) = busy.get_mut(usize::from(candidate.path)) {
                         *busy += 1;
