@@ -278,6 +278,7 @@ pub mod cx;
 pub mod external;
 pub mod fetch;
 pub mod journal;
+pub mod lsd;
 pub mod metainfo;
 pub mod net_policy;
 pub mod path;

@@ -69,6 +69,8 @@ pub enum Stream {
     SuperSeed = 10,
     /// Trackers asked without a torrent.
     Probe = 11,
+    /// Local discovery.
+    Lsd = 12,
 }
 
 /// One machine's generator.

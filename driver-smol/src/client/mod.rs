@@ -97,7 +97,7 @@ impl<M: Machine> Client<M> {
         };
         for (&addr, tcp) in listen.iter().zip((1u32..).step_by(2)) {
             let (tcp, udp) = (SocketId(tcp), SocketId(tcp + 1));
-            let command = Command::Listen { tcp, udp: Some(udp), addr, device: device.map(str::to_owned) };
+            let command = Command::Listen { tcp, udp: Some(udp), lsd: None, addr, device: device.map(str::to_owned) };
             let addr = futures_lite::future::block_on(client.listen(command, addr))?;
             client.listening.push(Listening { addr, tcp, udp });
         }

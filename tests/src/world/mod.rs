@@ -291,7 +291,7 @@ impl World {
         });
         self.moment(&Moment::Began { node: id });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
-        self.command(id, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
+        self.command(id, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, addr, device: None });
         id
     }
 
@@ -531,7 +531,7 @@ impl World {
         at.torrents.clear();
         let addr = SocketAddr::new(IpAddr::V4(at.ip), PORT);
         self.moment(&Moment::Began { node });
-        self.command(node, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
+        self.command(node, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, addr, device: None });
     }
 
     /// Lets time pass until `done`, an hour of it at most.

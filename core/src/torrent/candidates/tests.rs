@@ -1,6 +1,7 @@
 use super::*;
 use crate::border::{IoFault, PeerFault};
 use crate::rng::{Seeds, Stream};
+use core::time::Duration;
 use proptest::prelude::*;
 use std::vec;
 
