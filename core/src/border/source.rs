@@ -28,15 +28,8 @@ impl Source {
     pub const COUNT: usize = 7;
 
     /// All of them, in their order.
-    pub const ALL: [Source; Source::COUNT] = [
-        Source::User,
-        Source::Tracker,
-        Source::Dht,
-        Source::Pex,
-        Source::Lsd,
-        Source::Resume,
-        Source::Incoming,
-    ];
+    pub const ALL: [Source; Source::COUNT] =
+        [Source::User, Source::Tracker, Source::Dht, Source::Pex, Source::Lsd, Source::Resume, Source::Incoming];
 
     /// One word for it, in lower case.
     pub const fn as_str(self) -> &'static str {

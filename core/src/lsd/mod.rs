@@ -170,12 +170,12 @@ impl Lsd {
         near.then_some(Heard { peer, hashes: message.hashes })
     }
 
-    /// We may be on another network now: everybody is announced there as soon as the last announce is a minute old.
-    pub fn moved(&mut self, now: Time) {
+    /// We may be on another network now: everybody is announced there, as soon as the last announce is a minute old.
+    pub fn moved(&mut self, now: Time, config: &LsdConfig) {
         self.own.clear();
         self.turns.clear();
         for (&torrent, (_, due)) in &mut self.members {
-            *due = now.min(*due);
+            *due = (*due).min(now + config.gather);
             self.turns.insert((*due, torrent));
         }
     }

@@ -28,8 +28,7 @@ const V6: LsdSocket = LsdSocket { sock: SocketId(4), v6: true, port: 6882 };
 fn announced(lsd: &mut Lsd, seconds: u64, sockets: &[LsdSocket]) -> Vec<(SocketId, SocketAddr, Vec<u8>)> {
     let (config, filter, seeds) = (Config::default(), IpFilter::new(), Seeds::for_tests(3));
     let (mut out, mut ids, now) = (Actions::new(), IdSource::default(), secs(seconds));
-    let mut cx =
-        Cx { now, config: &config, filter: &filter, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
+    let mut cx = Cx { now, config: &config, filter: &filter, seeds: &seeds, out: &mut out, ids: &mut ids, owner: 0 };
     lsd.announce(&mut cx, sockets);
     let sent = out.list.into_iter().map(|action| match action {
         Action::SendDatagrams { sock, to, segment, bytes, dont_fragment: false } => {
@@ -65,7 +64,9 @@ fn torrents_are_announced_every_five_minutes_on_each_socket() {
     let cookie = LsdMessage::parse(&sent[0].2).unwrap().cookie.unwrap();
     let expected = |host, port| {
         let hash = name(1).to_hex();
-        format!("BT-SEARCH * HTTP/1.1\r\nHost: {host}\r\nPort: {port}\r\nInfohash: {hash}\r\ncookie: {cookie}\r\n\r\n\r\n")
+        format!(
+            "BT-SEARCH * HTTP/1.1\r\nHost: {host}\r\nPort: {port}\r\nInfohash: {hash}\r\ncookie: {cookie}\r\n\r\n\r\n"
+        )
     };
     assert_eq!(text, [expected("239.192.152.143:6771", 6881), expected("[ff15::efc0:988f]:6771", 6882)]);
     assert_eq!(lsd.deadline(), Some(secs(311)));
@@ -111,7 +112,11 @@ fn what_neighbours_announce_is_heard() {
     };
     assert_eq!(hear("192.168.0.7:6771", &said(5000, &[1, 2], Some("x"))), expected("192.168.0.7:5000", &[1, 2]));
     assert_eq!(hear("127.0.0.1:9", &said(5000, &[1], None)), expected("127.0.0.1:5000", &[1]));
-    assert_eq!(hear("[fe80::7%3]:6771", &said(5000, &[1], None)), expected("[fe80::7%3]:5000", &[1]), "the scope stays");
+    assert_eq!(
+        hear("[fe80::7%3]:6771", &said(5000, &[1], None)),
+        expected("[fe80::7%3]:5000", &[1]),
+        "the scope stays"
+    );
     assert_eq!(hear("[::ffff:10.0.0.7]:6771", &said(5000, &[1], None)), expected("10.0.0.7:5000", &[1]));
     for stranger in ["80.1.1.1:6771", "[2a00::1]:6771", "224.0.0.1:6771"] {
         assert_eq!(hear(stranger, &said(5000, &[1], None)), None, "{stranger}");
@@ -129,13 +134,16 @@ fn our_own_announces_are_not_heard_and_tell_who_is_near() {
     let mut hear = |from: &str, bytes: &[u8]| lsd.heard(secs(2), &config(), at(from), bytes).map(|heard| heard.peer);
     assert_eq!(near.map(|from| hear(from, &said(1, &[1], None))), [None; 2]);
     assert_eq!(["80.1.1.1:6771", "[2a00:1:2:3::1]:6771"].map(|from| hear(from, &own)), [None; 2]);
-    assert_eq!(near.map(|from| hear(from, &said(1, &[1], None))), [at("80.1.1.9:1"), at("[2a00:1:2:3::9]:1")].map(Some));
+    assert_eq!(
+        near.map(|from| hear(from, &said(1, &[1], None))),
+        [at("80.1.1.9:1"), at("[2a00:1:2:3::9]:1")].map(Some)
+    );
     assert_eq!(far.map(|from| hear(from, &said(1, &[1], None))), [None; 2]);
     for number in 0..100 {
         lsd.heard(secs(2), &config(), SocketAddr::from(([80, 2, number, 1], 6771)), &own);
     }
     assert_eq!(lsd.own.len(), MAX_OWN);
-    lsd.moved(secs(3));
+    lsd.moved(secs(3), &config());
     assert_eq!(lsd.heard(secs(4), &config(), at("80.1.1.9:1"), &said(1, &[1], None)), None);
 }
 
@@ -144,11 +152,11 @@ fn on_a_new_network_everybody_is_announced_anew() {
     let mut lsd = Lsd::new();
     lsd.set(secs(0), &config(), TorrentId(1), Some(name(1)));
     announced(&mut lsd, 1, &[V4]);
-    lsd.moved(secs(100));
-    assert_eq!(lsd.deadline(), Some(secs(100)));
-    assert_eq!(hashes(&announced(&mut lsd, 100, &[V4])), [name(1)]);
-    lsd.moved(secs(101));
-    assert_eq!(lsd.deadline(), Some(secs(160)), "not twice within a minute");
+    lsd.moved(secs(100), &config());
+    assert_eq!(lsd.deadline(), Some(secs(101)));
+    assert_eq!(hashes(&announced(&mut lsd, 101, &[V4])), [name(1)]);
+    lsd.moved(secs(102), &config());
+    assert_eq!(lsd.deadline(), Some(secs(161)), "not twice within a minute");
 }
 
 #[test]

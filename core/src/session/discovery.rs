@@ -37,7 +37,7 @@ impl Session {
     /// The network is another one, or may be.
     pub(super) fn discovery_moves(&mut self, out: &mut Actions) {
         self.with_cx(out, |this, cx| this.sockets.rejoin(cx));
-        self.lsd.moved(self.now);
+        self.lsd.moved(self.now, &self.config.lsd);
         self.sockets_changed(out);
     }
 }

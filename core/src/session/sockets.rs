@@ -89,8 +89,7 @@ impl Sockets {
         let Some(Row { command, device, local: Some(local), .. }) = self.rows.get(&tcp) else { return };
         let (command, device, local) = (*command, device.clone(), *local);
         let kind = SocketKind::Multicast { group: group(local.is_ipv6()) };
-        let row =
-            Row { command, kind, udp: None, lsd: None, device: device.clone(), local: None, port: local.port() };
+        let row = Row { command, kind, udp: None, lsd: None, device: device.clone(), local: None, port: local.port() };
         self.rows.insert(lsd, row);
         let addr = SocketAddr::new(local.ip(), cx.config.lsd.port);
         cx.act(Action::Bind { sock: lsd, kind, addr, device });

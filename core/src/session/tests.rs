@@ -1,5 +1,6 @@
 //! Routing, limits and late events: what the session itself decides.
 
+mod neighbours;
 mod net;
 mod places;
 mod trackers;
@@ -389,7 +390,13 @@ fn a_listener_that_fails_can_be_tried_again() {
 #[test]
 fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
     let mut rig = Rig::new(|_| ());
-    rig.command(Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, addr: addr("0.0.0.0:4567"), device: None });
+    rig.command(Command::Listen {
+        tcp: SocketId(1),
+        udp: Some(SocketId(2)),
+        lsd: None,
+        addr: addr("0.0.0.0:4567"),
+        device: None,
+    });
     rig.tell(Event::Bound { sock: SocketId(1), local: addr("0.0.0.0:4567") });
     rig.tell(Event::Bound { sock: SocketId(2), local: addr("0.0.0.0:4567") });
     let added = rig.command(Command::Add(Box::new(AddTorrent {

@@ -47,7 +47,13 @@ impl Torrent {
     }
 
     /// A peer tells whom it is connected to.
-    pub(super) fn told_of_peers(&mut self, cx: &mut Cx, key: PeerKey, from: IpAddr, payload: &[u8]) -> Option<CloseReason> {
+    pub(super) fn told_of_peers(
+        &mut self,
+        cx: &mut Cx,
+        key: PeerKey,
+        from: IpAddr,
+        payload: &[u8],
+    ) -> Option<CloseReason> {
         let news = match self.pex.as_mut()?.heard(cx.now, &cx.config.pex, key, payload) {
             Ok(news) => news,
             Err(fault) => return Some(CloseReason::Fault(fault)),

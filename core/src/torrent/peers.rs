@@ -158,7 +158,7 @@ impl Torrent {
                 }
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
-                self.note_seed(peer);
+                self.note_seed(cx, key, peer);
                 self.saw_pieces(cx, shared, key, peer, None);
                 return self.nothing_to_exchange(peer);
             }
@@ -166,7 +166,7 @@ impl Torrent {
                 if peer.counted {
                     self.picker.peer_gained(piece);
                 }
-                self.note_seed(peer);
+                self.note_seed(cx, key, peer);
                 self.saw_pieces(cx, shared, key, peer, Some(&[piece]));
                 if self.picker.wants(piece) {
                     peer.interesting += 1;
@@ -277,9 +277,10 @@ impl Torrent {
     }
 
     /// A seed is not dialled again once we seed.
-    fn note_seed(&mut self, peer: &Peer) {
+    fn note_seed(&mut self, cx: &Cx, key: PeerKey, peer: &Peer) {
         if peer.conn.is_seed() {
             self.candidates.peer_is_seed(peer.conn.remote());
+            self.note_contact(cx, key, peer);
         }
     }
 

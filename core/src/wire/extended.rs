@@ -27,13 +27,8 @@ pub enum Extension {
 }
 
 impl Extension {
-    const ALL: [Extension; 5] = [
-        Extension::Metadata,
-        Extension::Pex,
-        Extension::UploadOnly,
-        Extension::DontHave,
-        Extension::Holepunch,
-    ];
+    const ALL: [Extension; 5] =
+        [Extension::Metadata, Extension::Pex, Extension::UploadOnly, Extension::DontHave, Extension::Holepunch];
 
     /// Its name in the dictionary `m`.
     pub const fn name(self) -> &'static str {

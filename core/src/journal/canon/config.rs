@@ -3,8 +3,8 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, LsdConfig, NetPolicy, PeerConfig, PersistConfig,
-    PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, LsdConfig, NetPolicy, PeerConfig,
+    PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 use alloc::sync::Arc;
 
@@ -26,7 +26,9 @@ macro_rules! canon_sections {
     };
 }
 
-canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd);
+canon_sections!(
+    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd
+);
 
 canon_struct!(SessionConfig {
     client,

@@ -159,8 +159,13 @@ pub fn message_line(kind: Kind, message: &Message, takes: Option<&ExtensionIds>,
         },
         Message::Extended { id, payload } => {
             let name = takes.and_then(|takes| {
-                let known =
-                    [Extension::Metadata, Extension::Pex, Extension::UploadOnly, Extension::DontHave, Extension::Holepunch];
+                let known = [
+                    Extension::Metadata,
+                    Extension::Pex,
+                    Extension::UploadOnly,
+                    Extension::DontHave,
+                    Extension::Holepunch,
+                ];
                 known.into_iter().find(|&extension| takes.get(extension) == Some(*id))
             });
             let line = plain("extended").maybe("what", name.map(|name| Value::Word(name.name()))).with("number", *id);

@@ -181,14 +181,7 @@ impl Candidates {
         self.hear(now, config, addr, Source::Pex, flags)
     }
 
-    fn hear(
-        &mut self,
-        now: Time,
-        config: &CandidateConfig,
-        addr: SocketAddr,
-        source: Source,
-        flags: PexFlags,
-    ) -> bool {
+    fn hear(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr, source: Source, flags: PexFlags) -> bool {
         let addr = canonical(addr);
         if !is_dialable(addr) || self.is_ours(addr) || self.is_banned(addr.ip()) {
             return false;
@@ -468,7 +461,8 @@ impl Candidates {
         let entry = Entry::new(source, flags, self.priority(addr));
         let has_its_share = source.is_hearsay() && self.lone[source as usize] >= config.max_hearsay as usize;
         if has_its_share || self.entries.len() >= config.max_known as usize {
-            let among = if has_its_share { &self.expendable[source as usize..=source as usize] } else { &self.expendable };
+            let among =
+                if has_its_share { &self.expendable[source as usize..=source as usize] } else { &self.expendable };
             let Some(&(least, victim)) = among.iter().filter_map(BTreeSet::first).min() else { return false };
             if !entry.is_sticky() && self.worth(addr, &entry) <= least {
                 return false;

@@ -159,13 +159,7 @@ impl Pex {
     ///
     /// # Errors
     /// What it has done wrong, and is to be closed for.
-    pub fn heard(
-        &mut self,
-        now: Time,
-        config: &PexConfig,
-        key: PeerKey,
-        payload: &[u8],
-    ) -> Result<PexNews, PeerFault> {
+    pub fn heard(&mut self, now: Time, config: &PexConfig, key: PeerKey, payload: &[u8]) -> Result<PexNews, PeerFault> {
         let speaker = self.speakers.entry(key).or_insert_with(|| Speaker { window: (now, 0), ..Speaker::default() });
         if now.since(speaker.window.0) >= Duration::from_secs(60) {
             speaker.window = (now, 0);
