@@ -221,7 +221,7 @@ fn peers_are_told_of_each_other_once_they_have_said_where_they_listen() {
     assert_eq!(
         told,
         [
-            (TcpId(1), expected("80.1.3.1:6003", PexFlags::SEED.when(false))),
+            (TcpId(1), expected("80.1.3.1:6003", PexFlags::SEED)),
             (TcpId(3), expected("80.1.1.1:6001", PexFlags::default())),
         ]
     );
