@@ -1,6 +1,7 @@
 //! Where addresses of peers come from.
 
 use core::fmt;
+use core::iter::Sum;
 use core::ops::{BitOr, BitOrAssign};
 
 /// Who or what has named an address.
@@ -140,6 +141,26 @@ impl SourceCounts {
     }
 }
 
+/// Of addresses: who has named each, and whether there is a connection to it.
+impl<S: Into<Sources>> FromIterator<(S, bool)> for SourceCounts {
+    fn from_iter<I: IntoIterator<Item = (S, bool)>>(all: I) -> SourceCounts {
+        let mut counts = SourceCounts::default();
+        all.into_iter().for_each(|(sources, connected)| counts.count(sources.into(), connected));
+        counts
+    }
+}
+
+impl Sum for SourceCounts {
+    fn sum<I: Iterator<Item = SourceCounts>>(all: I) -> SourceCounts {
+        let mut sum = SourceCounts::default();
+        for counts in all {
+            let pairs = sum.known.iter_mut().zip(counts.known).chain(sum.connected.iter_mut().zip(counts.connected));
+            pairs.for_each(|(sum, count)| *sum = sum.saturating_add(count));
+        }
+        sum
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,6 +187,8 @@ mod tests {
         counts.count(both, true);
         counts.count(Source::Pex.into(), false);
         assert_eq!((counts.known(Source::Pex), counts.connected(Source::Pex)), (2, 1));
+        let twice: SourceCounts = [counts, counts].into_iter().sum();
+        assert_eq!((twice.known(Source::Pex), twice.connected(Source::Lsd)), (4, 2));
         counts.discount(both, true);
         assert_eq!((counts.known(Source::Lsd), counts.connected(Source::Pex), counts.known(Source::Pex)), (0, 0, 1));
     }
