@@ -652,3 +652,20 @@ fn a_peer_cannot_pass_off_as_seeds_whom_others_name() {
     list.set_seeding(false);
     assert_eq!(list.next(secs(0), &config()), Some(unknown), "a download wants seeds");
 }
+
+#[test]
+fn an_address_that_turns_out_to_be_ours_while_it_is_dialled_is_not_dialled_again() {
+    for postponed in [true, false] {
+        let (mut list, us) = (list(), at("80.4.4.3:6882"));
+        list.add(secs(0), &config(), us, Source::Tracker);
+        assert_eq!(list.next(secs(0), &config()), Some(us));
+        list.set_external([Some(us), None]);
+        if postponed {
+            list.postpone(us, secs(1));
+        } else {
+            list.closed(secs(1), &config(), us, REFUSED, false);
+        }
+        assert_eq!(list.deadline(secs(1)), None);
+        assert_eq!(list.next(secs(100_000), &config()), None);
+    }
+}
