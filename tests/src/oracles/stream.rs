@@ -195,12 +195,12 @@ impl Audit {
         self.our_id.is_some() && self.their_id.is_some() && self.fault.is_none() && !self.off
     }
 
-    /// Whether the peer has named a torrent, in whatever of its handshake has come.
     /// The number under which the peer takes messages of an extension.
     pub(super) fn number_of(&self, extension: &[u8]) -> Option<u8> {
         self.extensions.get(extension).copied().filter(|&id| id != 0)
     }
 
+    /// Whether the peer has named a torrent, in whatever of its handshake has come.
     pub(super) fn has_named(&self, hash: [u8; 20]) -> bool {
         self.their_hash.or(self.theirs.named()) == Some(hash)
     }
@@ -349,10 +349,7 @@ impl Audit {
                 self.heard.take(piece);
                 if !self.fast() {
                     let gone: Vec<Range> = self.requests.keys().filter(|range| range.piece == piece).copied().collect();
-                    for range in gone {
-                        self.requests.remove(&range);
-                        self.freed_now.insert(range);
-                    }
+                    gone.iter().for_each(|range| _ = self.requests.remove(range));
                 }
             }
             Word::Extended(0, payload) => {
