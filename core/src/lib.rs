@@ -286,6 +286,7 @@ pub mod external;
 pub mod fetch;
 pub mod journal;
 pub mod lsd;
+mod mac;
 pub mod metainfo;
 pub mod net_policy;
 pub mod path;

@@ -77,6 +77,11 @@ impl Sources {
         if self.0.is_power_of_two() { self.iter().next() } else { None }
     }
 
+    /// One bit for each, by their order.
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
     const fn bit(source: Source) -> u8 {
         1 << source as u8
     }

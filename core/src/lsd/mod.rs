@@ -24,6 +24,7 @@ pub use message::{LsdError, LsdMessage};
 
 use crate::border::{Action, InfoHash, LsdConfig, SocketId, TorrentId};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::AddrClass;
 use crate::rng::Stream;
 use crate::time::Time;
@@ -82,6 +83,9 @@ pub struct Lsd {
     windows: VecDeque<(Time, IpAddr)>,
     own: VecDeque<IpAddr>,
 }
+
+canon_struct!(out Lsd { members, turns, next_at, cookie, sources, windows, own });
+canon_struct!(out LsdSocket { sock, v6, port });
 
 impl Lsd {
     /// No torrent takes part.

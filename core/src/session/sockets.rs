@@ -4,6 +4,7 @@
 
 use crate::border::{Action, CommandError, CommandId, IoFault, Notice, SocketId, SocketKind};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::lsd::{LsdSocket, group};
 use crate::torrent::Listening;
 use alloc::collections::BTreeMap;
@@ -16,6 +17,8 @@ use core::net::SocketAddr;
 pub(super) struct Sockets {
     rows: BTreeMap<SocketId, Row>,
 }
+
+canon_struct!(out Sockets { rows });
 
 #[derive(Clone, Debug)]
 struct Row {
@@ -39,6 +42,8 @@ pub(super) struct Listen {
     pub addr: SocketAddr,
     pub device: Option<String>,
 }
+
+canon_struct!(out Row { command, kind, udp, lsd, device, local, port });
 
 impl Sockets {
     pub(super) fn listen(&mut self, cx: &mut Cx, command: CommandId, listen: Listen) {

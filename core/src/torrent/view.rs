@@ -5,6 +5,7 @@ use crate::bitfield::Bitfield;
 use crate::border::{
     InfoHashes, PeerSummary, RateLimits, SeedGoal, SourceCounts, StorageState, TorrentId, TorrentState,
 };
+use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
@@ -80,6 +81,8 @@ pub struct RefusedPeers {
     /// Those that the policy leaves out: named from the internet and in a private network, or at the port of another service.
     pub policy: u64,
 }
+
+canon_struct!(out RefusedPeers { filtered, policy });
 
 impl Torrent {
     /// What the torrent is at `now`.

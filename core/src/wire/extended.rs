@@ -5,6 +5,7 @@
 //! peer; the peer's is an [`ExtensionIds`] in each connection.
 
 use crate::bencode::{Dict, Document, Limits, Mode, encode_dict};
+use crate::journal::canon::{canon_enum, canon_struct};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -25,6 +26,8 @@ pub enum Extension {
     /// BEP 55: connecting through a common peer. Known only to be told of by [PEX](super::PexFlags::HOLEPUNCH).
     Holepunch,
 }
+
+canon_enum!(out Extension { 0 = Metadata, 1 = Pex, 2 = UploadOnly, 3 = DontHave, 4 = Holepunch });
 
 impl Extension {
     const ALL: [Extension; 5] =
@@ -63,6 +66,8 @@ impl Extension {
 pub struct ExtensionIds {
     ids: [u8; Extension::ALL.len()],
 }
+
+canon_struct!(out ExtensionIds { ids });
 
 impl ExtensionIds {
     /// The number under which the peer takes messages of `extension`.
@@ -103,6 +108,8 @@ pub struct ExtendedHandshake {
     /// `e`: the sender prefers encryption.
     pub encryption: Option<bool>,
 }
+
+canon_struct!(out ExtendedHandshake { extensions, client, port, reqq, your_ip, ipv4, ipv6, metadata_size, upload_only, encryption });
 
 /// The payload of an extended handshake, or of an extension's message, is not a bencoded dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use super::address::{has_reached, is_well_known};
 use crate::border::{CandidateConfig, CloseReason, Source, Sources};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::AddrClass;
 use crate::time::Time;
 use crate::wire::PexFlags;
@@ -34,6 +35,8 @@ pub(super) struct Entry {
     pub seed: bool,
     pub priority: u32,
 }
+
+canon_struct!(out Entry { rest, dialling, dialled, inbound, sources, flags, stale, blocked, failures, proven, seed, priority });
 
 impl Entry {
     /// One that nothing is known of yet.
@@ -82,6 +85,8 @@ pub(super) enum Rest {
     /// Given up; taken up again when heard of after this moment.
     Spent(Time),
 }
+
+canon_enum!(out Rest { 0 = Ready, 1 = Until(due), 2 = Spent(until) });
 
 /// Orders dials: not named by the user, well-known port, failures, doubtful, low priority.
 pub(super) type Rank = (bool, bool, u32, bool, Reverse<u32>);

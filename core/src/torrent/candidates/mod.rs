@@ -46,6 +46,7 @@ pub use knocks::machine;
 pub use priority::canonical_priority;
 
 use crate::border::{AddressTable, CandidateConfig, CloseReason, IpFilter};
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::wire::PexFlags;
@@ -101,6 +102,16 @@ pub struct Candidates {
     seeding: bool,
     dialling: usize,
     linked: usize,
+}
+
+canon_struct!(out Candidates { rng, entries, ready, resting, expendable, lone, by_source, inbound, knocks, banned, banned_in_order, bans, ours, external, seeding, dialling, linked } | table);
+
+#[cfg(test)]
+impl Candidates {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.rng.next_u32();
+    }
 }
 
 /// The most of our own addresses that are remembered: interfaces and mappings of one machine. The lowest give way.

@@ -26,6 +26,7 @@
 //! [`candidates`](super::candidates), [`brake`](super::brake)).
 
 use crate::border::{PeerFault, PeerKey, PexConfig};
+use crate::journal::canon::canon_struct;
 use crate::net_policy::AddrClass;
 use crate::time::Time;
 use crate::wire::{PexMessage, PexPeer};
@@ -72,6 +73,10 @@ struct Speaker {
     /// A minute, and how many messages have come in it.
     window: (Time, u32),
 }
+
+canon_struct!(out Pex { contacts, recent, ended, listeners, turns, speakers });
+canon_struct!(out Listener { addr, told, next_at, turn, had_first, seen });
+canon_struct!(out Speaker { named, window });
 
 /// What is news in a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
