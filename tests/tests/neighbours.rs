@@ -100,20 +100,6 @@ fn a_private_torrent_is_not_told_to_neighbours() {
 }
 
 #[test]
-fn a_node_that_moves_to_another_network_is_found_there() {
-    let content = Content::new("moves.bin", 300_000, 16_384, 66);
-    let mut world = slow(66);
-    world.set_lan(true);
-    let (seed, leech) = (world.add_node(), world.add_node());
-    world.seed(seed, &content, &[]);
-    world.run_for(MINUTE);
-    world.change_address(seed);
-    world.change_address(leech);
-    world.download(leech, &content, &[]);
-    wait(&mut world, |world| world.is_finished(leech, &content));
-}
-
-#[test]
 fn a_seed_that_has_lost_pieces_takes_them_back() {
     let content = Content::new("loses.bin", 2_000_000, 16_384, 67);
     let mut world = slow(67);
