@@ -6,9 +6,11 @@ mod candidates;
 mod choke;
 mod dht;
 mod external;
+mod lsd;
 mod net;
 mod peer;
 mod persist;
+mod pex;
 mod pick;
 mod queue;
 mod rate;
@@ -21,9 +23,11 @@ pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
 pub use dht::DhtConfig;
 pub use external::ExternalConfig;
+pub use lsd::LsdConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
+pub use pex::PexConfig;
 pub use pick::{PickConfig, PickOrder};
 pub use queue::QueueConfig;
 pub use rate::RateConfig;
@@ -60,6 +64,10 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// Peer exchange.
+    pub pex: PexConfig,
+    /// Local discovery.
+    pub lsd: LsdConfig,
     /// A node of the distributed hash table, for whoever runs one. Sessions do not, so it is no part of a recording.
     pub dht: DhtConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
@@ -98,6 +106,8 @@ impl Config {
         self.external.check()?;
         self.storage.check()?;
         self.queue.check()?;
+        self.pex.check()?;
+        self.lsd.check()?;
         self.dht.check()
     }
 }
