@@ -33,6 +33,9 @@ use std::time::Duration;
 /// How long a lookup is watched, and within which time all peers are to be found.
 const WATCHED: Duration = Duration::from_secs(10);
 
+/// Whom nodes of the core would know with plain tables, by their addresses.
+type PlainTables = Vec<(SocketAddr, Vec<Contact>)>;
+
 /// What is tried.
 #[derive(Clone, Debug)]
 pub struct Experiment {
@@ -155,7 +158,7 @@ impl Experiment {
     }
 
     /// The network, who in it runs the core, and whom these would know with plain tables.
-    fn build(&self, targets: &[NodeId], rng: &mut Rng) -> (Net, Vec<HostId>, Vec<(SocketAddr, Vec<Contact>)>) {
+    fn build(&self, targets: &[NodeId], rng: &mut Rng) -> (Net, Vec<HostId>, PlainTables) {
         let mut net = Net::new(self.seed);
         let hostile = self.nodes * self.hostile_percent / 100;
         let mut used = BTreeSet::new();
@@ -175,7 +178,7 @@ impl Experiment {
         for n in 0..hostile {
             let target = targets[n % targets.len()];
             let bits = (self.nodes as u64).ilog2() - 2 + rng.below(6) as u32;
-            let me = if n / targets.len() % 2 == 0 {
+            let me = if (n / targets.len()).is_multiple_of(2) {
                 // It has looked for an address whose ids come close to the target, as far as the network's size makes that worth while.
                 (0..400_000)
                     .map(|_| fitting(rng))

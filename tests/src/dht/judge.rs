@@ -74,7 +74,7 @@ impl Judge {
         }
         books.asked.retain(|_, at| now.since(*at) < Duration::from_secs(30));
         books.calls += 1;
-        if books.calls % LOOK_EVERY == 0 {
+        if books.calls.is_multiple_of(LOOK_EVERY) {
             books.table(now, real, tally)?;
         }
         Ok(())
