@@ -55,10 +55,12 @@ fn libtorrent_introduces_a_peer_to_us() {
 /// A network of this namespace alone, with two addresses on it.
 fn network() {
     for args in [
-        "link add lan0 type dummy",
-        "link set lan0 multicast on",
+        // A cable, whose other end nobody holds.
+        "link add lan0 type veth peer name lan1",
         "addr add 10.77.0.1/24 dev lan0",
         "addr add 10.77.0.2/24 dev lan0",
+        "addr add fd77::1/64 dev lan0 nodad",
+        "link set lan1 up",
         "link set lan0 up",
     ] {
         let status = Command::new("ip").args(args.split(' ')).status().expect("ip can be run");
