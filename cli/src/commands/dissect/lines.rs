@@ -157,6 +157,7 @@ fn of_datagram(datagram: &Datagram) -> String {
             UdpResponse::Error(reason) => reason.clone(),
         },
         DatagramKind::TrackerRequest(UdpRequest::Connect { .. }) => String::new(),
+        DatagramKind::Dht(dht) => super::dht::line(dht),
         _ => format!("{} bytes", datagram.length),
     };
     format!("UDP {} {what}", datagram.kind.name()).trim_end().to_owned()
