@@ -468,7 +468,7 @@ def rqbit():
 
 
 def dht():
-    """Three nodes of the DHT (libtorrent): a leech finds the seed by it; a node without a torrent stores an item, fetches it, and asks for torrents"""
+    """Three nodes of the DHT (libtorrent): a seed and a leech find each other by it; a node without a torrent stores an item, fetches it, and asks for torrents"""
     scene = Scene("dht", 32 * KIB + 9, 16 * KIB)
     def settings(*nodes):
         return {

@@ -233,6 +233,12 @@ fn every_piece_goes_by_and_is_right() {
                 assert_eq!((tracker.unreadable, tracker.failures), (0, 0));
                 assert!(tracker.info_hashes.iter().eq([&torrent]));
             }
+            "dht" => {
+                assert!(summary.http_trackers.is_empty());
+                // Each query is answered, and there is nothing else.
+                let (total, answers) = (summary.udp.values().sum::<u64>(), udp("dht_response"));
+                assert_eq!((total, udp("dht_error"), udp("dht_unreadable")), (2 * answers, 0, 0), "{:?}", summary.udp);
+            }
             _ => assert!(summary.http_trackers.is_empty() && summary.udp.is_empty(), "{}", described.name),
         }
     }
