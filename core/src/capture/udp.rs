@@ -8,16 +8,17 @@
 use super::CaptureLimits;
 use super::dht::DhtDatagram;
 use super::said::DatagramKind;
+use crate::lsd::{GROUP_V4, GROUP_V6, LsdMessage};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
 use alloc::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 
 /// So many requests of a client to a tracker may be unanswered; a client sends each again eight times at most.
 const MAX_UNANSWERED: usize = 64;
 /// BEP 14's groups.
-const LSD_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 192, 152, 143)), 6771);
-const LSD_V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0xff15, 0, 0, 0, 0, 0, 0xefc0, 0x988f)), 6771);
+const LSD_V4: SocketAddr = SocketAddr::new(GROUP_V4, 6771);
+const LSD_V6: SocketAddr = SocketAddr::new(GROUP_V6, 6771);
 
 /// Tells datagrams apart.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +40,7 @@ impl UdpTalk {
             return kind;
         }
         if (to == LSD_V4 || to == LSD_V6) && bytes.starts_with(b"BT-SEARCH") {
-            DatagramKind::Lsd
+            DatagramKind::Lsd(LsdMessage::parse(bytes).ok())
         } else if let Some(dht) = DhtDatagram::tell(bytes) {
             DatagramKind::Dht(dht)
         } else if is_utp(bytes) {

@@ -9,6 +9,7 @@ mod algorithms;
 mod bencoding;
 mod dht;
 mod links;
+mod neighbours;
 mod torrents;
 mod trackers;
 mod wire;
