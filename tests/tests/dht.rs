@@ -101,7 +101,8 @@ fn a_network_of_our_own_keeps_to_the_rules() {
         assert!(contacts >= 30, "host {id} knows {contacts}");
     }
     let hash = InfoHash([0xb7; 20]);
-    for id in village.ids[1..6].to_vec() {
+    for place in 1..6 {
+        let id = village.ids[place];
         let announce = Announce { port: Some(7000), seed: id % 2 == 0 };
         let task = village.net.call(id, |node, cx| node.announce(cx, hash, announce, PeerWish::default())).unwrap();
         let outcome = village.ended(id, task);

@@ -167,7 +167,7 @@ fn nodes_that_are_closer_than_can_be_do_not_end_a_lookup() {
     let nodes = network(600, &mut rng);
     let target = NodeId::random(&mut rng);
     let sybils: Vec<Node> = (1..60).map(|n| sybil(target, n)).collect();
-    let hostile = |node: &Node| sybils.contains(node) || node.0.0[7] % 10 == 0;
+    let hostile = |node: &Node| sybils.contains(node) || node.0.0[7].is_multiple_of(10);
     let mut run = Run::new(target, &nodes[..8]);
     // Every tenth node, and all sybils, know sybils only; they answer quickly.
     run.run(|node| match hostile(&node) {
