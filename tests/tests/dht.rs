@@ -103,7 +103,7 @@ fn a_network_of_our_own_keeps_to_the_rules() {
     let hash = InfoHash([0xb7; 20]);
     for place in 1..6 {
         let id = village.ids[place];
-        let announce = Announce { port: Some(7000), seed: id % 2 == 0 };
+        let announce = Announce { port: Some(7000), seed: id.is_multiple_of(2) };
         let task = village.net.call(id, |node, cx| node.announce(cx, hash, announce, PeerWish::default())).unwrap();
         let outcome = village.ended(id, task);
         assert!(outcome.stored >= 6, "{outcome:?}");
