@@ -83,6 +83,7 @@
 //! assert_eq!(conn.pieces().iter().collect::<Vec<_>>(), [0, 2]);
 //! ```
 
+mod asked;
 mod credit;
 mod introduce;
 mod offers;

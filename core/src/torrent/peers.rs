@@ -82,7 +82,7 @@ impl Torrent {
                 self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
             } else if self.may_ask(cx, &peer) {
                 // After each message, not at the end of the event: what is asked must not depend on how the stream was cut.
-                self.ask(cx, shared, key, &mut peer);
+                self.ask(cx, key, &mut peer);
             }
         }
         if let Some(reason) = closing {
@@ -90,7 +90,7 @@ impl Torrent {
             return;
         }
         if matches!(self.phase, Phase::Running) && peer.conn.is_ready() {
-            self.ask(cx, shared, key, &mut peer);
+            self.ask(cx, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
             self.reveal(cx, shared, &mut peer);
         }
@@ -348,15 +348,15 @@ impl Torrent {
     /// Asks a connection for as much as it has room for; one that lets us wait, or has just given blocks back, only after all
     /// others. It would get the same ones at once again otherwise: a few that never answer could keep the last blocks from
     /// everybody.
-    fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
+    fn ask(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) {
         if !comes_last(peer) {
-            self.ask_now(cx, shared, key, peer);
+            self.ask_now(cx, key, peer);
         } else if peer.interesting > 0 && peer.conn.room(cx.now) > 0 {
             self.refill |= self.hungry.insert(key);
         }
     }
 
-    fn ask_now(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
+    fn ask_now(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) {
         self.hungry.remove(&key);
         if self.seed_only || peer.interesting == 0 || self.life.is_draining() {
             return;
@@ -391,9 +391,7 @@ impl Torrent {
         if (blocks.len() as u32) < room {
             self.hungry.insert(key);
         }
-        for &block in &blocks {
-            self.order(cx, shared, peer, PeerOrder::Request(block));
-        }
+        peer.conn.request(cx, &blocks);
         self.scratch = blocks;
         if !was_end_game && self.picker.end_game() {
             self.refill = true;
@@ -431,7 +429,7 @@ impl Torrent {
                 continue;
             };
             if comes_last(&peer) && peer.conn.is_ready() {
-                self.ask_now(cx, shared, key, &mut peer);
+                self.ask_now(cx, key, &mut peer);
                 peer.gave_back = false;
             }
             self.drive(cx, shared, key, peer);
