@@ -379,7 +379,7 @@ impl Session {
         if core::mem::replace(&mut torrent.noted, standing) != standing {
             self.queue.stands(self.now, &self.config.queue, id, standing);
         }
-        for tcp in self.shared.gone.drain(..) {
+        while let Some(tcp) = self.shared.gone.pop() {
             self.streams.remove(&tcp);
         }
         if !torrent.is_stopped() {
@@ -573,6 +573,9 @@ impl Session {
 
 /// Whose turn it is, of those who want one, after `last` had it.
 fn next_turn(wanting: &BTreeSet<TorrentId>, last: TorrentId) -> Option<TorrentId> {
+    if wanting.is_empty() {
+        return None;
+    }
     wanting.range((Bound::Excluded(last), Bound::Unbounded)).next().or_else(|| wanting.first()).copied()
 }
 
