@@ -55,6 +55,7 @@ use crate::border::{
 };
 use crate::cx::{Cx, IdSource};
 use crate::rng::Seeds;
+use crate::rows::Rows;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
@@ -87,7 +88,7 @@ pub struct Session {
     alive: usize,
     next_torrent: u32,
     names: BTreeMap<InfoHash, TorrentId>,
-    streams: BTreeMap<TcpId, (TorrentId, PeerKey)>,
+    streams: Rows<TcpId, (TorrentId, PeerKey)>,
     answers: BTreeMap<(SocketAddr, u32), TorrentId>,
     timers: Timers<TorrentId>,
     dialers: Timers<TorrentId>,
@@ -141,7 +142,7 @@ impl Session {
             alive: 0,
             next_torrent: 0,
             names: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            streams: Rows::default(),
             answers: BTreeMap::new(),
             timers: Timers::default(),
             dialers: Timers::default(),
@@ -194,12 +195,12 @@ impl Session {
             }
             Event::Received { tcp, bytes } => self.received(out, tcp, bytes),
             Event::Flushed { tcp, bytes } => {
-                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                if let Some(&(id, key)) = self.streams.get(tcp) {
                     self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.flushed(cx, shared, key, bytes));
                 }
             }
             Event::Closed { tcp, fault } => {
-                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                if let Some(&(id, key)) = self.streams.get(tcp) {
                     self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.lost(cx, shared, key, fault));
                 } else {
                     self.acceptor.lost(tcp);
@@ -361,7 +362,8 @@ impl Session {
             self.readers.remove(&id);
         }
         self.turns.note(id, torrent, self.now);
-        if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
+        let asks = torrent.is_asking() || !torrent.udp_keys.is_empty();
+        if asks && !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
             }
@@ -380,7 +382,7 @@ impl Session {
             self.queue.stands(self.now, &self.config.queue, id, standing);
         }
         while let Some(tcp) = self.shared.gone.pop() {
-            self.streams.remove(&tcp);
+            self.streams.remove(tcp);
         }
         if !torrent.is_stopped() {
             // One that is removed with its files has to be opened again for that.

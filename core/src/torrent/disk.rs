@@ -251,7 +251,7 @@ impl Torrent {
             .peers
             .iter()
             .filter(|(_, slot)| slot.as_ref().is_some_and(|peer| peer.conn.remote().ip() == addr.ip()))
-            .map(|(&key, _)| key)
+            .map(|(key, _)| key)
             .collect();
         for key in guilty {
             self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::Fault(PeerFault::CorruptData)));

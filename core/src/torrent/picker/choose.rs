@@ -76,6 +76,9 @@ impl Picker {
     }
 
     fn take_urgent(&mut self, taker: &mut Taker<'_>) {
+        if self.urgent.is_empty() {
+            return;
+        }
         let mut at = (Time::ZERO, 0);
         let mut in_vain = 0;
         while taker.left > 0 && in_vain < self.config.scan {
@@ -112,6 +115,9 @@ impl Picker {
     fn own_pieces(&mut self, taker: &Taker<'_>) -> Vec<u32> {
         let mut own = core::mem::take(&mut self.own_scratch);
         own.clear();
+        if self.owned.is_empty() {
+            return own;
+        }
         own.extend(self.owned.range((taker.who, 0)..=(taker.who, u32::MAX)).map(|&(_, piece)| piece));
         own
     }
