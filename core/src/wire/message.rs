@@ -1,6 +1,6 @@
 //! The messages of BEP 3 and BEP 6, and the envelope of BEP 10.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::fmt;
 
 /// Message numbers.
@@ -150,10 +150,11 @@ impl Message {
             id::HAVE => number().map(Message::Have).map_or(wrong, Ok),
             id::BITFIELD => Ok(Message::Bitfield(body)),
             id::REQUEST => range().map(Message::Request).map_or(wrong, Ok),
-            id::PIECE => match body.first_chunk::<8>() {
-                Some(head) => {
-                    let [piece, begin] = [0, 4].map(|at| be32(head, at));
-                    Ok(Message::Piece { piece, begin, data: body.slice(8..) })
+            id::PIECE => match body.first_chunk::<8>().map(|head| [0, 4].map(|at| be32(head, at))) {
+                Some([piece, begin]) => {
+                    let mut data = body;
+                    data.advance(8);
+                    Ok(Message::Piece { piece, begin, data })
                 }
                 None => wrong,
             },

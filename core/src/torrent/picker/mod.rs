@@ -67,7 +67,8 @@
 //!   has few of them.
 //! - **A new piece in order**: a pass over the two bitmaps from the first piece that is closed, 64 at a time; or over the
 //!   pieces of the priority, where these are fewer. Peers that have what comes next are served at once.
-//! - **Blocks**: O(log) in the number of open pieces.
+//! - **Blocks**: a search in an array of the begun pieces of one priority that have free blocks, and a move by a place or two in it
+//!   (`partial`). Priorities of which nothing is closed or partial are not looked at.
 //!
 //! Everything is ordered and every tie is broken by the picker's own [`Rng`]: the same calls give the same picks.
 
