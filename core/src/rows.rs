@@ -5,6 +5,7 @@
 //! follow each other without gaps, as they do where nobody else is given them, and else a search in a sorted array. An event looks up its stream,
 //! its connection and its job, each once at least: that is why this is not a tree.
 
+use crate::journal::canon::{Encoder, Put};
 use alloc::vec::Vec;
 
 /// So many places may be empty, and as many as are not.
@@ -138,6 +139,14 @@ impl<K: RowKey, V> Rows<K, V> {
                 self.rows[..end].binary_search_by_key(&key, |&(key, _)| key)
             }
         }
+    }
+}
+
+/// As a map.
+impl<K: RowKey + Put, V: Put> Put for Rows<K, V> {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.length(self.len);
+        self.iter().for_each(|entry| entry.put(to));
     }
 }
 

@@ -3,6 +3,7 @@
 //! A hash table with open addressing. Nothing ever walks it, so no order comes out of it; and the blocks are of our own choosing, so nobody can have
 //! them fall together.
 
+use crate::journal::canon::{Encoder, Put};
 use crate::metainfo::{BLOCK_LENGTH, Block};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -96,6 +97,15 @@ impl BlockSet {
         for block in old.into_iter().flatten() {
             self.insert(block);
         }
+    }
+}
+
+/// As a set in order: where a block lies says when others came, and nothing else.
+impl Put for BlockSet {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let mut blocks: Vec<Block> = self.slots.iter().flatten().copied().collect();
+        blocks.sort_unstable();
+        blocks.put(to);
     }
 }
 

@@ -84,6 +84,7 @@
 //! ```
 
 mod asked;
+mod canon;
 mod credit;
 mod introduce;
 mod offers;
@@ -102,6 +103,7 @@ pub use upload::ReadRun;
 
 use crate::bitfield::Bitfield;
 use crate::border::{CloseReason, InfoHash, PeerId, TcpId, TorrentId};
+use crate::journal::canon::canon_enum;
 use crate::metainfo::{Block, Geometry, PieceIndex};
 use crate::wire::Extension;
 use alloc::collections::BTreeSet;
@@ -115,6 +117,8 @@ pub enum Link {
     /// A TCP stream of the driver's.
     Tcp(TcpId),
 }
+
+canon_enum!(out Link { 0 = Tcp(a) });
 
 /// What a connection needs to know of its torrent, lent with each call.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@
 
 use super::asked::BlockSet;
 use crate::border::PeerConfig;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::{BLOCK_LENGTH, Block};
 use crate::rate::Rate;
 use crate::time::Time;
@@ -46,11 +47,15 @@ pub(super) struct Requests {
     last_block_at: Option<Time>,
 }
 
+canon_struct!(out Requests { outstanding, asked, given_up, max_given_up, target, slow_start, snubbed, fruitless, refusals, round, round_trip, received, progress_at, last_block_at });
+
 #[derive(Clone, Copy, Debug)]
 struct Request {
     block: Block,
     sent_at: Time,
 }
+
+canon_struct!(out Request { block, sent_at });
 
 /// Rejects of a peer that does not choke us, with no block in between.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +68,8 @@ struct Refusals {
     until: Option<Time>,
 }
 
+canon_struct!(out Refusals { count, waits, until });
+
 /// One measurement of the slow start.
 #[derive(Clone, Copy, Debug)]
 struct Round {
@@ -71,6 +78,8 @@ struct Round {
     /// Bytes a second in the round before.
     before: u64,
 }
+
+canon_struct!(out Round { since, bytes, before });
 
 /// What became of a block that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! is enough: it holds [`PickConfig::max_partial_pieces`](crate::border::PickConfig::max_partial_pieces) or little more, as
 //! above that nothing new is begun. Pieces that are wanted no more lie in a level of their own, where nobody looks who wants a block.
 
+use crate::journal::canon::{Encoder, Put};
 use alloc::vec::Vec;
 
 /// Priorities 7 down to 0.
@@ -21,6 +22,10 @@ impl Key {
 
     pub fn piece(self) -> u32 {
         self.0 as u32
+    }
+
+    fn remaining(self) -> u32 {
+        (self.0 >> 32) as u32
     }
 }
 
@@ -129,6 +134,20 @@ impl Partial {
                 Some(key.piece())
             })
         })
+    }
+}
+
+/// As one set of (level, blocks not received, piece): whose a piece is stands with the piece.
+impl Put for Partial {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.length(self.len);
+        for (number, level) in (0u8..).zip(&self.levels) {
+            let mut last = None;
+            while let Some(key) = level.after(last) {
+                (number, key.remaining(), key.piece()).put(to);
+                last = Some(key);
+            }
+        }
     }
 }
 

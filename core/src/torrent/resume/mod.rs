@@ -21,6 +21,7 @@ pub use reconcile::{Reconciled, reconcile};
 
 use crate::bitfield::{Bitfield, BitfieldError};
 use crate::border::{FileState, InfoHashes};
+use crate::journal::canon::canon_struct;
 use crate::metainfo::Geometry;
 use alloc::vec::Vec;
 use core::fmt;
@@ -60,6 +61,8 @@ pub struct ResumeData {
     /// Whether pieces are asked for in order.
     pub sequential: bool,
 }
+
+canon_struct!(out ResumeData { hashes, generation, uploaded, downloaded, paused, active, seeding, completed, examined, pieces, files, apart, priorities, sequential });
 
 /// Why bytes are not usable resume data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
