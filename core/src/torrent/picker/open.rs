@@ -79,8 +79,8 @@ pub(super) struct Open {
     pub counted: u32,
 }
 
-// Where it is listed follows from the rest.
-canon_struct!(out Open { piece, slots, extra, free, asked, first_free, owner, owner_asked, parole } | listed, counted);
+// Where it is listed follows from the rest, and from where on a free block is looked for is nobody's business.
+canon_struct!(out Open { piece, slots, extra, free, asked, owner, owner_asked, parole } | first_free, listed, counted);
 
 impl Open {
     pub fn new(piece: u32, blocks: u32) -> Open {
