@@ -13,7 +13,7 @@
 use super::asked::BlockSet;
 use crate::border::PeerConfig;
 use crate::journal::canon::canon_struct;
-use crate::metainfo::{BLOCK_LENGTH, Block};
+use crate::metainfo::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::rate::Rate;
 use crate::time::Time;
 use alloc::collections::VecDeque;
@@ -216,6 +216,16 @@ impl Requests {
             self.give_up(block);
         }
         was
+    }
+
+    /// Stops waiting for all requests of a piece.
+    pub fn return_piece(&mut self, piece: PieceIndex) -> Vec<Block> {
+        let of_piece = self.outstanding.iter().map(|request| request.block).filter(|block| block.piece() == piece);
+        let returned: Vec<Block> = of_piece.collect();
+        for &block in &returned {
+            self.cancel(block);
+        }
+        returned
     }
 
     /// Stops waiting for all requests.
