@@ -172,7 +172,6 @@ mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
     use proptest::prelude::*;
-    use std::vec;
 
     fn listing() -> impl Strategy<Value = Option<(u8, bool, u32)>> {
         proptest::option::weighted(0.8, (0u8..8, any::<bool>(), 1u32..5))
@@ -183,7 +182,7 @@ mod tests {
         #[test]
         fn lists_stay_sorted(moves in proptest::collection::vec((0u32..12, listing()), 0..200)) {
             let mut partial = Partial::default();
-            let mut listed = vec![None; 12];
+            let mut listed = [None; 12];
             for (piece, to) in moves {
                 let after = to.map(|(level, kept, left)| Listing { level, kept, key: Key::new(left, piece) });
                 partial.relist(listed[piece as usize], after);
