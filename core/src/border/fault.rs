@@ -109,6 +109,8 @@ pub enum PeerFault {
     BadExtendedHandshake,
     /// Data that failed the piece's hash, and nobody else could have sent it.
     CorruptData,
+    /// It gave or named an info dictionary that cannot be the right one, and nobody else could have.
+    BadMetadata,
 }
 
 impl fmt::Display for PeerFault {
@@ -128,6 +130,7 @@ impl fmt::Display for PeerFault {
             PeerFault::Flood => "too many messages of no effect",
             PeerFault::BadExtendedHandshake => "malformed extended handshake",
             PeerFault::CorruptData => "sent corrupt data",
+            PeerFault::BadMetadata => "lied about the info dictionary",
         })
     }
 }

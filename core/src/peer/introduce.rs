@@ -17,7 +17,7 @@ impl PeerConn {
             port: facts.listen_port.filter(|&port| port > 0),
             reqq: Some(cx.config.peer.reqq),
             your_ip: Some(self.remote.ip().to_canonical()),
-            metadata_size: facts.metadata_size,
+            metadata_size: facts.metadata.and_then(|info| u32::try_from(info.len()).ok()),
             upload_only: facts.upload_only.then_some(true),
             ..ExtendedHandshake::default()
         }
@@ -41,6 +41,19 @@ impl PeerConn {
         self.outbox.message(cx.now, &message);
     }
 
+    /// Tells a peer that the info dictionary, which we looked for, may be asked of us now; or that it may not. BEP 10: "If the
+    /// id is zero, the extension is disabled". It would be enough to say what has changed, but see above.
+    pub(super) fn introduce_metadata(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>) {
+        if !self.extended {
+            return;
+        }
+        let mut ours = self.our_introduction(cx, facts);
+        if !offered(Extension::Metadata, facts) {
+            ours.extensions.insert(0, (Extension::Metadata, 0));
+        }
+        self.outbox.message(cx.now, &Message::Extended { id: 0, payload: Bytes::from(ours.emit()) });
+    }
+
     pub(super) fn on_extended(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, id: u8, payload: Bytes) {
         if !self.extended {
             return self.fault(cx, PeerFault::ExtensionNotAgreed);
@@ -60,6 +73,7 @@ impl PeerConn {
                 }
                 _ => self.useless(cx),
             },
+            Some(Extension::Metadata) => self.on_metadata(cx, facts, &payload),
             Some(extension) => self.said.push_back(PeerSaid::Extended { extension, payload }),
             None => self.useless(cx),
         }
@@ -88,7 +102,8 @@ impl PeerConn {
 /// Whether we take messages of an extension for this torrent.
 fn offered(extension: Extension, facts: &PeerFacts<'_>) -> bool {
     match extension {
-        Extension::Metadata => facts.metadata_size.is_some(),
+        // We ask for it, or serve it.
+        Extension::Metadata => facts.metadata.is_some() || facts.geometry.is_none(),
         Extension::UploadOnly => true,
         // Nobody here reads it.
         _ => false,

@@ -112,6 +112,11 @@ impl Lifecycle {
         }
     }
 
+    /// The files are others than before: it is not known whose they are.
+    pub(super) fn forget_owned(&mut self) {
+        self.owned = None;
+    }
+
     /// Whether the application has said in this run whether it is paused.
     pub(super) fn is_paused_by_command(&self) -> bool {
         self.paused_said
@@ -180,6 +185,9 @@ impl Torrent {
             self.start_over(cx);
         } else if self.startup_distrusts(cx) {
             // Nothing was decided yet: then it is all hashed anyway.
+        } else if self.seeking.is_some() {
+            // So it will be when there is something to hash.
+            self.recheck = true;
         } else {
             self.life.recheck = true;
         }
@@ -253,8 +261,16 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && self.life.halts() {
             self.halt(cx, shared);
         }
+        if matches!(self.phase, Phase::Failed(_)) {
+            return self.leave(cx, shared, CloseReason::Stopped);
+        }
         if !matches!(self.phase, Phase::Halted) {
             return;
+        }
+        if self.life.halts() && !self.peers.is_empty() {
+            // Those who stayed while the info dictionary of a magnet link was taken in.
+            self.close_all(cx, shared, CloseReason::Paused);
+            self.drop_dials(cx, shared, CloseReason::Paused);
         }
         if self.life.rests() && !core::mem::replace(&mut self.life.trackers_told, true) {
             self.announce_stop(cx, shared);
@@ -279,6 +295,17 @@ impl Torrent {
         self.persist.flush(cx.now);
     }
 
+    /// It has failed with peers about: they go, and trackers are told.
+    fn leave(&mut self, cx: &mut Cx, shared: &mut Shared, reason: CloseReason) {
+        if !self.peers.is_empty() || !self.dials.is_empty() {
+            self.close_all(cx, shared, reason);
+            self.drop_dials(cx, shared, reason);
+        }
+        if self.announcer.is_running() {
+            self.announce_stop(cx, shared);
+        }
+    }
+
     /// What they answer is not waited for.
     pub(super) fn drop_dials(&mut self, cx: &mut Cx, shared: &mut Shared, reason: CloseReason) {
         for (dial, addr) in core::mem::take(&mut self.dials) {
@@ -293,6 +320,7 @@ impl Torrent {
         self.phase = Phase::Running;
         self.life.trackers_told = false;
         self.refill = true;
+        self.peers_meet_pieces(cx, shared);
         self.announce_start(cx, shared);
     }
 

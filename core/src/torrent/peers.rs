@@ -151,16 +151,7 @@ impl Torrent {
     ) -> Option<CloseReason> {
         match said {
             PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
-            PeerSaid::Pieces => {
-                if !peer.counted && self.has_a_voice(cx, peer) {
-                    self.count_pieces(peer);
-                }
-                peer.interesting = self.count_interesting(peer);
-                self.show_interest(cx, shared, peer);
-                self.note_seed(peer);
-                self.saw_pieces(cx, shared, key, peer, None);
-                return self.nothing_to_exchange(peer);
-            }
+            PeerSaid::Pieces => return self.pieces_told(cx, shared, key, peer),
             PeerSaid::Have(piece) => {
                 if peer.counted {
                     self.picker.peer_gained(piece);
@@ -205,11 +196,34 @@ impl Torrent {
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
                     self.learn_port(cx, peer.conn.remote(), port);
                 }
-                return self.nothing_to_exchange(peer);
+                self.seeking_introduced(cx, key, peer);
+                return self.seek(cx, shared, Some((key, peer))).or_else(|| self.nothing_to_exchange(peer));
+            }
+            PeerSaid::Metadata(answer) => {
+                self.seeking_told(cx, key, &answer);
+                return self.seek(cx, shared, Some((key, peer)));
             }
             PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
         }
         None
+    }
+
+    /// It is known which pieces a peer has.
+    pub(super) fn pieces_told(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        key: PeerKey,
+        peer: &mut Peer,
+    ) -> Option<CloseReason> {
+        if !peer.counted && self.has_a_voice(cx, peer) {
+            self.count_pieces(peer);
+        }
+        peer.interesting = self.count_interesting(peer);
+        self.show_interest(cx, shared, peer);
+        self.note_seed(peer);
+        self.saw_pieces(cx, shared, key, peer, None);
+        self.nothing_to_exchange(peer)
     }
 
     /// Whether what a peer says that it has is to count before it has given anything: not where enough others of its network do.
@@ -594,6 +608,7 @@ impl Torrent {
             self.not_answered(cx, shared, conn.remote(), reason);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.seeking_lost(key);
         self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
     }

@@ -7,6 +7,7 @@
 //! - [`Framer`], which cuts a stream into [`Message`]s without copying what lies whole in one chunk;
 //! - [`Message`], what BEP 3 and BEP 6 know, with `emit`: `parse(emit(message)) == message`;
 //! - [`ExtendedHandshake`] and [`ExtensionIds`], BEP 10;
+//! - [`UtMetadata`], BEP 9: the info dictionary, from peers;
 //! - [`allowed_fast_set`], the canonical set of BEP 6.
 //!
 //! ```
@@ -30,12 +31,14 @@ mod fast_set;
 mod framer;
 mod handshake;
 mod message;
+mod ut_metadata;
 
 pub use extended::{ExtendedHandshake, Extension, ExtensionIds, NotADictionary, clean_name};
 pub use fast_set::allowed_fast_set;
 pub use framer::Framer;
 pub use handshake::{HANDSHAKE_LENGTH, Handshake, Handshake48, NotBitTorrent, Reserved};
 pub use message::{BlockRange, Message, WireError, emit_piece_head};
+pub use ut_metadata::{METADATA_BLOCK, NotUtMetadata, UtMetadata, metadata_block_length, metadata_blocks};
 
 #[cfg(test)]
 mod tests;

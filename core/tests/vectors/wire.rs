@@ -105,11 +105,11 @@ fn outcome(bytes: &[u8]) -> (Outcome, PeerConn) {
         torrent: TorrentId(0),
         info_hash: InfoHash([7; 20]),
         peer_id: PeerId([8; 20]),
-        geometry: &geometry,
+        geometry: Some(&geometry),
         have: &Bitfield::all(100),
         lost: &BTreeSet::new(),
         listen_port: None,
-        metadata_size: None,
+        metadata: None,
         upload_only: false,
         private: false,
     };

@@ -5,6 +5,7 @@ mod announce;
 mod candidates;
 mod choke;
 mod external;
+mod metadata;
 mod net;
 mod peer;
 mod persist;
@@ -19,6 +20,7 @@ pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
 pub use external::ExternalConfig;
+pub use metadata::MetadataConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
@@ -58,6 +60,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// Info dictionaries from and for peers.
+    pub metadata: MetadataConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
     pub addresses: Arc<AddressTable>,
 }
@@ -93,7 +97,8 @@ impl Config {
         self.rate.check()?;
         self.external.check()?;
         self.storage.check()?;
-        self.queue.check()
+        self.queue.check()?;
+        self.metadata.check()
     }
 }
 

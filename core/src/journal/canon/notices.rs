@@ -30,6 +30,9 @@ canon_enum!(out Notice {
     22 = Announced { command, url, from, answer },
     23 = ExternalAddress { v6, ip },
     24 = Storage { torrent, state },
+    25 = MetadataProgress { torrent, have, size },
+    26 = Metadata { torrent, hashes, name, info },
+    27 = MetadataFailed { torrent, why },
 });
 
 canon_enum!(out TorrentState {
@@ -42,6 +45,7 @@ canon_enum!(out TorrentState {
     6 = Paused,
     7 = Queued,
     8 = Moving,
+    9 = Metadata,
 });
 
 canon_enum!(out StorageState { 0 = Good, 1 = Full { needed, free }, 2 = Failing(fault) });
@@ -60,6 +64,7 @@ canon_enum!(out CommandError {
     10 = Storage(fault),
     11 = NoSuchFile(file),
     12 = BadPriority(number),
+    13 = BadMagnet(why),
 });
 
 impl Put for ScrapeCounts {

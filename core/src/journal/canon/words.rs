@@ -4,7 +4,7 @@ use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
     InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    SeedGoal, SocketId, Target, TcpId, TorrentId, TorrentSource, Verdict,
 };
 
 macro_rules! canon_id {
@@ -101,8 +101,10 @@ canon_enum!(Command {
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
 canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped, 3 = Paused });
 
+canon_enum!(TorrentSource { 0 = Metainfo(bytes), 1 = Magnet(link) });
+
 canon_struct!(AddTorrent {
-    metainfo,
+    source,
     root,
     extra_trackers,
     use_trackers,
@@ -178,6 +180,7 @@ canon_enum!(out PeerFault {
     11 = Flood,
     12 = BadExtendedHandshake,
     13 = CorruptData,
+    14 = BadMetadata,
 });
 
 canon_enum!(out CloseReason {
