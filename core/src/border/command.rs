@@ -222,6 +222,9 @@ pub struct AddTorrent {
     pub paused: bool,
     /// Whether the session's queue ([`QueueConfig`](super::QueueConfig)) decides when it runs.
     pub managed: bool,
+    /// Of a magnet link: whether it waits when its info dictionary has come ([`Notice::Metadata`](super::Notice::Metadata)), before
+    /// anything is looked for or made on the disk. [`Command::SetPriorities`] may choose files then; [`Command::Resume`] lets it go on.
+    pub hold_at_metadata: bool,
 }
 
 impl AddTorrent {
@@ -253,6 +256,7 @@ impl AddTorrent {
             super_seed: false,
             paused: false,
             managed: true,
+            hold_at_metadata: false,
         }
     }
 }

@@ -20,8 +20,8 @@ mod work;
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal, TorrentSource};
 pub use config::{
-    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy,
-    MetadataConfig, PeerConfig, PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig, StorageConfig,
+    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, MetadataConfig,
+    NetPolicy, PeerConfig, PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};

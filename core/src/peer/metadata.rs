@@ -102,10 +102,13 @@ impl PeerConn {
                 Some((size, info.slice(begin..begin + length as usize)))
             });
             self.metadata.served = self.metadata.served.saturating_add(1);
-            self.say_metadata(cx.now, match block {
-                Some((size, data)) => UtMetadata::Data { piece, total_size: Some(size), data },
-                None => UtMetadata::Reject { piece },
-            });
+            self.say_metadata(
+                cx.now,
+                match block {
+                    Some((size, data)) => UtMetadata::Data { piece, total_size: Some(size), data },
+                    None => UtMetadata::Reject { piece },
+                },
+            );
         }
     }
 

@@ -8,13 +8,7 @@ use crate::metainfo::{Geometry, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
 
 impl PeerConn {
-    pub(super) fn on_pieces(
-        &mut self,
-        cx: &mut Cx<'_>,
-        facts: &PeerFacts<'_>,
-        geometry: &Geometry,
-        pieces: Bitfield,
-    ) {
+    pub(super) fn on_pieces(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, geometry: &Geometry, pieces: Bitfield) {
         if self.pieces_known {
             return self.on_late_pieces(cx, pieces);
         }

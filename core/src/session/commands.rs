@@ -2,8 +2,8 @@
 
 use super::Session;
 use crate::border::{
-    Actions, AddTorrent, Command, CommandError, CommandId, InfoHashes, IpFilter, Notice, PeerId, RateLimits,
-    TorrentId, TorrentSource,
+    Actions, AddTorrent, Command, CommandError, CommandId, InfoHashes, IpFilter, Notice, PeerId, RateLimits, TorrentId,
+    TorrentSource,
 };
 use crate::cx::Cx;
 use crate::metainfo::magnet::MagnetLimits;

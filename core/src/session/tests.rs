@@ -8,8 +8,8 @@ mod trackers;
 use super::*;
 use crate::bencode::encode_dict;
 use crate::border::{
-    Action, AddTorrent, Command, CommandError, CommandId, DialId, FileState, IoFault, JobId, JobResult, PeerId, RateLimits,
-    RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, TorrentState, Verdict, Work,
+    Action, AddTorrent, Command, CommandError, CommandId, DialId, FileState, IoFault, JobId, JobResult, PeerId,
+    RateLimits, RemoveFiles, RootId, SeedGoal, SocketId, SocketKind, Target, TorrentState, Verdict, Work,
 };
 use alloc::collections::VecDeque;
 use bytes::Bytes;
@@ -44,7 +44,13 @@ impl Rig {
     fn new(change: impl FnOnce(&mut Config)) -> Rig {
         let mut config = Config::default();
         change(&mut config);
-        Rig { session: Session::new(config, Seeds::for_tests(1)).unwrap(), now: Time(1_000_000), next: 0, stored: vec![], disk_has_all: false }
+        Rig {
+            session: Session::new(config, Seeds::for_tests(1)).unwrap(),
+            now: Time(1_000_000),
+            next: 0,
+            stored: vec![],
+            disk_has_all: false,
+        }
     }
 
     fn tell(&mut self, event: Event) -> Actions {
@@ -94,9 +100,7 @@ impl Rig {
                     Work::Check { .. } | Work::Sync { .. } => {
                         JobResult::Checked { files: vec![there; 2], part: None, free: None }
                     }
-                    Work::Verify { .. } => {
-                        JobResult::Verified(Verdict { matches: self.disk_has_all, blocks: vec![] })
-                    }
+                    Work::Verify { .. } => JobResult::Verified(Verdict { matches: self.disk_has_all, blocks: vec![] }),
                     _ => JobResult::Done,
                 };
                 todo.push_back(self.tell(Event::JobDone { job: *job, result: Ok(result) }));

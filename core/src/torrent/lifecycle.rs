@@ -47,6 +47,8 @@ pub(super) struct Lifecycle {
     paused_said: bool,
     /// It has no place in the session's queue.
     pub(super) queued: bool,
+    /// Its info dictionary has come, and the application wants to have a say first.
+    held: bool,
     /// It is paused as soon as what it has asked for has come, and at this time at the latest.
     draining: Option<Time>,
     /// All of it is to be hashed.
@@ -74,7 +76,7 @@ impl Lifecycle {
 
     /// Whether it is out of the swarm.
     fn rests(&self) -> bool {
-        (self.paused && self.draining.is_none()) || self.queued
+        (self.paused && self.draining.is_none()) || self.queued || self.held
     }
 
     fn halts(&self) -> bool {
@@ -92,6 +94,15 @@ impl Lifecycle {
 
     pub(super) fn deadline(&self) -> Option<Time> {
         self.draining
+    }
+
+    /// Whether it waits for the application, which has its info dictionary now.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub(super) fn hold(&mut self) {
+        self.held = true;
     }
 
     /// Whether the files are wanted as they are, and nothing may be synced or saved beside.
@@ -158,7 +169,7 @@ impl Torrent {
             self.hungry.extend(self.peers.keys().copied());
             self.refill = true;
         }
-        self.life.paused_said = true;
+        (self.life.paused_said, self.life.held) = (true, false);
         self.settle(cx, shared);
         Ok(())
     }
@@ -230,7 +241,7 @@ impl Torrent {
     /// What it means to the queue.
     pub(crate) fn standing(&self) -> Standing {
         match self.phase {
-            _ if self.life.paused => Standing::Out,
+            _ if self.life.paused || self.life.held => Standing::Out,
             Phase::Running | Phase::Halted if self.only_gives() => Standing::Seed,
             Phase::Running | Phase::Halted => Standing::Download,
             _ => Standing::Out,

@@ -16,6 +16,7 @@
 //!    not usable ends in *Failed*: no other can have that hash.
 //! 2. When nothing is under way on the disk (a record of a paused magnet, say), the torrent is *adopted*: its sizes, hashes and
 //!    files take their places, the driver is told where it lies now (`Work::Open` once more), and it starts as every torrent does.
+//!    With [`AddTorrent::hold_at_metadata`] that waits for the application, which may choose files first.
 //! 3. Peers stay. What they have said of their pieces is looked at ([`PeerOrder::MetadataKnown`]); and when what is on the disk is
 //!    known, they are told what we have.
 //!
@@ -33,7 +34,8 @@ use super::startup::Startup;
 use super::{Facts, Peer, Phase, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{
-    AddTorrent, CloseReason, InfoHashes, IoFault, Notice, PeerFault, PeerId, PeerKey, StorageLayout, TorrentId, Work,
+    AddTorrent, CloseReason, CommandError, InfoHashes, IoFault, Notice, PeerFault, PeerId, PeerKey, StorageLayout,
+    TorrentId, Work,
 };
 use crate::cx::Cx;
 use crate::metainfo::magnet::FileRanges;
@@ -44,7 +46,7 @@ use crate::rng::Stream;
 use crate::time::Time;
 use crate::torrent::blame::Blame;
 use crate::torrent::persist::Persist;
-use crate::torrent::picker::Picker;
+use crate::torrent::picker::{Picker, Priority};
 use crate::torrent::placement::Placement;
 use crate::torrent::resume::ResumeData;
 use crate::torrent::selection::Selection;
@@ -67,6 +69,8 @@ pub(super) struct Seeking {
     given: Option<Vec<u8>>,
     /// What is to be adopted.
     found: Option<Found>,
+    /// Whether it waits for the application when that is so.
+    hold: bool,
     /// Resume data that were loaded before the storage knew the torrent.
     stored: Vec<Bytes>,
 }
@@ -111,12 +115,19 @@ impl Facts {
 
 impl Torrent {
     /// Starts a torrent of which a link is known.
-    pub(crate) fn from_magnet(cx: &mut Cx, id: TorrentId, peer_id: PeerId, magnet: &Magnet, add: &AddTorrent) -> Torrent {
+    pub(crate) fn from_magnet(
+        cx: &mut Cx,
+        id: TorrentId,
+        peer_id: PeerId,
+        magnet: &Magnet,
+        add: &AddTorrent,
+    ) -> Torrent {
         let seeking = Seeking {
             fetch: MetadataFetch::new(magnet.hashes),
             selected: magnet.selected.clone(),
             given: add.priorities.clone(),
             found: None,
+            hold: add.hold_at_metadata,
             stored: Vec::new(),
         };
         let trackers = magnet.trackers.iter().map(|url| Vec::from([url.clone()])).collect();
@@ -160,12 +171,16 @@ impl Torrent {
     fn seeking_begins(&mut self, cx: &mut Cx, stored: Vec<Bytes>) {
         let hashes = self.facts.hashes;
         if let Some(info) = ResumeData::info_of(&stored, &hashes) {
-            return self.metadata_found(cx, info, stored);
+            self.metadata_found(cx, info, stored.clone());
+            if !self.life.is_held() {
+                return;
+            }
         }
         // What was known without it. Nothing of it claims a piece.
-        let before = stored.iter().filter_map(|bytes| ResumeData::parse(bytes).ok()).find(|data| {
-            data.hashes.v1 == hashes.v1 && data.info.is_none() && data.priorities.is_empty()
-        });
+        let before = stored
+            .iter()
+            .filter_map(|bytes| ResumeData::parse(bytes).ok())
+            .find(|data| data.hashes.v1 == hashes.v1 && data.info.is_none() && data.priorities.is_empty());
         let none = Bitfield::none(self.facts.geometry.pieces());
         self.persist = match &before {
             Some(data) => {
@@ -269,7 +284,12 @@ impl Torrent {
     fn metadata_found(&mut self, cx: &mut Cx, info: Bytes, stored: Vec<Bytes>) {
         match usable(&self.facts.hashes, &info) {
             Ok(meta) => {
+                let (hashes, name) = (meta.hashes(), String::from(meta.name()));
+                cx.out.notices.push(Notice::Metadata { torrent: self.id, hashes, name, info: info.clone() });
                 if let Some(seeking) = &mut self.seeking {
+                    if seeking.hold {
+                        self.life.hold();
+                    }
                     seeking.found = Some(Found { meta: Box::new(meta), info, stored });
                 }
             }
@@ -281,6 +301,25 @@ impl Torrent {
         }
     }
 
+    /// Files are chosen when the dictionary is here, and nothing is made of it yet.
+    pub(super) fn choose_before(&mut self, files: &[(u32, u8)]) -> Result<(), CommandError> {
+        let Some(seeking) = &mut self.seeking else { return Err(CommandError::NotNow) };
+        let Some(found) = &seeking.found else { return Err(CommandError::NotNow) };
+        let count = found.meta.layout().files().len();
+        if let Some(&(file, _)) = files.iter().find(|(file, _)| *file as usize >= count) {
+            return Err(CommandError::NoSuchFile(file));
+        }
+        if let Some(&(_, number)) = files.iter().find(|(_, number)| Priority::new(*number).is_none()) {
+            return Err(CommandError::BadPriority(number));
+        }
+        let given = seeking.given.get_or_insert_default();
+        given.resize(count, Priority::NORMAL.get());
+        for &(file, number) in files {
+            given[file as usize] = number;
+        }
+        Ok(())
+    }
+
     /// Becomes a torrent like all others, when the dictionary is here and the disk has nothing to do.
     pub(super) fn adopt_step(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let found = matches!(&self.seeking, Some(seeking) if seeking.found.is_some());
@@ -289,19 +328,13 @@ impl Torrent {
             Phase::Running | Phase::Halted => !self.life.needs_the_disk(),
             _ => false,
         };
-        if !found || !may || !self.disk_is_idle() {
+        if !found || !may || self.life.is_held() || !self.disk_is_idle() {
             return;
         }
         let Some(seeking) = self.seeking.take() else { return };
         let Seeking { selected, given, found: Some(found), .. } = *seeking else { return };
         let Found { meta, info, stored } = found;
         self.facts = Facts::of(&meta, info);
-        cx.out.notices.push(Notice::Metadata {
-            torrent: self.id,
-            hashes: self.facts.hashes,
-            name: self.facts.name.clone(),
-            info: self.facts.info.clone(),
-        });
         self.take_sizes(cx);
         let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
         let resume = ResumeData::choose(&stored, &self.facts.hashes, pieces, files).ok();
@@ -356,11 +389,7 @@ impl Torrent {
             if peer.conn.is_ready() && self.picker.have().count() > 0 {
                 peer.unveiled = Some((0, Box::new(Bitfield::none(pieces))));
             }
-            let close = if peer.conn.pieces_known() {
-                self.pieces_told(cx, shared, key, &mut peer)
-            } else {
-                None
-            };
+            let close = if peer.conn.pieces_known() { self.pieces_told(cx, shared, key, &mut peer) } else { None };
             if let Some(reason) = close {
                 self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
             }

@@ -55,8 +55,8 @@ mod jobs;
 mod lifecycle;
 mod limits;
 mod magnet;
-mod peers;
 pub mod metadata;
+mod peers;
 pub mod persist;
 pub mod picker;
 mod placement;
@@ -563,7 +563,7 @@ impl Torrent {
             Phase::Starting(_) => TorrentState::Checking,
             Phase::Halted if self.life.is_moving() => TorrentState::Moving,
             Phase::Halted if self.life.needs_the_disk() => TorrentState::Checking,
-            Phase::Halted if self.life.paused => TorrentState::Paused,
+            Phase::Halted if self.life.paused || self.life.is_held() => TorrentState::Paused,
             Phase::Halted if self.life.queued => TorrentState::Queued,
             Phase::Running | Phase::Halted if self.seeking.is_some() => TorrentState::Metadata,
             Phase::Running | Phase::Halted if self.has_all() => TorrentState::Seeding,

@@ -219,6 +219,9 @@ impl Torrent {
         files: &[(u32, u8)],
     ) -> Result<(), CommandError> {
         self.is_not_ending()?;
+        if self.seeks_metadata() {
+            return self.choose_before(files);
+        }
         let mut changes = Vec::with_capacity(files.len());
         for &(file, number) in files {
             if file as usize >= self.facts.layout.files().len() {

@@ -3,8 +3,8 @@
 
 use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, MetadataConfig, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, MetadataConfig, NetPolicy, PeerConfig,
+    PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 use alloc::sync::Arc;
 
@@ -26,7 +26,9 @@ macro_rules! canon_sections {
     };
 }
 
-canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, metadata);
+canon_sections!(
+    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, metadata
+);
 
 canon_struct!(SessionConfig {
     client,

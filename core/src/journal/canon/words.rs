@@ -119,6 +119,7 @@ canon_struct!(AddTorrent {
     super_seed,
     paused,
     managed,
+    hold_at_metadata,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });

@@ -239,6 +239,7 @@ fn command(mapper: &mut Mapper, command: &Command) -> Command {
                 super_seed,
                 paused,
                 managed,
+                hold_at_metadata,
             } = &**add;
             Command::Add(Box::new(AddTorrent {
                 source: match source {
@@ -259,6 +260,7 @@ fn command(mapper: &mut Mapper, command: &Command) -> Command {
                 super_seed: *super_seed,
                 paused: *paused,
                 managed: *managed,
+                hold_at_metadata: *hold_at_metadata,
             }))
         }
         Command::AddPeers { torrent, peers } => Command::AddPeers { torrent: *torrent, peers: targets(mapper, peers) },

@@ -5,9 +5,9 @@
 //! those. So nothing that is replaced in one place can be forgotten in another.
 
 use super::addresses::{Addresses, TooMany};
+use super::events::target;
 use super::key::Key;
 use super::metainfo;
-use super::events::target;
 use crate::border::{InfoHash, InfoHashes, PeerId, Target, TorrentId};
 use crate::metainfo::magnet::{Magnet, MagnetLimits};
 use crate::metainfo::{Geometry, Metainfo, MetainfoLimits};

@@ -90,15 +90,12 @@ fn place() -> impl Strategy<Value = QueuePlace> {
 }
 
 fn add() -> impl Strategy<Value = AddTorrent> {
-    let switches = any::<(bool, bool, bool, bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool, bool, bool, bool)>();
     let selection = (option::of(vec(any::<u8>(), 0..4)), option::of(any::<bool>()));
-    let source = prop_oneof![
-        bytes().prop_map(TorrentSource::Metainfo),
-        text().prop_map(TorrentSource::Magnet),
-    ];
+    let source = prop_oneof![bytes().prop_map(TorrentSource::Metainfo), text().prop_map(TorrentSource::Magnet),];
     (source, any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), (switches, limits()), selection).prop_map(
         |(source, root, extra_trackers, peers, goal, (switches, limits), (priorities, sequential))| {
-            let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed) = switches;
+            let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed, hold_at_metadata) = switches;
             AddTorrent {
                 source,
                 root: RootId(root),
@@ -115,6 +112,7 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 super_seed,
                 paused,
                 managed,
+                hold_at_metadata,
             }
         },
     )

@@ -2,7 +2,9 @@
 
 use super::trackers::event_word;
 use super::value::{Kind, Line, Value};
-use crate::border::{AddTorrent, AnnounceOnce, Command, CommandId, QueuePlace, RemoveFiles, SeedGoal, TorrentId, TorrentSource};
+use crate::border::{
+    AddTorrent, AnnounceOnce, Command, CommandId, QueuePlace, RemoveFiles, SeedGoal, TorrentId, TorrentSource,
+};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use alloc::format;
 use alloc::string::String;
@@ -106,6 +108,7 @@ fn added(line: Line, add: &AddTorrent) -> Line {
         super_seed,
         paused,
         managed,
+        hold_at_metadata,
     } = add;
     let line = match source {
         TorrentSource::Magnet(link) => line.with("magnet", &**link),
@@ -119,6 +122,7 @@ fn added(line: Line, add: &AddTorrent) -> Line {
         (*super_seed, "super seed"),
         (*paused, "paused"),
         (!managed, "unmanaged"),
+        (*hold_at_metadata, "hold at metadata"),
     ];
     let switches: Vec<Value> = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| Value::Word(word)).collect();
     let line = match source {

@@ -53,7 +53,8 @@ fn blocks_are_served_as_they_are_asked_for_and_the_last_is_shorter() {
     let info: Vec<u8> = (0..20_000u32).map(|at| at as u8).collect();
     let mut held = serving(Some(&info));
     held.hears(&[of(UtMetadata::Request { piece: 1 }), of(UtMetadata::Request { piece: 0 })]);
-    let data = |piece, part: &[u8]| UtMetadata::Data { piece, total_size: Some(20_000), data: Bytes::copy_from_slice(part) };
+    let data =
+        |piece, part: &[u8]| UtMetadata::Data { piece, total_size: Some(20_000), data: Bytes::copy_from_slice(part) };
     assert_eq!(answers(&mut held), [data(1, &info[16_384..]), data(0, &info[..16_384])]);
 }
 
@@ -165,7 +166,8 @@ fn what_was_said_of_pieces_before_is_looked_at_when_it_can_be() {
     held.world.metadata = Some(Bytes::from_static(b"de"));
     held.order(PeerOrder::MetadataKnown);
     let piece = |number| held.world.geometry.piece(number).unwrap();
-    let due = [PeerSaid::Pieces, PeerSaid::Have(piece(7)), PeerSaid::Suggested(piece(7)), PeerSaid::AllowedFast(piece(5))];
+    let due =
+        [PeerSaid::Pieces, PeerSaid::Have(piece(7)), PeerSaid::Suggested(piece(7)), PeerSaid::AllowedFast(piece(5))];
     assert_eq!(held.steps(), due);
     assert_eq!(held.conn.pieces().iter().collect::<Vec<_>>(), [3, 7]);
     let sent = held.sent();

@@ -201,7 +201,10 @@ fn the_extended_handshake_is_read_cleaned_and_added_to() {
 
 #[test]
 fn extended_messages_go_by_our_numbers_and_only_when_offered() {
-    let metadata = || Message::Extended { id: Extension::Metadata.our_id(), payload: Bytes::from_static(b"d8:msg_typei0e5:piecei0ee") };
+    let metadata = || Message::Extended {
+        id: Extension::Metadata.our_id(),
+        payload: Bytes::from_static(b"d8:msg_typei0e5:piecei0ee"),
+    };
     let mut held = open(World::new(1), true);
     assert_eq!(held.hears_one(metadata()), [], "not offered: we have nothing to give");
     let upload_only = Message::Extended { id: Extension::UploadOnly.our_id(), payload: Bytes::from_static(b"\x01") };

@@ -16,7 +16,8 @@ const TCP: TcpId = TcpId(50);
 
 /// A dictionary of two files of 20,000 bytes in pieces of 16 KiB.
 fn dictionary(private: bool) -> Bytes {
-    let file = |name: &str| encode_dict(|file| _ = file.int("length", 20_000).list("path", |path| _ = path.bytes(name)));
+    let file =
+        |name: &str| encode_dict(|file| _ = file.int("length", 20_000).list("path", |path| _ = path.bytes(name)));
     encode_dict(|info| {
         info.list("files", |files| _ = files.raw(&file("a")).raw(&file("b")));
         info.bytes("name", "x").int("piece length", 16_384).bytes("pieces", [7; 60]);
@@ -63,7 +64,8 @@ impl Peer {
     }
 
     fn greeting(&self, more: &[Message]) -> Bytes {
-        let handshake = Handshake { reserved: Reserved::OURS, info_hash: InfoHash(self.hash), peer_id: PeerId([9; 20]) };
+        let handshake =
+            Handshake { reserved: Reserved::OURS, info_hash: InfoHash(self.hash), peer_id: PeerId([9; 20]) };
         let mut bytes = BytesMut::from(&handshake.emit()[..]);
         let payload = std::format!("d1:md11:ut_metadatai{THEIRS}ee13:metadata_sizei{}ee", self.gives.len());
         Message::Extended { id: 0, payload: payload.into() }.emit(&mut bytes);
@@ -179,7 +181,9 @@ fn a_dictionary_of_many_blocks_comes_with_progress() {
     let progress: Vec<(u32, u32)> = all
         .notices
         .iter()
-        .filter_map(|notice| if let Notice::MetadataProgress { have, size, .. } = notice { Some((*have, *size)) } else { None })
+        .filter_map(
+            |notice| if let Notice::MetadataProgress { have, size, .. } = notice { Some((*have, *size)) } else { None },
+        )
         .collect();
     let size = info.len() as u32;
     assert_eq!(progress.len() as u32, metadata_blocks(size));
@@ -213,7 +217,9 @@ fn who_sends_another_dictionary_is_named_and_banned() {
     assert_eq!(metadata(&all), None);
     assert!(all.notices.iter().any(|notice| matches!(notice, Notice::PeerBanned { .. })));
     let reason = CloseReason::Fault(PeerFault::BadMetadata);
-    assert!(all.notices.iter().any(|notice| matches!(notice, Notice::PeerClosed { reason: why, .. } if *why == reason)));
+    assert!(
+        all.notices.iter().any(|notice| matches!(notice, Notice::PeerClosed { reason: why, .. } if *why == reason))
+    );
     assert_eq!(rig.state(), Some(TorrentState::Metadata));
 }
 
@@ -224,8 +230,10 @@ fn a_dictionary_with_the_right_hash_that_is_none_ends_the_torrent_and_says_why()
     let bad: [Bytes; 3] = [
         Bytes::from_static(b"i1e"),
         encode_dict(|info| _ = info.int("length", 5).bytes("name", "x")).into(),
-        encode_dict(|info| _ = info.int("length", 5).bytes("name", "x").int("piece length", 16_384).bytes("pieces", [0; 19]))
-            .into(),
+        encode_dict(|info| {
+            _ = info.int("length", 5).bytes("name", "x").int("piece length", 16_384).bytes("pieces", [0; 19])
+        })
+        .into(),
     ];
     for info in bad {
         let mut rig = Rig::new(|_| ());

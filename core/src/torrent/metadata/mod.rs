@@ -108,6 +108,8 @@ pub struct MetadataFetch {
     doubted: BTreeSet<u32>,
     /// The last such collection.
     wrong: Doubted,
+    /// It was found: nobody is asked any more.
+    done: bool,
     now: Time,
     said: VecDeque<MetadataSaid>,
 }
@@ -144,6 +146,7 @@ impl MetadataFetch {
             collections: Vec::new(),
             doubted: BTreeSet::new(),
             wrong: Doubted::default(),
+            done: false,
             now: Time::ZERO,
             said: VecDeque::new(),
         }
@@ -193,7 +196,7 @@ impl MetadataFetch {
         data: &Bytes,
     ) {
         self.now = self.now.max(now);
-        let Some(source) = self.sources.get_mut(&peer) else { return };
+        let Some(source) = self.sources.get_mut(&peer).filter(|_| !self.done) else { return };
         source.owes.retain(|&(block, _)| block != piece);
         let claimed = total_size.filter(|&size| size <= config.max_size);
         let Some(size) = source.size.or(claimed) else { return self.cannot_help(config, peer) };
@@ -240,6 +243,9 @@ impl MetadataFetch {
 
     /// When [`tick`](MetadataFetch::tick) and [`next_request`](MetadataFetch::next_request) are due, if nothing happens before.
     pub fn deadline(&self, config: &MetadataConfig) -> Option<Time> {
+        if self.done {
+            return None;
+        }
         let of_source = |source: &Source| {
             let owed = source.owes.first().map(|&(_, since)| since);
             let hurry = source.owes.iter().map(|&(_, since)| since + config.hurry_after).find(|&due| due > self.now);
@@ -252,6 +258,9 @@ impl MetadataFetch {
     /// The next block to ask for, and of whom; it counts as asked for. To be called until there is none.
     pub fn next_request(&mut self, now: Time, config: &MetadataConfig) -> Option<(PeerKey, u32)> {
         self.now = self.now.max(now);
+        if self.done {
+            return None;
+        }
         let mut able: Vec<(usize, PeerKey)> = self
             .sources
             .iter()
@@ -273,9 +282,9 @@ impl MetadataFetch {
         if self.sources.values().any(awake) {
             return None;
         }
-        let (_, silent) = able.into_iter().find(|&(owes, peer)| {
-            owes == 0 && self.sources.get(&peer).is_some_and(|source| source.size.is_none())
-        })?;
+        let (_, silent) = able
+            .into_iter()
+            .find(|&(owes, peer)| owes == 0 && self.sources.get(&peer).is_some_and(|source| source.size.is_none()))?;
         Some(self.asked(silent, 0))
     }
 
@@ -399,15 +408,16 @@ impl MetadataFetch {
             self.sources.iter().filter(|(_, source)| claims_otherwise(source)).map(|(&peer, _)| peer).collect();
         if self.wrong.size == size {
             let right = whole.chunks(METADATA_BLOCK as usize);
-            let differ = right.zip(&self.wrong.blocks).filter(|(block, (hash, _))| {
-                <[u8; 20]>::from(Sha1::digest(block)) != *hash
-            });
+            let differ = right
+                .zip(&self.wrong.blocks)
+                .filter(|(block, (hash, _))| <[u8; 20]>::from(Sha1::digest(block)) != *hash);
             liars.extend(differ.map(|(_, &(_, peer))| peer));
         }
         for liar in liars {
             self.lied(liar);
         }
         self.collections.clear();
+        self.done = true;
         self.said.push_back(MetadataSaid::Complete(whole));
     }
 }

@@ -45,7 +45,9 @@ impl Stage {
 
     /// What was said, but for progress.
     fn heard(&mut self) -> Vec<MetadataSaid> {
-        core::iter::from_fn(|| self.fetch.said()).filter(|said| !matches!(said, MetadataSaid::Progress { .. })).collect()
+        core::iter::from_fn(|| self.fetch.said())
+            .filter(|said| !matches!(said, MetadataSaid::Progress { .. }))
+            .collect()
     }
 
     /// Lets time go on to the next deadline.
@@ -228,7 +230,10 @@ fn a_wrong_size_does_not_bind_the_others_and_is_a_lie_in_the_end() {
     assert_eq!(asks.iter().filter(|(peer, _)| *peer == C).count(), 2);
     stage.give(C, 0, &info);
     stage.give(C, 1, &info);
-    assert_eq!(stage.heard(), [MetadataSaid::Liar(A), MetadataSaid::Liar(B), MetadataSaid::Complete(Bytes::from(info))]);
+    assert_eq!(
+        stage.heard(),
+        [MetadataSaid::Liar(A), MetadataSaid::Liar(B), MetadataSaid::Complete(Bytes::from(info))]
+    );
 }
 
 #[test]

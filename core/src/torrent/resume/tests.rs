@@ -17,7 +17,14 @@ fn data() -> impl Strategy<Value = ResumeData> {
         (any::<bool>(), proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50))),
     )
         .prop_map(
-            |((v1, v2), (generation, uploaded, downloaded, completed, examined), times, bits, files, (sequential, info))| {
+            |(
+                (v1, v2),
+                (generation, uploaded, downloaded, completed, examined),
+                times,
+                bits,
+                files,
+                (sequential, info),
+            )| {
                 let (paused, active, seeding) = times;
                 let (active, seeding) = (Duration::from_micros(active), Duration::from_micros(seeding));
                 let mut pieces = Bitfield::none(bits.len() as u32);
