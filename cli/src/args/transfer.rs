@@ -164,8 +164,8 @@ pub struct NetworkArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  parcacik metadata 'magnet:?xt=urn:btih:HASH' -o film.torrent --peer 192.0.2.1:6881
-  parcacik metadata HASH -o film.torrent --force --peer 192.0.2.1:6881
+  parcacik metadata 'magnet:?xt=urn:btih:HASH' -o f.torrent --peer 192.0.2.1:6881
+  parcacik metadata HASH -o f.torrent --force --peer 192.0.2.1:6881
 
 JSON (--json): {\"path\",\"name\",\"info_hash\",\"bytes\",\"piece_length\",\"piece_count\",\"files\"}")]
 pub struct MetadataArgs {
