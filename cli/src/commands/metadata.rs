@@ -33,6 +33,10 @@ pub fn run(args: &MetadataArgs, output: &Output) -> anyhow::Result<Outcome> {
     if !args.force && args.output.symlink_metadata().is_ok() {
         bail!("{} exists; choose another name, or add --force to replace it", args.output.display());
     }
+    let dir = folder(&args.output);
+    if !dir.is_dir() {
+        bail!("the folder {} does not exist", dir.display());
+    }
     let (magnet, warnings) = Magnet::parse(&args.magnet, &MagnetLimits::default())?;
     for warning in warnings {
         output.warn(format_args!("magnet link: {warning}"));
@@ -74,6 +78,11 @@ pub fn run(args: &MetadataArgs, output: &Output) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The folder that a file lies in.
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 struct Fetch<'a, 'o> {
     client: &'a Client,
     output: &'a Output,
@@ -88,7 +97,6 @@ impl Fetch<'_, '_> {
     async fn run(&mut self, args: &MetadataArgs, interrupt: &Interrupt) -> anyhow::Result<Result<Bytes, Outcome>> {
         let mut notices = self.client.notices();
         // Nothing is made there: the torrent is held before it comes to that.
-        let dir = args.output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let network = &args.network;
         let options = AddOptions {
             peers: network.peers.clone(),
@@ -96,7 +104,7 @@ impl Fetch<'_, '_> {
             use_trackers: !network.no_tracker,
             goal: SeedGoal::Forever,
             hold_at_metadata: true,
-            ..AddOptions::magnet(&args.magnet, dir)
+            ..AddOptions::magnet(&args.magnet, folder(&args.output))
         };
         let torrent = self.client.add(options).await?;
         let deadline = network.stop_after.map(|after| Instant::now() + after);
