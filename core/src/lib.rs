@@ -277,6 +277,7 @@ pub mod border;
 pub mod capture;
 pub mod crc32c;
 pub mod cx;
+pub mod dht;
 pub mod external;
 pub mod fetch;
 pub mod journal;

@@ -69,6 +69,8 @@ pub enum Stream {
     SuperSeed = 10,
     /// Trackers asked without a torrent.
     Probe = 11,
+    /// A node of the distributed hash table: its ids, tokens and transaction ids (secret), its samples and jitter (public).
+    Dht = 12,
 }
 
 /// One machine's generator.

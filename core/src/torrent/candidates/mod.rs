@@ -353,7 +353,7 @@ impl Candidates {
 
     /// Forgets an address that is not to be dialled any more, when nothing of it is under way.
     fn forget_unwanted(&mut self, addr: SocketAddr) {
-        if self.is_banned(addr.ip()) || self.ours.contains(&addr) || self.is_blocked(addr) {
+        if self.is_banned(addr.ip()) || self.is_ours(addr) || self.is_blocked(addr) {
             self.remove_idle(addr);
         }
     }

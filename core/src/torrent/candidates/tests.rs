@@ -558,3 +558,20 @@ fn priorities_that_are_given_are_not_computed() {
         assert_eq!(order, expected.map(Some));
     }
 }
+
+#[test]
+fn an_address_that_turns_out_to_be_ours_while_it_is_dialled_is_not_dialled_again() {
+    for postponed in [true, false] {
+        let (mut list, us) = (list(), at("80.4.4.3:6882"));
+        list.add(secs(0), &config(), us, Source::Tracker);
+        assert_eq!(list.next(secs(0), &config()), Some(us));
+        list.set_external([Some(us), None]);
+        if postponed {
+            list.postpone(us, secs(1));
+        } else {
+            list.closed(secs(1), &config(), us, REFUSED, false);
+        }
+        assert_eq!(list.deadline(secs(1)), None);
+        assert_eq!(list.next(secs(100_000), &config()), None);
+    }
+}

@@ -568,6 +568,8 @@ impl Picker {
         self.discard(piece);
         self.table.set_state(piece, State::Idle);
         self.closed_changed(piece);
+        // It may be rarer than the order allowed for, and the pick that needed the room reads on in it.
+        self.table.settle();
         true
     }
 

@@ -809,3 +809,23 @@ fn a_block_that_came_before_its_piece_was_skipped_is_a_duplicate() {
     assert_eq!(picker.received(A, block), Received::Duplicate);
     picker.assert_consistent();
 }
+
+#[test]
+fn a_piece_given_up_that_is_rarer_than_all_closed_ones_does_not_spoil_the_order() {
+    // Two blocks, two blocks, one block; room for two whole pieces.
+    let geometry = Geometry::new(5 * u64::from(BLOCK_LENGTH), 2 * BLOCK_LENGTH).unwrap();
+    let mut picker = empty(geometry, &PickConfig { max_open_blocks: 4, ..rarest_first() });
+    let only_a = set(3, &[0]);
+    picker.peer_joined(&only_a);
+    let of_a = picker.picked(A, &only_a, asking(1));
+    picker.receive_all(A, &of_a);
+    let others = set(3, &[1, 2]);
+    picker.peer_joined(&others);
+    picker.peer_joined(&others);
+    let second = [geometry.piece(1).unwrap()];
+    assert_eq!(picker.picked(B, &others, PickAsk { only: Some(&second), ..asking(2) }).len(), 2);
+    // The last piece takes the place of the first, of which there are fewer copies than of any that was closed.
+    let last: Vec<Block> = geometry.blocks_of(geometry.piece(2).unwrap()).collect();
+    assert_eq!(picker.picked(C, &others, asking(9)), last);
+    assert_eq!(picker.picked(A, &only_a, asking(9)), vec![], "no room");
+}
