@@ -1,6 +1,7 @@
 //! What a machine is handed with each call: the time, the limits, and where to put its actions.
 
 use crate::border::{Action, Actions, Config, DialId, IpFilter, JobId, Work};
+use crate::journal::canon::canon_struct;
 use crate::rng::Seeds;
 use crate::time::Time;
 
@@ -45,6 +46,8 @@ pub struct IdSource {
     jobs: u64,
     dials: u64,
 }
+
+canon_struct!(out IdSource { jobs, dials });
 
 impl IdSource {
     /// A new job of `owner`.

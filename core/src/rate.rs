@@ -7,6 +7,7 @@ mod fair;
 pub use bucket::Bucket;
 pub use fair::{FairQueue, Share};
 
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use core::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Rate {
     first: Option<u64>,
     total: u64,
 }
+
+canon_struct!(out Rate { slots, latest, first, total });
 
 const SLOTS: usize = 12;
 const SLOT_MICROS: u64 = 500_000;

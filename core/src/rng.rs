@@ -4,6 +4,7 @@
 //! one of them, shifts the draws of no other. The generator, [`Rng::below`] and [`Rng::shuffle`] are frozen: what they
 //! yield is part of the recording format.
 
+use crate::journal::canon::{Encoder, Put};
 use alloc::boxed::Box;
 use core::fmt;
 use rand_chacha::ChaCha8Rng;
@@ -81,6 +82,21 @@ pub struct Rng {
     seed: [u8; 32],
     stream: u64,
     drawing: Option<Box<ChaCha8Rng>>,
+}
+
+impl Put for Rng {
+    fn put(&self, to: &mut Encoder<'_>) {
+        // The seed is never told, not even by what it hashes to; it does not change.
+        let Rng { seed: _, stream, drawing } = self;
+        stream.put(to);
+        match drawing {
+            None => to.byte(0),
+            Some(drawing) => {
+                to.byte(1);
+                to.raw(&drawing.get_word_pos().to_be_bytes());
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Rng {

@@ -1,5 +1,6 @@
 //! An ordered index of who wants to be called when.
 
+use crate::journal::canon::{Encoder, Put};
 use crate::time::Time;
 use alloc::collections::BTreeSet;
 
@@ -11,6 +12,13 @@ use alloc::collections::BTreeSet;
 #[derive(Clone, Debug)]
 pub(crate) struct Timers<K: Ord + Copy> {
     order: BTreeSet<(Time, K)>,
+}
+
+impl<K: Put + Ord + Copy> Put for Timers<K> {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let Timers { order } = self;
+        order.put(to);
+    }
 }
 
 impl<K: Ord + Copy> Default for Timers<K> {

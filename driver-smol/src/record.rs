@@ -235,6 +235,18 @@ impl<W: Target + Send> Recorder for FileRecorder<W> {
         }
     }
 
+    fn state_is_due(&self) -> bool {
+        self.open.as_ref().is_some_and(|(recorder, _)| recorder.state_is_due())
+    }
+
+    fn state(&mut self, state: &journal::State) {
+        let Some((recorder, gather)) = &mut self.open else { return };
+        recorder.state(state, gather);
+        if let Some(fault) = gather.fault.take() {
+            self.give_up(&fault);
+        }
+    }
+
     fn finish(&mut self) {
         let Some((recorder, mut gather)) = self.open.take() else { return };
         let events = recorder.events();

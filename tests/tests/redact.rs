@@ -78,6 +78,7 @@ fn record(world: &World, node: NodeId) -> Vec<u8> {
         let actions = Actions { list, notices, opaque: entry.opaque.clone() };
         recorder.record(entry.now, &entry.event, &actions, &mut recording);
     }
+    recorder.state(&world.session(node).state(), &mut recording);
     recorder.finish(&mut recording);
     recording
 }

@@ -10,7 +10,7 @@ use crate::values::{Until, span};
 use anyhow::Context as _;
 use parcacik_core::border::{Actions, Event};
 use parcacik_core::journal::text::{Parting, Subject, Told};
-use parcacik_core::journal::{BEHAVIOUR, Ending, Limit, Machine, Reader, Record, ReplayReport, replay_until};
+use parcacik_core::journal::{BEHAVIOUR, Ending, Limit, Machine, Reader, Record, ReplayReport, State, replay_until};
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
 use serde::Serialize;
@@ -55,6 +55,11 @@ pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
             same: report.is_same(),
             behaviour: report.behaviour,
             difference: report.difference.as_ref().map(|difference| difference.events.end.saturating_sub(1)),
+            states: report.states,
+            drift: report.drift.as_ref().map(|drift| Drifted {
+                event: drift.events.end.saturating_sub(1),
+                parts: drift.parts.iter().map(|part| part.name()).collect(),
+            }),
         })?;
     } else if report.is_same() {
         let (events, long) = (report.events, span(report.span));
@@ -62,7 +67,12 @@ pub fn run(args: &ReplayArgs, output: &Output) -> anyhow::Result<Outcome> {
         // A transcript is compared line by line: what is not of the recording is told beside it.
         if printed { output.say(line) } else { output.result(line)? }
     }
-    let Some(parting) = parting else { return Ok(Outcome::Done) };
+    if let Some(drift) = &report.drift {
+        output.fault(format_args!("{path}: {drift}"));
+    }
+    let Some(parting) = parting else {
+        return Ok(if report.is_same() { Outcome::Done } else { Outcome::Failed });
+    };
     let epoch = if report.epoch_changed() {
         format!(
             "it was recorded in behaviour epoch {}, this program has {BEHAVIOUR}: a difference is to be expected",
@@ -86,6 +96,19 @@ struct Replayed {
     behaviour: u32,
     /// The number of the event that made the difference.
     difference: Option<u64>,
+    /// How many states were compared.
+    states: u64,
+    /// Where the state was another one first.
+    drift: Option<Drifted>,
+}
+
+/// A state that went another way.
+#[derive(Debug, Serialize)]
+struct Drifted {
+    /// The number of the event behind which it was found.
+    event: u64,
+    /// The parts that differ, by their names.
+    parts: Vec<&'static str>,
 }
 
 /// What is to be done, on a thread of its own.
@@ -161,5 +184,9 @@ impl<M: Machine> Machine for Counted<M> {
     fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
         self.events.fetch_add(1, Ordering::Relaxed);
         self.machine.handle(now, event, out);
+    }
+
+    fn state(&self) -> Option<State> {
+        self.machine.state()
     }
 }

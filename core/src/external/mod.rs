@@ -21,6 +21,7 @@
 //! At most [`max_votes`](crate::border::ExternalConfig::max_votes) are remembered in a family.
 
 use crate::border::ExternalConfig;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::AddrClass;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
@@ -33,6 +34,8 @@ pub struct ExternalAddresses {
     v6: Family,
 }
 
+canon_struct!(out ExternalAddresses { v4, v6 });
+
 #[derive(Clone, Debug, Default)]
 struct Family {
     /// By network.
@@ -40,11 +43,15 @@ struct Family {
     believed: Option<IpAddr>,
 }
 
+canon_struct!(out Family { votes, believed });
+
 #[derive(Clone, Copy, Debug)]
 struct Vote {
     ip: IpAddr,
     at: Time,
 }
+
+canon_struct!(out Vote { ip, at });
 
 impl ExternalAddresses {
     /// `voter` says that it sees us at `ip`. True: another address is believed now.

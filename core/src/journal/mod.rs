@@ -47,6 +47,7 @@
 //! | 4 checkpoint | how many events so far, the time of the last in microseconds, the digest; after every [`CHECKPOINT_EVERY`] events |
 //! | 5 end | as in a checkpoint; the index; the length of this frame (8 bytes, network order); [`END_MAGIC`]. Nothing follows |
 //! | 6 given up | nothing. Whoever recorded could not go on, most likely because the disk was full. Nothing follows |
+//! | 7 state | [`STATE`], how many parts, 8 bytes of a digest of each [`StatePart`]; after every [`STATE_EVERY`] events, and in front of the end, where whoever recorded could see the session |
 //! | 128…255 | whatever a later program has put there: a reader that does not know it passes over it, wherever it is |
 //!
 //! A torrent's metainfo and resume data are in the events that brought them: a recording needs nothing beside it. One without its end was cut off; what is
@@ -79,6 +80,10 @@
 //! # What a replay compares
 //! For each event: where content lay in it, how many actions and notices came of it, and two bytes of the digest over all so far, if there were any. So the
 //! first event that went another way is named; one in 65,536 goes unnoticed until the next one that led to something or, at the latest, the checkpoint.
+//!
+//! A session can have gone another way without having shown it yet. So its [`State`] is compared too, where the recording has one: the parts that
+//! differ are named ([`ReplayReport::drift`]), and the replay goes on until an event shows it. [`STATE`] goes up when a machine gets another field; then
+//! states are passed over, and the golden recordings are made anew. The digest of a run has no state in it.
 
 pub mod canon;
 mod difference;
@@ -90,6 +95,7 @@ pub mod redact;
 mod replay;
 pub mod shrink;
 mod sketch;
+mod state;
 #[cfg(test)]
 mod tests;
 pub mod text;
@@ -99,8 +105,10 @@ pub use digest::{Digest, RunningDigest};
 pub use frames::whole_frames;
 pub use reader::{Header, ReadError, ReadProblem, Reader, Record, without_secret};
 pub use recorder::{BadExtension, GIVEN_UP, Recorder, Secret, Sink};
-pub use replay::{Ending, Limit, Machine, ReplayError, ReplayReport, replay, replay_until, replay_with};
+pub use replay::{Drift, Ending, Limit, Machine, ReplayError, ReplayReport, replay, replay_until, replay_with};
 pub use sketch::{Sketch, Topic, sketches};
+pub(crate) use state::Sums;
+pub use state::{STATE, STATE_EVERY, State, StatePart};
 
 use alloc::vec::Vec;
 
@@ -169,6 +177,7 @@ mod kind {
     pub const CHECKPOINT: u8 = 4;
     pub const END: u8 = 5;
     pub const GIVEN_UP: u8 = 6;
+    pub const STATE: u8 = 7;
     /// Kinds from here on may be passed over.
     pub const OPTIONAL: u8 = 128;
 }

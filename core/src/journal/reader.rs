@@ -4,7 +4,7 @@ use super::canon::{self, Blank, DecodeError, Decoder, Problem};
 use super::digest::Digest;
 use super::frames::{self, Frame, Place};
 use super::sketch::{self, Sketch};
-use super::{Extension, FORMAT, MAGIC, extension, kind};
+use super::{Extension, FORMAT, MAGIC, State, extension, kind};
 use crate::border::{Config, Event};
 use crate::rng::Seeds;
 use crate::time::Time;
@@ -67,6 +67,8 @@ pub enum Record {
         /// The digest.
         digest: Digest,
     },
+    /// What the session's state had come to at this point.
+    State(State),
     /// What the run came to. The last record.
     End {
         /// How many events there were.
@@ -146,6 +148,7 @@ pub struct Reader<'a> {
 pub(super) enum Raw<'a> {
     Event(RawEvent<'a>),
     Checkpoint(Place),
+    State(State),
     End(Place),
     GivenUp,
 }
@@ -326,6 +329,7 @@ impl<'a> Reader<'a> {
             let record = match frame.kind {
                 kind::EVENT | kind::QUIET => self.take_event(&frame).map(Raw::Event),
                 kind::CHECKPOINT => take_place(frame.body).map(Raw::Checkpoint),
+                kind::STATE => take_state(frame.body).map(Raw::State),
                 kind::END => frames::take_end(frame.body, frame.end() - start).map(|end| Raw::End(end.place)),
                 kind::GIVEN_UP => Decoder::new(frame.body).end().map(|()| Raw::GivenUp),
                 _ if frame.is_optional() => {
@@ -343,7 +347,7 @@ impl<'a> Reader<'a> {
                 Raw::Checkpoint(place) | Raw::End(place) if (place.events, place.now) != (self.events, self.now) => {
                     return Err(ProblemAt { at: frame.start, problem: ReadProblem::Damaged(Problem::Number) });
                 }
-                Raw::Checkpoint(_) => {}
+                Raw::Checkpoint(_) | Raw::State(_) => {}
                 Raw::End(_) | Raw::GivenUp if frame.end() < self.bytes.len() => {
                     return Err(ProblemAt { at: frame.end(), problem: ReadProblem::Damaged(Problem::TooLong) });
                 }
@@ -400,6 +404,7 @@ impl<'a> Reader<'a> {
             }
             Raw::Checkpoint(Place { events, now, digest }) => Record::Checkpoint { events, now, digest },
             Raw::End(Place { events, now, digest }) => Record::End { events, now, digest },
+            Raw::State(state) => Record::State(state),
             Raw::GivenUp => Record::GivenUp,
         })
     }
@@ -435,6 +440,13 @@ fn take_place(body: &[u8]) -> Result<Place, DecodeError> {
     let place = Place::take(&mut from)?;
     from.end()?;
     Ok(place)
+}
+
+fn take_state(body: &[u8]) -> Result<State, DecodeError> {
+    let mut from = Decoder::new(body);
+    let state = State::take(&mut from)?;
+    from.end()?;
+    Ok(state)
 }
 
 fn take_header(from: &mut Decoder<'_>, start: Digest) -> Result<Header, DecodeError> {

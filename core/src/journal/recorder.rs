@@ -2,7 +2,10 @@
 
 use super::digest::{Digest, RunningDigest};
 use super::frames::{self, Entry, Index, Place};
-use super::{BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, canon, extension, kind, sketch};
+use super::{
+    BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, STATE_EVERY, State, canon, extension, kind,
+    sketch,
+};
 use crate::border::{Actions, Config, Event};
 use crate::rng::Seeds;
 use crate::time::Time;
@@ -40,6 +43,8 @@ pub struct Recorder {
     index: Index,
     /// Bytes behind the header and its extensions.
     written: u64,
+    /// How many events lay in front of the last state.
+    stated: u64,
 }
 
 impl Recorder {
@@ -72,7 +77,7 @@ impl Recorder {
             sink.put(&frame);
         }
         let run = RunningDigest::new(Digest::of(&head));
-        let mut recorder = Recorder { run, frame, made: Vec::new(), index: Index::new(), written: 0 };
+        let mut recorder = Recorder { run, frame, made: Vec::new(), index: Index::new(), written: 0, stated: 0 };
         if !config.addresses.is_empty() {
             let mut body = Vec::new();
             canon::encode_addresses(&config.addresses, &mut body);
@@ -118,6 +123,21 @@ impl Recorder {
             frames::write(&mut self.frame, kind::CHECKPOINT, &[&body]);
             self.put(sink);
         }
+    }
+
+    /// Whether [`Recorder::state`] is to be called now: there have been [`STATE_EVERY`] events since it was.
+    pub fn state_is_due(&self) -> bool {
+        self.run.events() - self.stated >= STATE_EVERY
+    }
+
+    /// Writes what the session's state comes to between the last event and the next one. To be called when it is due, and before the end, by whoever can see the
+    /// session ([`Session::state`](crate::session::Session::state)).
+    pub fn state(&mut self, state: &State, sink: &mut impl Sink) {
+        let mut body = Vec::new();
+        state.put(&mut body);
+        frames::write(&mut self.frame, kind::STATE, &[&body]);
+        self.put(sink);
+        self.stated = self.run.events();
     }
 
     /// Ends the recording.

@@ -1,14 +1,15 @@
 //! Runs a recording again, and finds where the two runs part.
 
-use super::BEHAVIOUR;
 use super::canon::Blank;
 use super::difference::Difference;
 use super::digest::{Digest, RunningDigest};
 use super::reader::{Raw, RawEvent, ReadError, ReadProblem, Reader};
+use super::{BEHAVIOUR, State, StatePart};
 use crate::border::{Actions, Config, ConfigError, Event};
 use crate::rng::Seeds;
 use crate::session::Session;
 use crate::time::Time;
+use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 use core::time::Duration;
@@ -19,11 +20,20 @@ use core::time::Duration;
 pub trait Machine {
     /// Takes an event and says what is to be done about it. `out` is empty.
     fn handle(&mut self, now: Time, event: Event, out: &mut Actions);
+
+    /// What its state comes to, to be compared with the recorded one; `None`: it is not compared.
+    fn state(&self) -> Option<State> {
+        None
+    }
 }
 
 impl Machine for Session {
     fn handle(&mut self, now: Time, event: Event, out: &mut Actions) {
         Session::handle(self, now, event, out);
+    }
+
+    fn state(&self) -> Option<State> {
+        Some(Session::state(self))
     }
 }
 
@@ -66,12 +76,38 @@ pub struct ReplayReport {
     pub ending: Ending,
     /// Where this run parted from the recorded one, which ended it; `None`: nowhere.
     pub difference: Option<Difference>,
+    /// How many states were compared.
+    pub states: u64,
+    /// Where the state was another one first; `None`: nowhere.
+    pub drift: Option<Drift>,
+}
+
+/// A session's state that went another way, whatever it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The events of which one made the difference, counted from 0.
+    pub events: Range<u64>,
+    /// The time of the last of them.
+    pub now: Time,
+    /// The parts that differ behind the last of them.
+    pub parts: Vec<StatePart>,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Drift { events, now, parts } = self;
+        write!(f, "the state differs behind one of the events {events:?} of the recording, until {now:?}: ")?;
+        for (at, part) in parts.iter().enumerate() {
+            write!(f, "{}{part}", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
 }
 
 impl ReplayReport {
     /// Whether this run went as the recorded one, as far as that goes.
     pub fn is_same(&self) -> bool {
-        self.difference.is_none()
+        self.difference.is_none() && self.drift.is_none()
     }
 
     /// Whether the recording was run to its end.
@@ -145,7 +181,8 @@ pub fn replay_until<M: Machine>(
     let seeds = header.seeds().ok_or(ReplayError::NoSecret)?;
     let run = RunningDigest::new(header.start);
     let machine = build(header.config.clone(), seeds).map_err(ReplayError::Config)?;
-    let mut replay = Replay { run, machine, actions: Actions::new(), first: None, checked: 0 };
+    let mut replay =
+        Replay { run, machine, actions: Actions::new(), first: None, checked: 0, states: 0, stated: 0, drift: None };
     let again = reader.clone();
     let parted = loop {
         if limit.events.is_some_and(|most| replay.run.events() >= most) {
@@ -170,12 +207,13 @@ pub fn replay_until<M: Machine>(
                 }
                 replay.checked = place.events;
             }
+            Some(Ok(Raw::State(recorded))) => replay.state(&recorded),
             Some(Ok(Raw::GivenUp)) => break Err(Ending::GivenUp),
             Some(Err(ReadError { problem: ReadProblem::Truncated, .. })) => break Err(Ending::CutOff),
             Some(Err(error)) => return Err(ReplayError::Read(error)),
         }
     };
-    let Replay { run, actions, first, .. } = replay;
+    let Replay { run, actions, first, states, drift, .. } = replay;
     let difference = parted.clone().ok().map(|Parted { events, at }| match at {
         None => Difference::unseen(events, run.now()),
         Some(content) => Difference::find(again, events, run.now(), actions, content == Content::Same),
@@ -188,6 +226,8 @@ pub fn replay_until<M: Machine>(
         behaviour,
         ending,
         difference,
+        states,
+        drift,
     })
 }
 
@@ -215,9 +255,28 @@ struct Replay<M> {
     first: Option<Time>,
     /// How many events are known to have gone as recorded.
     checked: u64,
+    /// How many states were compared.
+    states: u64,
+    /// How many events lay in front of the last one that was the same.
+    stated: u64,
+    drift: Option<Drift>,
 }
 
 impl<M: Machine> Replay<M> {
+    /// Compares states, until two differ: from there on they do.
+    fn state(&mut self, recorded: &State) {
+        if self.drift.is_some() {
+            return;
+        }
+        let Some(parts) = self.machine.state().and_then(|ours| ours.differences(recorded)) else { return };
+        let events = self.run.events();
+        self.states += 1;
+        if !parts.is_empty() {
+            self.drift = Some(Drift { events: self.stated..events, now: self.run.now(), parts });
+        }
+        self.stated = events;
+    }
+
     /// Runs an event, and says if and how that went another way than recorded.
     fn event(&mut self, recorded: RawEvent<'_>, blank: &Blank) -> Option<Parted> {
         let RawEvent { now, event, encoded, made } = recorded;

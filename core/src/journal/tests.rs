@@ -3,4 +3,5 @@
 mod canon;
 mod laws;
 mod recording;
+mod state;
 pub(super) mod values;

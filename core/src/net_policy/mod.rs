@@ -42,6 +42,7 @@ pub use filter::{FilterError, FilterLimits, FilterProblem, FilterReport, IpFilte
 pub use names::is_public_name;
 pub use rules::NetRules;
 
+use crate::journal::canon::canon_enum;
 use alloc::string::String;
 use core::fmt;
 use core::net::SocketAddr;
@@ -56,6 +57,8 @@ pub enum Scheme {
     /// UDP (BEP 15); trackers only.
     Udp,
 }
+
+canon_enum!(out Scheme { 0 = Http, 1 = Https, 2 = Udp });
 
 impl Scheme {
     /// As it stands in a URL.
@@ -78,6 +81,8 @@ pub enum Word {
     /// That of somebody on the open internet.
     Global,
 }
+
+canon_enum!(out Word { 0 = User, 1 = Local, 2 = Global });
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +132,8 @@ pub enum Refusal {
     /// The list of blocked addresses has it.
     Filtered,
 }
+
+canon_enum!(out Refusal { 0 = Scheme, 1 = Port, 2 = Address, 3 = FromGlobalToLocal, 4 = LocalPath, 5 = LocalQuery, 6 = Idna, 7 = HostName, 8 = Filtered });
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

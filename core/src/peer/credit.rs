@@ -7,6 +7,7 @@
 //! others. While a metered connection has no credit at all, silence is our own doing, as it is while reading is held.
 
 use crate::border::PeerConfig;
+use crate::journal::canon::{canon_enum, canon_struct};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Credit {
@@ -17,6 +18,8 @@ pub(super) struct Credit {
     /// It had no credit until now, because it waited for its turn.
     starved: bool,
 }
+
+canon_struct!(out Credit { left, hold, meter, starved });
 
 /// What is kept while the parent grants.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +32,8 @@ struct Meter {
     came: u64,
 }
 
+canon_struct!(out Meter { window, uncounted, came });
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Hold {
     #[default]
@@ -37,6 +42,8 @@ enum Hold {
     /// Let go, and nobody has looked at the clock since.
     Ending,
 }
+
+canon_enum!(out Hold { 0 = Off, 1 = On, 2 = Ending });
 
 impl Credit {
     pub fn received(&mut self, bytes: usize) {

@@ -84,6 +84,7 @@
 //! assert_eq!(conn.pieces().iter().collect::<Vec<_>>(), [0, 2]);
 //! ```
 
+mod canon;
 mod credit;
 mod early;
 mod introduce;
@@ -104,6 +105,7 @@ pub use upload::ReadRun;
 
 use crate::bitfield::Bitfield;
 use crate::border::{CloseReason, InfoHash, PeerId, TcpId, TorrentId};
+use crate::journal::canon::canon_enum;
 use crate::metainfo::{Block, Geometry, PieceIndex};
 use crate::wire::{Extension, UtMetadata};
 use alloc::collections::BTreeSet;
@@ -117,6 +119,8 @@ pub enum Link {
     /// A TCP stream of the driver's.
     Tcp(TcpId),
 }
+
+canon_enum!(out Link { 0 = Tcp(a) });
 
 /// What a connection needs to know of its torrent, lent with each call.
 #[derive(Clone, Copy, Debug)]

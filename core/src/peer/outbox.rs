@@ -6,6 +6,7 @@
 use super::Link;
 use crate::border::{Action, PeerConfig, TorrentId};
 use crate::cx::Cx;
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use crate::metainfo::Block;
 use crate::time::Time;
 use crate::wire::{Message, emit_piece_head};
@@ -30,10 +31,29 @@ pub(super) struct Outbox {
     limit: u64,
 }
 
+canon_struct!(out Outbox { parts, tail, queued, overhead, last_sent_at, progress_at, limit });
+
 #[derive(Clone, Debug)]
 enum Part {
     Plain(Bytes),
     Content { block: Block, bytes: Bytes },
+}
+
+impl Put for Part {
+    fn put(&self, to: &mut Encoder<'_>) {
+        match self {
+            Part::Plain(bytes) => {
+                to.byte(0);
+                bytes.put(to);
+            }
+            // Content, known by its place.
+            Part::Content { block, bytes } => {
+                to.byte(1);
+                block.put(to);
+                bytes.len().put(to);
+            }
+        }
+    }
 }
 
 impl Outbox {

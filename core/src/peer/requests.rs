@@ -11,6 +11,7 @@
 //! patience, asked again after a wait, which is doubled each time; a block that comes ends that.
 
 use crate::border::PeerConfig;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::{BLOCK_LENGTH, Block};
 use crate::rate::Rate;
 use crate::time::Time;
@@ -45,11 +46,15 @@ pub(super) struct Requests {
     last_block_at: Option<Time>,
 }
 
+canon_struct!(out Requests { outstanding, asked, given_up, max_given_up, target, slow_start, snubbed, fruitless, refusals, round, round_trip, received, progress_at, last_block_at });
+
 #[derive(Clone, Copy, Debug)]
 struct Request {
     block: Block,
     sent_at: Time,
 }
+
+canon_struct!(out Request { block, sent_at });
 
 /// Rejects of a peer that does not choke us, with no block in between.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,6 +67,8 @@ struct Refusals {
     until: Option<Time>,
 }
 
+canon_struct!(out Refusals { count, waits, until });
+
 /// One measurement of the slow start.
 #[derive(Clone, Copy, Debug)]
 struct Round {
@@ -70,6 +77,8 @@ struct Round {
     /// Bytes a second in the round before.
     before: u64,
 }
+
+canon_struct!(out Round { since, bytes, before });
 
 /// What became of a block that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,9 +42,9 @@ pub struct PeerConn {
     /// When a message last was whole, or had come on by [`min_progress`](crate::border::PeerConfig::min_progress).
     pub(super) last_received_at: Time,
     /// How often it has come on by so much.
-    progress: usize,
+    pub(super) progress: usize,
     /// Until when the handshake has to be whole.
-    handshake_until: Time,
+    pub(super) handshake_until: Time,
 
     pub(super) peer_id: Option<PeerId>,
     pub(super) fast: bool,
@@ -100,11 +100,11 @@ pub(super) enum Phase {
 /// The time limits of the configuration, kept so that the deadline can be told without it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Timers {
-    keep_alive: Duration,
-    idle: Duration,
-    request: Duration,
-    send: Duration,
-    no_request: Duration,
+    pub(super) keep_alive: Duration,
+    pub(super) idle: Duration,
+    pub(super) request: Duration,
+    pub(super) send: Duration,
+    pub(super) no_request: Duration,
 }
 
 /// How often the peer has done what makes no sense.

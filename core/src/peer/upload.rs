@@ -3,6 +3,7 @@
 //! A request is *queued*, then *being read*, then answered. With the fast extension it is answered exactly once, by a
 //! `piece` or a `reject`, whatever happens in between; without it, one that will not be served is dropped in silence.
 
+use crate::journal::canon::canon_struct;
 use crate::metainfo::{Block, PieceIndex};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -18,6 +19,8 @@ pub struct ReadRun {
     pub length: u32,
 }
 
+canon_struct!(out ReadRun { piece, begin, length });
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Upload {
     queued: VecDeque<Block>,
@@ -26,12 +29,16 @@ pub(super) struct Upload {
     bytes_reading: u64,
 }
 
+canon_struct!(out Upload { queued, reading, bytes_reading });
+
 #[derive(Clone, Debug)]
 struct Reading {
     run: ReadRun,
     /// The requests that it answers, in their order. Some may have been rejected since.
     blocks: Vec<Block>,
 }
+
+canon_struct!(out Reading { run, blocks });
 
 impl Upload {
     /// Requests that have not been answered.

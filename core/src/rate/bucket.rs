@@ -17,6 +17,7 @@
 //! - `has` comes true at last, whatever was taken.
 
 use crate::border::RateConfig;
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use core::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Bucket {
     limit: Option<Limit>,
 }
 
+canon_struct!(out Bucket { limit });
+
 #[derive(Clone, Copy, Debug)]
 struct Limit {
     /// Bytes a second, that is millionths of a byte a microsecond.
@@ -47,6 +50,8 @@ struct Limit {
     level: i128,
     at: Time,
 }
+
+canon_struct!(out Limit { per_second, burst, turn, level, at });
 
 impl Limit {
     fn level(&self, now: Time) -> i128 {

@@ -6,6 +6,7 @@
 //! Who did not wait for a while gains nothing by it: it begins at what the one who had the last turn had used. (This is start-time
 //! fair queueing, of Goyal, Vin and Cheng, 1996, with equal weights.) Ties go to the lower name. Every call is O(log members).
 
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use alloc::collections::BTreeSet;
 
 /// Members that wait for a turn; it is given to the one who has used least.
@@ -16,12 +17,22 @@ pub struct FairQueue<K: Ord + Copy> {
     floor: u64,
 }
 
+impl<K: Put + Ord + Copy> Put for FairQueue<K> {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let FairQueue { waiting, floor } = self;
+        waiting.put(to);
+        floor.put(to);
+    }
+}
+
 /// What a queue knows of one member; the member keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
     used: u64,
     waits: bool,
 }
+
+canon_struct!(out Share { used, waits });
 
 impl Share {
     /// It has used so much of its turn.

@@ -12,6 +12,7 @@
 
 use crate::border::{Action, InfoHash, TcpId};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use crate::wire::Handshake48;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,16 @@ pub struct Acceptor {
     places: BTreeMap<IpAddr, u32>,
 }
 
+canon_struct!(out Acceptor { waiting, order, kept, places });
+
+#[cfg(test)]
+impl Acceptor {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.places.insert(core::net::Ipv4Addr::LOCALHOST.into(), 1);
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Stranger {
     remote: SocketAddr,
@@ -41,6 +52,8 @@ struct Stranger {
     /// The torrent that it waits for.
     wants: Option<InfoHash>,
 }
+
+canon_struct!(out Stranger { remote, until, read, wants });
 
 /// A stream that has named a torrent.
 #[derive(Clone, Debug)]

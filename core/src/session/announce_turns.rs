@@ -9,6 +9,7 @@
 //! those by UDP go on.
 
 use crate::border::{SessionConfig, TorrentId};
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use crate::tracker::Turn;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,8 @@ pub(super) struct AnnounceTurns {
     /// A second, and how many have begun in it.
     window: (Time, u32),
 }
+
+canon_struct!(out AnnounceTurns { queues, waiting, came, window });
 
 impl AnnounceTurns {
     /// What a torrent waits for now. One that waits for the same as before keeps its place.

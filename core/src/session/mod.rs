@@ -44,6 +44,7 @@ mod probes;
 pub mod queue;
 mod rates;
 mod sockets;
+mod state;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ use crate::border::{
     Actions, Config, ConfigError, Event, InfoHash, IpFilter, JobResult, Notice, PeerKey, TcpId, TorrentId,
 };
 use crate::cx::{Cx, IdSource};
+use crate::journal::canon::canon_struct;
 use crate::rng::Seeds;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
@@ -121,6 +123,8 @@ struct Stopping {
     until: Time,
     told: bool,
 }
+
+canon_struct!(out Stopping { until, told });
 
 impl Session {
     /// A session without sockets or torrents.

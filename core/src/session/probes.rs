@@ -5,6 +5,7 @@ use crate::border::{
     Actions, AnnounceOnce, CommandError, CommandId, InfoHash, IoFault, JobId, JobResult, Notice, PeerId, TorrentId,
 };
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::Word;
 use crate::rng::Stream;
 use crate::time::Time;
@@ -26,12 +27,16 @@ pub(super) struct Probes {
     begun: u64,
 }
 
+canon_struct!(out Probes { rows, begun });
+
 #[derive(Clone, Debug)]
 struct Row {
     probe: Box<Probe>,
     /// The torrent whose counts these are.
     torrent: Option<TorrentId>,
 }
+
+canon_struct!(out Row { probe, torrent });
 
 impl Probes {
     pub(super) fn deadline(&self) -> Option<Time> {

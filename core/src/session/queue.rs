@@ -22,6 +22,7 @@
 //! nothing is limited there are none.
 
 use crate::border::{QueueConfig, QueuePlace, TorrentId};
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use crate::torrent::Standing;
 use alloc::collections::BTreeMap;
@@ -41,6 +42,16 @@ pub struct Queue {
     started: Option<Time>,
 }
 
+canon_struct!(out Queue { order, rows, due, reviewed, started });
+
+#[cfg(test)]
+impl Queue {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.reviewed = Some(Time(u64::MAX));
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Row {
     managed: bool,
@@ -53,6 +64,8 @@ struct Row {
     began: Time,
     slow_since: Option<Time>,
 }
+
+canon_struct!(out Row { managed, standing, runs, since, began, slow_since });
 
 impl Queue {
     /// A torrent is there, behind all others. Whether it has to wait for a place.

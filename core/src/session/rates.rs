@@ -3,6 +3,7 @@
 
 use super::Session;
 use crate::border::{Actions, CommandError, RateLimits, TorrentId};
+use crate::journal::canon::canon_struct;
 use crate::rate::FairQueue;
 use crate::time::Time;
 use crate::torrent::{Torrent, Way};
@@ -15,6 +16,8 @@ pub(super) struct Turns {
     pub up: Turn,
 }
 
+canon_struct!(out Turns { down, up });
+
 /// The same, one way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Turn {
@@ -22,6 +25,8 @@ pub(super) struct Turn {
     /// When the session's limit has something for them again.
     pub due: Option<Time>,
 }
+
+canon_struct!(out Turn { wanting, due });
 
 impl Turns {
     /// Looks anew whether a torrent could use a turn.

@@ -2,6 +2,7 @@
 
 use crate::border::{Action, CommandError, CommandId, IoFault, Notice, SocketId, SocketKind};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::torrent::Listening;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -14,6 +15,8 @@ pub(super) struct Sockets {
     rows: BTreeMap<SocketId, Row>,
 }
 
+canon_struct!(out Sockets { rows });
+
 #[derive(Clone, Debug)]
 struct Row {
     command: CommandId,
@@ -23,6 +26,8 @@ struct Row {
     device: Option<String>,
     local: Option<SocketAddr>,
 }
+
+canon_struct!(out Row { command, kind, udp, device, local });
 
 impl Sockets {
     pub(super) fn listen(

@@ -15,6 +15,7 @@
 //! rule apply sooner.
 
 use crate::border::PickConfig;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -33,6 +34,8 @@ struct Sent {
     digest: Digest,
 }
 
+canon_struct!(out Sent { block, sender, digest });
+
 /// The record of failed pieces. See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Blame {
@@ -45,6 +48,8 @@ pub struct Blame {
     /// Entries of all records.
     blocks: usize,
 }
+
+canon_struct!(out Blame { max_pieces, max_blocks, records, ages, blocks });
 
 impl Blame {
     /// An empty record, bounded by [`PickConfig::blame_pieces`] and [`PickConfig::blame_blocks`].

@@ -15,6 +15,7 @@
 //! failed [`MAX_FAILED`] are, the latest ones.
 
 use crate::border::{CandidateConfig, SessionConfig};
+use crate::journal::canon::canon_struct;
 use crate::net_policy::AddrClass;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -37,6 +38,8 @@ pub struct DialBrake {
     failed: BTreeMap<SocketAddr, Time>,
     failures: VecDeque<(Time, SocketAddr)>,
 }
+
+canon_struct!(out DialBrake { networks, windows, failed, failures });
 
 impl DialBrake {
     /// When an address may be dialled, where that is not now. `proven`: somebody there has spoken BitTorrent before.

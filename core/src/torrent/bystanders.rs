@@ -25,6 +25,7 @@
 use super::{Peer, Shared, Torrent};
 use crate::border::{CloseReason, PeerKey, TorrentId};
 use crate::cx::Cx;
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use crate::peer::PeerOrder;
 use crate::time::Time;
 use crate::torrent::candidates::machine;
@@ -39,6 +40,13 @@ const REMEMBERED: usize = 64;
 /// Connections with no interest either way, by the time since when.
 #[derive(Clone, Debug, Default)]
 pub struct Bystanders(BTreeSet<(Time, PeerKey, TorrentId)>);
+
+impl Put for Bystanders {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let Bystanders(order) = self;
+        order.put(to);
+    }
+}
 
 impl Bystanders {
     /// The one that has had no interest for longest, if for so long.
@@ -69,6 +77,8 @@ pub(super) struct Places {
     /// Who was dropped and when, the earliest first.
     dropped: VecDeque<(Time, IpAddr)>,
 }
+
+canon_struct!(out Places { bystanders, dropped });
 
 impl Places {
     fn remember(&mut self, now: Time, ip: IpAddr) {

@@ -1,5 +1,6 @@
 //! Time that is counted only while something holds.
 
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use core::time::Duration;
 
@@ -9,6 +10,8 @@ pub(super) struct Stopwatch {
     before: Duration,
     since: Option<Time>,
 }
+
+canon_struct!(out Stopwatch { before, since });
 
 impl Stopwatch {
     /// Adds what earlier runs have counted.

@@ -11,6 +11,7 @@ use super::persist::PersistOrder;
 use super::{Phase, Purpose, Shared, Torrent};
 use crate::border::{CloseReason, FileState, IoFault, JobResult, Notice, PeerFault, PeerKey, PieceHash, Work};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::{Block, PieceIndex};
 use crate::peer::PeerOrder;
 use crate::time::Time;
@@ -33,6 +34,8 @@ pub(super) struct DiskState {
     doubt_at: Option<Time>,
 }
 
+canon_struct!(out DiskState { pieces, unjudged, doubted, doubt_at });
+
 /// A piece that may not be what it was.
 #[derive(Clone, Copy, Debug, Default)]
 struct Doubt {
@@ -40,6 +43,8 @@ struct Doubt {
     tries: u32,
     hashing: bool,
 }
+
+canon_struct!(out Doubt { tries, hashing });
 
 #[derive(Clone, Debug, Default)]
 struct PieceWrites {
@@ -50,6 +55,8 @@ struct PieceWrites {
     /// Who sent each block, as an address: connections may be gone when blame is found.
     senders: BTreeMap<u32, SocketAddr>,
 }
+
+canon_struct!(out PieceWrites { under_way, full, again, senders });
 
 impl DiskState {
     /// Whether a piece of ours may not be what it was.

@@ -19,6 +19,7 @@ use super::resume::homes;
 use super::{Phase, Purpose, Shared, Torrent};
 use crate::border::{FileState, IoFault, JobResult, Notice, StorageState, Work};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::collections::VecDeque;
@@ -49,6 +50,8 @@ pub(super) struct Health {
     hashing: u32,
     told: StorageState,
 }
+
+canon_struct!(out Health { ill, unsynced, failures, look_at, looking, seek_losses, find_at, finds, seen, back, hashing, told });
 
 impl Default for Health {
     fn default() -> Health {

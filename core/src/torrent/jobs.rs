@@ -1,6 +1,7 @@
 //! What a torrent's jobs are for.
 
 use crate::border::{JobId, PeerKey};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::metainfo::{Block, PieceIndex};
 use crate::net_policy::Word;
 use crate::peer::ReadRun;
@@ -51,11 +52,15 @@ pub(super) enum Purpose {
     Resolve { port: u16, word: Word },
 }
 
+canon_enum!(out Purpose { 0 = Open, 1 = Load, 2 = Check, 3 = CreateEmpty, 4 = Place, 5 = DropPart, 6 = Recheck(a), 7 = Verify(a), 8 = Digest(a), 9 = Write(a), 10 = Upload { peer, run, paid }, 11 = Sync, 12 = Save { pieces }, 13 = Release, 14 = Look, 15 = Regain(a), 16 = Move, 17 = Reopen, 18 = Delete, 19 = Resolve { port, word } });
+
 /// The jobs that are under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
     open: BTreeMap<JobId, Purpose>,
 }
+
+canon_struct!(out Jobs { open });
 
 impl Jobs {
     pub(super) fn add(&mut self, job: JobId, purpose: Purpose) {

@@ -32,6 +32,7 @@ use crate::border::{
     SeedGoal, Work,
 };
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::Block;
 use crate::time::Time;
 use alloc::boxed::Box;
@@ -62,12 +63,16 @@ pub(super) struct Lifecycle {
     trackers_told: bool,
 }
 
+canon_struct!(out Lifecycle { paused, paused_said, queued, draining, recheck, moving, delete, owned, trackers_told });
+
 #[derive(Clone, Copy, Debug)]
 struct Moving {
     command: CommandId,
     root: RootId,
     job: Option<JobId>,
 }
+
+canon_struct!(out Moving { command, root, job });
 
 impl Lifecycle {
     pub(super) fn new(paused: bool) -> Lifecycle {

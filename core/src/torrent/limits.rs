@@ -21,6 +21,7 @@
 use super::{Peer, Purpose, Shared, Torrent};
 use crate::border::{IoFault, PeerKey, RateConfig, RateLimits, Work};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::rate::{Bucket, FairQueue, Share};
 use crate::time::Time;
 use alloc::boxed::Box;
@@ -43,6 +44,8 @@ pub struct Buckets {
     down: Bucket,
     up: Bucket,
 }
+
+canon_struct!(out Buckets { down, up });
 
 impl Buckets {
     /// Sets other limits.
@@ -102,12 +105,16 @@ pub(super) struct Limits {
     share: Shares,
 }
 
+canon_struct!(out Limits { buckets, down, up, share });
+
 /// What a peer has used of its torrent's limits, or a torrent of the session's.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shares {
     down: Share,
     up: Share,
 }
+
+canon_struct!(out Shares { down, up });
 
 impl Shares {
     fn way(&mut self, way: Way) -> &mut Share {

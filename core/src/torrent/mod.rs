@@ -64,6 +64,7 @@ pub mod resume;
 mod selection;
 mod shared;
 mod startup;
+mod state;
 mod stop;
 mod suggest;
 pub mod superseed;
@@ -77,6 +78,7 @@ use crate::border::{
     StorageLayout, TorrentId, TorrentState, Work,
 };
 use crate::cx::Cx;
+use crate::journal::canon::canon_enum;
 use crate::metainfo::{Geometry, Metainfo, PieceHashes, PieceIndex};
 use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
@@ -144,6 +146,8 @@ enum Phase {
     /// Finished.
     Stopped,
 }
+
+canon_enum!(out Phase { 0 = Starting(a), 1 = Running, 2 = Halted, 3 = Failed(a), 4 = Stopping { until, flushed }, 5 = Stopped });
 
 /// A peer, and what the torrent keeps beside its connection.
 #[derive(Clone, Debug)]

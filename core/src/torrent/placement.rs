@@ -25,6 +25,7 @@ use super::{Phase, Purpose, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, IoFault, JobResult, Notice, Place, StorageLayout, Work};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::{Block, PieceIndex};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -49,6 +50,8 @@ pub(super) struct Placement {
     /// Copied pieces that are being hashed.
     doubted: BTreeSet<PieceIndex>,
 }
+
+canon_struct!(out Placement { apart, rooted, parted, busy, due, failed, copies, doubted });
 
 impl Placement {
     /// The files that are kept apart.

@@ -26,6 +26,7 @@
 use super::{Phase, Purpose, Shared, Torrent};
 use crate::border::{CommandError, Notice, PeerKey, StorageLayout, Work};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::Block;
 use crate::metainfo::magnet::FileRanges;
 use crate::path::SafePath;
@@ -46,6 +47,8 @@ pub(super) struct Selection {
     early: Option<Early>,
 }
 
+canon_struct!(out Selection { priorities, sequential, early });
+
 /// What resume data do not change.
 #[derive(Clone, Debug, Default)]
 struct Early {
@@ -54,6 +57,8 @@ struct Early {
     files: BTreeMap<u32, Priority>,
     sequential: Option<bool>,
 }
+
+canon_struct!(out Early { given, files, sequential });
 
 impl Selection {
     /// For a torrent of so many files. What is given was checked by [`check`].

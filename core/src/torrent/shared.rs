@@ -5,6 +5,7 @@ use super::{Buckets, Bystanders};
 use crate::border::{Notice, PeerKey, SocketId, TcpId};
 use crate::cx::Cx;
 use crate::external::ExternalAddresses;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::AddrClass;
 use crate::tracker::{Way, Ways};
 use alloc::vec::Vec;
@@ -43,7 +44,7 @@ pub struct Shared {
     pub(crate) own_version: u64,
     /// Streams that torrents have let go of since the session last looked.
     pub(crate) gone: Vec<TcpId>,
-    next_peer: u64,
+    pub(crate) next_peer: u64,
 }
 
 /// What a torrent means to the [queue](crate::session::queue).
@@ -58,6 +59,8 @@ pub enum Standing {
     Seed,
 }
 
+canon_enum!(out Standing { 0 = Out, 1 = Download, 2 = Seed });
+
 /// An open pair of sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listening {
@@ -66,6 +69,8 @@ pub struct Listening {
     /// The UDP socket.
     pub udp: Option<(SocketId, SocketAddr)>,
 }
+
+canon_struct!(out Listening { tcp, udp });
 
 impl Shared {
     pub(crate) fn new_peer(&mut self) -> PeerKey {

@@ -17,6 +17,7 @@ use super::{Phase, Picker, Placement, Purpose, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, IoFault, JobResult, Notice, Work};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use crate::rng::Stream;
 use alloc::boxed::Box;
@@ -48,6 +49,8 @@ pub(super) struct Startup {
     /// Room on the device, as last looked at.
     free: Option<u64>,
 }
+
+canon_struct!(out Startup { opened, loaded, known, resume, files, sorted, passed, queue, under_way, done, total, free });
 
 impl Startup {
     /// For a torrent whose info dictionary has come, and with it perhaps what is known of earlier runs.

@@ -30,6 +30,7 @@
 use super::{Peer, Shared, Torrent};
 use crate::border::PeerKey;
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use crate::peer::PeerOrder;
 use crate::time::Time;
@@ -50,6 +51,8 @@ pub(super) struct Suggestions {
     /// Who was told last.
     last: PeerKey,
 }
+
+canon_struct!(out Suggestions { recent, last });
 
 impl Suggestions {
     /// Nothing was read yet.
@@ -86,6 +89,8 @@ pub(super) struct Told {
     /// Of which piece it was sent something last.
     sent: Option<PieceIndex>,
 }
+
+canon_struct!(out Told { last, sent });
 
 impl Told {
     fn may_hear(&self, now: Time, rest: Duration, piece: PieceIndex) -> bool {

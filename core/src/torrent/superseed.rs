@@ -27,6 +27,7 @@
 
 use crate::bitfield::Bitfield;
 use crate::border::PeerKey;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,8 @@ pub struct SuperSeed {
     ends: BTreeSet<(Time, PeerKey)>,
 }
 
+canon_struct!(out SuperSeed { patience, pieces, order, guests, passing, idle, ends });
+
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     /// Guests that have it, and such as were shown it and may still take it.
@@ -59,6 +62,8 @@ struct Piece {
     place: u32,
 }
 
+canon_struct!(out Piece { copies, place });
+
 #[derive(Clone, Debug)]
 struct Guest {
     has: Bitfield,
@@ -66,6 +71,8 @@ struct Guest {
     /// When patience with it ends, as registered in `ends`.
     until: Option<Time>,
 }
+
+canon_struct!(out Guest { has, stage, until });
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -77,6 +84,8 @@ enum Stage {
     Passing(u32),
     Idle,
 }
+
+canon_enum!(out Stage { 0 = Taking { piece, counted }, 1 = Passing(a), 2 = Idle });
 
 impl SuperSeed {
     /// For a torrent of so many pieces. `rng` orders pieces that are equally rare.

@@ -3,6 +3,7 @@
 use super::Torrent;
 use crate::bitfield::Bitfield;
 use crate::border::{InfoHashes, PeerSummary, RateLimits, SeedGoal, StorageState, TorrentId, TorrentState};
+use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
 use alloc::string::String;
@@ -79,6 +80,8 @@ pub struct RefusedPeers {
     /// Those that the policy leaves out: named from the internet and in a private network, or at the port of another service.
     pub policy: u64,
 }
+
+canon_struct!(out RefusedPeers { filtered, policy });
 
 impl Torrent {
     /// What the torrent is at `now`.

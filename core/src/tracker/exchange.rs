@@ -16,6 +16,7 @@
 
 use crate::border::{Action, HttpRequest, HttpResponse, IoFault, JobId, JobResult, SocketId, Work};
 use crate::cx::Cx;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::{NetRules, Refusal, Word};
 use crate::rng::Rng;
 use crate::time::Time;
@@ -56,6 +57,8 @@ pub(super) struct Terms {
     /// Whether the tracker is told which client we are.
     pub named: bool,
 }
+
+canon_struct!(out Terms { word, patient, limit, named });
 
 /// How an exchange ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +104,8 @@ pub(super) struct Exchange {
     last_fault: IoFault,
 }
 
+canon_struct!(out Exchange { question, url, redirects, word, asked_global, untried, family, others, step, reached, terms, asked, known, last_fault });
+
 #[derive(Clone, Debug)]
 enum Step {
     Resolving { job: JobId, deadline: Time },
@@ -108,6 +113,8 @@ enum Step {
     Udp { sock: SocketId, exchange: Box<UdpExchange> },
     Ended,
 }
+
+canon_enum!(out Step { 0 = Resolving { job, deadline }, 1 = Http { job, to, deadline }, 2 = Udp { sock, exchange }, 3 = Ended });
 
 impl Exchange {
     /// Begins; some end at once.

@@ -64,6 +64,7 @@ pub use crate::border::{AnnounceEvent, AnnounceResponse, ScrapeCounts};
 pub use crate::net_policy::AddrClass;
 
 use crate::border::{InfoHash, IoFault, PeerId, SocketId};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::Refusal;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -80,6 +81,8 @@ pub struct Ledger {
     /// Bytes that are still wanting; 0 makes us a seed. Where the size is not known yet: any other number.
     pub left: u64,
 }
+
+canon_struct!(out Ledger { uploaded, downloaded, left });
 
 /// An announce, as both protocols can say it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +109,8 @@ pub struct AnnounceRequest {
     pub own_ips: Vec<IpAddr>,
 }
 
+canon_struct!(out AnnounceRequest { info_hash, peer_id, port, ledger, event, num_want, key, tracker_id, own_ips });
+
 /// What a tracker is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -114,6 +119,8 @@ pub enum Question {
     /// How these torrents do.
     Scrape(Vec<InfoHash>),
 }
+
+canon_enum!(out Question { 0 = Announce(a), 1 = Scrape(a) });
 
 /// What a tracker answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,6 +209,8 @@ pub enum TrackerError {
     NoScrape,
 }
 
+canon_enum!(out TrackerError { 0 = Refused(a), 1 = Gone(a), 2 = Status(a, b), 3 = Resolve(a), 4 = Io(a), 5 = BadAnswer(a), 6 = NoAddress, 7 = NotAllowed(a), 8 = NoUdpSocket, 9 = Redirect(a), 10 = NoScrape });
+
 /// Why a redirect is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedirectError {
@@ -218,6 +227,8 @@ pub enum RedirectError {
     /// It leads from the open internet to an address that only we can reach.
     ToPrivate,
 }
+
+canon_enum!(out RedirectError { 0 = TooMany, 1 = NoLocation, 2 = BadLocation(a), 3 = Scheme, 4 = Downgrade, 5 = ToPrivate });
 
 impl fmt::Display for TrackerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -43,6 +43,7 @@ use super::{
 };
 use crate::border::{InfoHash, IoFault, JobId, JobResult};
 use crate::cx::Cx;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::Word;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
@@ -61,6 +62,8 @@ pub enum Asked {
     /// How torrents do.
     Scrape(Vec<InfoHash>),
 }
+
+canon_enum!(out Asked { 0 = Announce(a), 1 = Scrape(a) });
 
 /// What a probe has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +88,11 @@ pub enum ProbeSaid {
     },
 }
 
+canon_enum!(out ProbeSaid {
+    0 = Announced { url, from, answer },
+    1 = Scraped { url, counts, failure },
+});
+
 /// The machine. See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Probe {
@@ -99,12 +107,16 @@ pub struct Probe {
     abandoned: Vec<JobId>,
 }
 
+canon_struct!(out Probe { asked, word, number, begun, waiting, rows, said, abandoned });
+
 /// One tracker that is being asked.
 #[derive(Clone, Debug)]
 struct Row {
     url: String,
     talk: Talk,
 }
+
+canon_struct!(out Row { url, talk });
 
 #[derive(Clone, Debug)]
 enum Talk {
@@ -115,6 +127,8 @@ enum Talk {
     },
     Scrape(Box<Scrape>),
 }
+
+canon_enum!(out Talk { 0 = Announce { lanes, secret }, 1 = Scrape(a) });
 
 impl Probe {
     /// Begins to ask. Doubles among the trackers count once. `word`: whose list it is; `number` tells this probe's chance from

@@ -6,6 +6,7 @@
 
 pub use crate::net_policy::Scheme;
 
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::{NetPolicy, NetRules, Purpose, Refusal, Request, Word, is_public_name};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -33,6 +34,8 @@ pub enum Host {
     Ip(IpAddr),
 }
 
+canon_enum!(out Host { 0 = Name(a), 1 = Ip(a) });
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,6 +57,8 @@ pub struct TrackerUrl {
     /// What follows the `?`.
     query: Option<String>,
 }
+
+canon_struct!(out TrackerUrl { scheme, host, port, path, query });
 
 /// Why a URL is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,8 @@ pub enum UrlError {
     /// The torrent has too many trackers already.
     TooMany,
 }
+
+canon_enum!(out UrlError { 0 = Empty, 1 = TooLong, 2 = Scheme, 3 = Credentials, 4 = Host, 5 = Idna, 6 = Port, 7 = OurParameter, 8 = TooMany });
 
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,7 @@
 //! peer; the peer's is an [`ExtensionIds`] in each connection.
 
 use crate::bencode::{Dict, Document, Limits, Mode, encode_dict};
+use crate::journal::canon::{canon_enum, canon_struct};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -21,6 +22,8 @@ pub enum Extension {
     /// One byte, 0 or 1: whether the sender has stopped downloading (BEP 21's key, as a message).
     UploadOnly,
 }
+
+canon_enum!(out Extension { 0 = Metadata, 1 = Pex, 2 = UploadOnly });
 
 impl Extension {
     const ALL: [Extension; 3] = [Extension::Metadata, Extension::Pex, Extension::UploadOnly];
@@ -54,6 +57,8 @@ impl Extension {
 pub struct ExtensionIds {
     ids: [u8; Extension::ALL.len()],
 }
+
+canon_struct!(out ExtensionIds { ids });
 
 impl ExtensionIds {
     /// The number under which the peer takes messages of `extension`.
@@ -94,6 +99,8 @@ pub struct ExtendedHandshake {
     /// `e`: the sender prefers encryption.
     pub encryption: Option<bool>,
 }
+
+canon_struct!(out ExtendedHandshake { extensions, client, port, reqq, your_ip, ipv4, ipv6, metadata_size, upload_only, encryption });
 
 /// The payload of an extended handshake is not a bencoded dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

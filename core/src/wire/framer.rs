@@ -10,6 +10,7 @@
 //! arrived, never with what was promised.
 
 use super::message::{Message, WireError, id};
+use crate::journal::canon::{Encoder, Put};
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
 use core::ops::Range;
@@ -31,6 +32,19 @@ pub struct Framer {
     head: [u8; LONGEST_HEAD],
     head_filled: usize,
     body: BytesMut,
+}
+
+impl Put for Framer {
+    fn put(&self, to: &mut Encoder<'_>) {
+        // There may be content in it: how much of it is there counts.
+        let Framer { max_length, chunk, offset, head, head_filled, body } = self;
+        max_length.put(to);
+        chunk.len().put(to);
+        offset.put(to);
+        head_filled.put(to);
+        to.raw(head.get(..*head_filled).unwrap_or_default());
+        body.len().put(to);
+    }
 }
 
 impl Framer {

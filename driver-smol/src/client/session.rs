@@ -6,6 +6,7 @@ use crate::engine::{Machine, Parts};
 use crate::http::HttpClient;
 use crate::storage::{Storage, StorageOptions};
 use parcacik_core::border::{Actions, Event, TorrentId};
+use parcacik_core::journal::State;
 use parcacik_core::rng::Seeds;
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
@@ -26,6 +27,10 @@ impl Machine for Session {
 
     fn deadline(&self) -> Option<Time> {
         Session::deadline(self)
+    }
+
+    fn state(&self) -> Option<State> {
+        Some(Session::state(self))
     }
 }
 

@@ -38,6 +38,7 @@ use host::Sink;
 use jobs::Jobs;
 use notices::{End, Hub};
 use parcacik_core::border::{Action, Actions, Command, CommandId, Event, Notice, TorrentId};
+use parcacik_core::journal::State;
 use parcacik_core::time::Time;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -57,6 +58,11 @@ pub trait Machine: Send + 'static {
 
     /// When [`Event::Tick`] is due next.
     fn deadline(&self) -> Option<Time>;
+
+    /// What its state comes to, for a recorder; `None`: it does not say.
+    fn state(&self) -> Option<State> {
+        None
+    }
 }
 
 /// Sees everything that goes into the machine, and what comes out.
@@ -65,6 +71,16 @@ pub trait Machine: Send + 'static {
 pub trait Recorder: Send {
     /// An event was handled.
     fn event(&mut self, now: Time, event: &Event, actions: &Actions);
+
+    /// Whether the machine's state is wanted now, before the next event.
+    fn state_is_due(&self) -> bool {
+        false
+    }
+
+    /// What the machine's state comes to: when it is due, and before the last call unless the machine has panicked.
+    fn state(&mut self, state: &State) {
+        let _ = state;
+    }
 
     /// The last call: the engine stops, or its machine has panicked.
     fn finish(&mut self);
@@ -182,9 +198,14 @@ impl<M: Machine> Engine<M> {
 
     /// Ends the recording.
     pub(crate) fn finish_recording(&self) {
-        if let Some(mut recorder) = self.core.borrow_mut().recorder.take() {
-            recorder.finish();
+        let mut core = self.core.borrow_mut();
+        let Some(mut recorder) = core.recorder.take() else { return };
+        // Nobody sees what a machine that has panicked left half done.
+        let whole = !matches!(*self.end.borrow(), Some(End::Broken(_)));
+        if let Some(state) = whole.then(|| core.machine.state()).flatten() {
+            recorder.state(&state);
         }
+        recorder.finish();
     }
 
     /// Handles queued events, and those that their actions lead to, up to a bound.
@@ -218,6 +239,12 @@ impl<M: Machine> Engine<M> {
         let outcome = catch_unwind(AssertUnwindSafe(|| machine.handle(now, event, actions)));
         if let (Some(recorder), Some(event)) = (recorder, recorded) {
             recorder.event(now, &event, actions);
+            if outcome.is_ok()
+                && recorder.state_is_due()
+                && let Some(state) = machine.state()
+            {
+                recorder.state(&state);
+            }
         }
         if let Err(panic) = outcome {
             drop(core);

@@ -226,6 +226,7 @@ fn record(world: &World, node: NodeId) -> Vec<u8> {
             Actions { list: entry.actions.clone(), notices: entry.notices.clone(), opaque: entry.opaque.clone() };
         recorder.record(entry.now, &entry.event, &actions, &mut recording);
     }
+    recorder.state(&world.session(node).state(), &mut recording);
     recorder.finish(&mut recording);
     recording
 }

@@ -5,6 +5,9 @@ use parcacik_core::journal::text::Transcript;
 use parcacik_core::journal::{Digest, Recorder, Secret, replay};
 use std::collections::{BTreeMap, VecDeque};
 
+/// How many events lie between two states of a session in its recording: fewer than in a user's, so that a run has some.
+const STATE_EVERY: u64 = 256;
+
 /// Records every session; at the end all are replayed.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
@@ -34,6 +37,9 @@ impl Recording {
             if let Some(difference) = report.difference {
                 return Err(Breach::new(56, format!("node {} replays in another way: {difference}", node.0)));
             }
+            if let Some(drift) = report.drift {
+                return Err(Breach::new(56, format!("node {}: {drift}", node.0)));
+            }
             if report.digest != *digest {
                 return Err(Breach::new(56, format!("node {}: the digest is another one", node.0)));
             }
@@ -47,6 +53,9 @@ impl Watcher for Recording {
     fn after(&mut self, call: &Call<'_>) -> Result<(), Breach> {
         if let Some((recorder, bytes)) = self.open.get_mut(&call.node) {
             recorder.record(call.now, call.event, call.actions, bytes);
+            if recorder.events().is_multiple_of(STATE_EVERY) {
+                recorder.state(&call.session().state(), bytes);
+            }
         }
         Ok(())
     }

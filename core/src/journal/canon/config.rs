@@ -1,7 +1,7 @@
 //! Configurations: every field, in the order of its section. A field that is added, moved or taken away makes a new
 //! [`FORMAT`](crate::journal::FORMAT).
 
-use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon_struct};
+use super::{DecodeError, Decoder, Encoder, Put, Take, canon_enum, canon_struct};
 use crate::border::{
     AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, MetadataConfig, NetPolicy, PeerConfig,
     PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,

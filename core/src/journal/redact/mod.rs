@@ -278,7 +278,11 @@ impl<'r> Redaction<'r> {
                 return Err(RedactError::Leftover { event: Some(number), what });
             }
             recorder.record(now, &new_event, &after, &mut out);
+            if recorder.state_is_due() {
+                recorder.state(&new.state(), &mut out);
+            }
         }
+        recorder.state(&new.state(), &mut out);
         let events = recorder.events();
         let digest = recorder.finish(&mut out);
         let (torrents, addresses, peers) = self.mapper.counts();

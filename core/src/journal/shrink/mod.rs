@@ -286,7 +286,11 @@ impl<'r> Shrinker<'r> {
                 actions.clear();
                 session.handle(now, event.clone(), &mut actions);
                 recorder.record(now, &event, &actions, &mut out);
+                if recorder.state_is_due() {
+                    recorder.state(&session.state(), &mut out);
+                }
             }
+            recorder.state(&session.state(), &mut out);
         }
         recorder.finish(&mut out);
         out

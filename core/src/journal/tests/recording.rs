@@ -127,6 +127,8 @@ fn a_replay_comes_to_the_same() {
             behaviour: BEHAVIOUR,
             ending: Ending::End,
             difference: None,
+            states: 0,
+            drift: None,
         }
     );
 }

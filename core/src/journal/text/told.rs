@@ -2,7 +2,7 @@
 
 use super::{Entry, Kind, Line, Transcript};
 use crate::border::{Actions, Config, ConfigError, Event};
-use crate::journal::{Difference, Limit, Machine, Part, Reader, ReplayError, replay_until};
+use crate::journal::{Difference, Limit, Machine, Part, Reader, ReplayError, State, replay_until};
 use crate::rng::Seeds;
 use crate::time::Time;
 use alloc::collections::BTreeSet;
@@ -52,6 +52,10 @@ impl<M: Machine, F: FnMut(&Transcript, &Entry)> Machine for Told<M, F> {
         self.machine.handle(now, event.clone(), out);
         let entry = self.transcript.add(now, &event, out);
         (self.tell)(&self.transcript, &entry);
+    }
+
+    fn state(&self) -> Option<State> {
+        self.machine.state()
     }
 }
 

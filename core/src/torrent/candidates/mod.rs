@@ -37,6 +37,7 @@ pub use knocks::machine;
 pub use priority::canonical_priority;
 
 use crate::border::{AddressTable, CandidateConfig, CloseReason, IoFault, IpFilter};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::AddrClass;
 use crate::rng::Rng;
 use crate::time::Time;
@@ -103,6 +104,16 @@ pub struct Candidates {
     linked: usize,
 }
 
+canon_struct!(out Candidates { rng, entries, ready, resting, expendable, inbound, knocks, banned, banned_in_order, bans, ours, external, seeding, dialling, linked } | table);
+
+#[cfg(test)]
+impl Candidates {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.rng.next_u32();
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Entry {
     rest: Rest,
@@ -125,6 +136,8 @@ struct Entry {
     priority: u32,
 }
 
+canon_struct!(out Entry { rest, dialling, dialled, inbound, sticky, blocked, failures, proven, seed, priority });
+
 impl Entry {
     fn is_linked(&self) -> bool {
         self.dialled.is_some() || self.inbound > 0
@@ -142,6 +155,8 @@ enum Rest {
     /// Given up; taken up again when heard of after this moment.
     Spent(Time),
 }
+
+canon_enum!(out Rest { 0 = Ready, 1 = Until(a), 2 = Spent(a) });
 
 /// Orders dials: not named by the user, well-known port, failures, low priority.
 type Rank = (bool, bool, u32, Reverse<u32>);

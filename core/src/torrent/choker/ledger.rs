@@ -4,6 +4,7 @@
 //! /48 of IPv6). An account holds what went there in this window of time and in the one before
 //! ([`ChokeConfig::seed_memory`](crate::border::ChokeConfig::seed_memory) each), so everything is forgotten after two at the latest.
 
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -24,6 +25,8 @@ pub(super) struct Ledger {
     swept: u64,
 }
 
+canon_struct!(out Ledger { accounts, swept });
+
 #[derive(Clone, Copy, Debug)]
 struct Account {
     /// The number of the window that `now` is of.
@@ -31,6 +34,8 @@ struct Account {
     now: u64,
     before: u64,
 }
+
+canon_struct!(out Account { window, now, before });
 
 impl Account {
     fn turned(self, window: u64) -> Account {

@@ -36,6 +36,7 @@ mod ledger;
 
 use super::brake::network;
 use crate::border::{ChokeConfig, PeerKey};
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -97,6 +98,16 @@ pub struct Choker {
     booked: BTreeMap<PeerKey, (IpAddr, u64)>,
 }
 
+canon_struct!(out Choker { rng, served, waiting, rotation, optimistic, next_round, vacancy, ledger, booked });
+
+#[cfg(test)]
+impl Choker {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.rng.next_u32();
+    }
+}
+
 /// Somebody who holds a slot.
 #[derive(Clone, Copy, Debug)]
 struct Served {
@@ -106,6 +117,8 @@ struct Served {
     /// Whether it still wants something.
     wants: bool,
 }
+
+canon_struct!(out Served { since, before, wants });
 
 /// How much more likely a new connection is to come first in the rotation than to come in at any other place. BEP 3:
 /// "To give them a decent chance of getting a complete piece to upload, new connections are three times as likely to

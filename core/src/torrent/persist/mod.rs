@@ -33,6 +33,7 @@
 
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, IoFault, PersistConfig};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::metainfo::{Geometry, PieceIndex};
 use crate::time::Time;
 use crate::torrent::resume::ResumeData;
@@ -70,6 +71,8 @@ pub struct ResumeClaims {
     pub examined: bool,
 }
 
+canon_struct!(out ResumeClaims { generation, pieces, files, apart, examined });
+
 /// The persistence protocol of one torrent.
 #[derive(Clone, Debug)]
 pub struct Persist {
@@ -104,6 +107,16 @@ pub struct Persist {
     retry_at: Option<Time>,
 }
 
+canon_struct!(out Persist { dirty, dirty_bytes, dirty_since, syncing, claimable, saving, durable, save_due, suspect, files, placing, examined, generation, state, touched, flush, flushing, failures, retry_at } | geometry);
+
+#[cfg(test)]
+impl Persist {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.failures += 1;
+    }
+}
+
 /// Which files are kept apart, and what of that may be claimed.
 #[derive(Clone, Debug, Default)]
 struct Placing {
@@ -119,6 +132,8 @@ struct Placing {
     under_way: bool,
 }
 
+canon_struct!(out Placing { now, syncing, claimable, copied, under_way });
+
 /// What is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -126,6 +141,8 @@ enum State {
     Syncing,
     Saving,
 }
+
+canon_enum!(out State { 0 = Idle, 1 = Syncing, 2 = Saving });
 
 impl Persist {
     /// For a torrent without resume data: nothing is claimed, and a first record is ordered at once. `files`: as many as

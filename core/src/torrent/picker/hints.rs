@@ -16,6 +16,7 @@
 use super::table::Table;
 use crate::bitfield::Bitfield;
 use crate::border::PeerKey;
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -34,6 +35,8 @@ pub(super) struct Hints {
     dropped: u64,
 }
 
+canon_struct!(out Hints { lists, log, dropped });
+
 #[derive(Clone, Debug)]
 struct List {
     /// Rank, tie breaker, piece.
@@ -44,6 +47,8 @@ struct List {
     seen: u64,
     salt: u32,
 }
+
+canon_struct!(out List { best, horizon, seen, salt });
 
 impl Hints {
     /// A piece may have become available to somebody: it is closed again, its priority changed, or a peer gained it.

@@ -80,6 +80,7 @@ mod tests;
 
 use crate::bitfield::Bitfield;
 use crate::border::{PeerKey, PickConfig};
+use crate::journal::canon::canon_struct;
 use crate::metainfo::{Block, Geometry, PieceIndex};
 use crate::rng::Rng;
 use crate::time::Time;
@@ -196,6 +197,16 @@ pub struct Picker {
     sequential: bool,
     /// In order, no closed piece lies before this one.
     first_closed: u32,
+}
+
+canon_struct!(out Picker { config, rng, have, table, slab, hints, partial, free, owned, parole, urgent, deadlines, tail, missing, wanted, sequential, first_closed } | geometry);
+
+#[cfg(test)]
+impl Picker {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.rng.next_u32();
+    }
 }
 
 impl Picker {

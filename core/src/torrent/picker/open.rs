@@ -2,6 +2,7 @@
 
 use super::{Received, TailKey};
 use crate::border::PeerKey;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::time::Time;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -18,6 +19,8 @@ pub(super) enum Slot {
     Got(PeerKey),
 }
 
+canon_enum!(out Slot { 0 = Free, 1 = Asked(a), 2 = Got(a) });
+
 /// A piece that failed its hash and is fetched again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Parole {
@@ -29,6 +32,8 @@ pub(super) struct Parole {
     /// The places for whose peers it was kept, the latest last.
     pub owners: Vec<IpAddr>,
 }
+
+canon_struct!(out Parole { suspects, until, owners });
 
 /// The most places that are remembered for a piece on parole: with a minute each, who has more addresses than that has half an hour.
 const MAX_OWNERS: usize = 32;
@@ -68,6 +73,8 @@ pub(super) struct Open {
     pub owner_asked: u32,
     pub parole: Option<Parole>,
 }
+
+canon_struct!(out Open { piece, slots, extra, free, asked, first_free, owner, owner_asked, parole });
 
 impl Open {
     pub fn new(piece: u32, blocks: u32) -> Open {
@@ -245,6 +252,8 @@ pub(super) struct Slab {
     /// Blocks of all entries.
     blocks: u32,
 }
+
+canon_struct!(out Slab { entries, vacant, blocks });
 
 impl Slab {
     pub fn insert(&mut self, open: Open) -> u32 {

@@ -6,6 +6,7 @@
 //! run that lies behind, at most [`RANKS`] steps whatever the size of the torrent.
 
 use crate::bitfield::Bitfield;
+use crate::journal::canon::canon_struct;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -61,6 +62,8 @@ pub(super) struct Table {
     /// Of the verified pieces before this one each is at a peer.
     spread_to: u32,
 }
+
+canon_struct!(out Table { order, starts, place, copies, flags, closed, seeds, floor, unsorted, spread_to });
 
 impl Table {
     pub fn new(have: &Bitfield, pieces: u32, priority: u8) -> Table {

@@ -25,6 +25,7 @@ pub use reconcile::{Reconciled, reconcile};
 
 use crate::bitfield::{Bitfield, BitfieldError};
 use crate::border::{FileState, InfoHashes};
+use crate::journal::canon::canon_struct;
 use crate::metainfo::Geometry;
 use crate::torrent::metadata::MetadataFetch;
 use alloc::vec::Vec;
@@ -68,6 +69,8 @@ pub struct ResumeData {
     /// The info dictionary, of a torrent that was added by a magnet link; whoever uses it compares its hash.
     pub info: Option<Bytes>,
 }
+
+canon_struct!(out ResumeData { hashes, generation, uploaded, downloaded, paused, active, seeding, completed, examined, pieces, files, apart, priorities, sequential });
 
 /// Why bytes are not usable resume data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@
 use super::ResumeData;
 use crate::bitfield::Bitfield;
 use crate::border::{FileState, PersistConfig, Place, StorageLayout};
+use crate::journal::canon::canon_struct;
 use crate::metainfo::Geometry;
 use crate::rng::Rng;
 use alloc::vec;
@@ -38,6 +39,8 @@ pub struct Reconciled {
     /// To be hashed: they may be there.
     pub to_check: Bitfield,
 }
+
+canon_struct!(out Reconciled { trusted, samples, to_check });
 
 /// What a file's state says of its pieces, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

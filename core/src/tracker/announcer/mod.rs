@@ -53,6 +53,7 @@ use super::exchange::{Env, Exchange};
 use super::{AnnounceEvent, ScrapeCounts, TrackerError, TrackerUrl, UrlError};
 use crate::border::{IoFault, JobId, JobResult, NetPolicy};
 use crate::cx::Cx;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::net_policy::Scheme;
 use crate::rng::Rng;
 use crate::time::Time;
@@ -105,6 +106,16 @@ pub struct Announcer {
     abandoned: Vec<JobId>,
 }
 
+canon_struct!(out Announcer { trackers, tiers, decisions, secret, key, phase, completed, grouping, keeps_to_one, groups, asks, full, asked, to_complete, to_stop, leaving, wants, turn, stop_limit, said, abandoned });
+
+#[cfg(test)]
+impl Announcer {
+    /// Changes something that does not show at once.
+    pub(crate) fn tamper(&mut self) {
+        self.asked += 1;
+    }
+}
+
 /// What makes a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Grouping {
@@ -112,6 +123,8 @@ enum Grouping {
     Tier,
     Tracker,
 }
+
+canon_enum!(out Grouping { 0 = All, 1 = Tier, 2 = Tracker });
 
 /// Trackers of which one is enough.
 #[derive(Clone, Debug)]
@@ -130,6 +143,8 @@ struct Group {
     forced: bool,
 }
 
+canon_struct!(out Group { round, next_round, told, last, left, forced });
+
 /// One announce to one tracker.
 #[derive(Clone, Debug)]
 struct Ask {
@@ -144,6 +159,8 @@ struct Ask {
     answered: bool,
 }
 
+canon_struct!(out Ask { id, tracker, group, event, lanes, answered });
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
@@ -151,6 +168,8 @@ enum Phase {
     Stopping,
     Stopped,
 }
+
+canon_enum!(out Phase { 0 = Idle, 1 = Running, 2 = Stopping, 3 = Stopped });
 
 #[derive(Clone, Debug)]
 struct Tracker {
@@ -182,6 +201,8 @@ struct Tracker {
     warning: Option<String>,
     peers: u32,
 }
+
+canon_struct!(out Tracker { url, text, tier, trusted, started, gone, removed, fails, retry_at, not_before, answered_at, last_error, tracker_id, connections, complete, incomplete, downloaded, warning, peers });
 
 impl Announcer {
     /// An announcer for tiers of URLs, and the URLs that are refused. Doubles are left out silently.

@@ -1,6 +1,7 @@
 //! What an announcer is told and says.
 
 use crate::border::{InfoHash, PeerId, SocketId, Target};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::time::Time;
 use crate::tracker::{Ledger, TrackerError, Way, Ways};
 use alloc::string::String;
@@ -47,6 +48,8 @@ pub struct Turn {
     /// Whether it goes before others: it carries an event, or the user wants it.
     pub urgent: bool,
 }
+
+canon_struct!(out Turn { http, urgent });
 
 impl AnnounceFacts {
     /// How to go out in each family.
@@ -100,6 +103,12 @@ pub enum TrackerSaid {
         retry: Option<Duration>,
     },
 }
+
+canon_enum!(out TrackerSaid {
+    0 = Answered { url, from, peers, interval, warning, external_ip, complete, incomplete, from_global },
+    1 = Failed { url, why, retry },
+    2 = Switched { from, to },
+});
 
 /// How a tracker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

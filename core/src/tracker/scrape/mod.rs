@@ -18,6 +18,7 @@ use super::url::MAX_URL;
 use super::{Answer, Question, ScrapeCounts, TrackerError, TrackerUrl, Ways};
 use crate::border::{InfoHash, IoFault, JobId, JobResult};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::{Scheme, Word};
 use crate::rng::Rng;
 use crate::time::Time;
@@ -56,6 +57,8 @@ pub struct Scrape {
     failure: Option<TrackerError>,
     abandoned: Vec<JobId>,
 }
+
+canon_struct!(out Scrape { url, word, secret, left, batch, counts, min_interval, known, exchange, failure, abandoned });
 
 impl Scrape {
     /// Begins to ask the tracker that has `url` for announces. Doubles among the torrents count once. `secret` yields UDP

@@ -16,6 +16,7 @@
 
 use super::{UdpRequest, UdpResponse, same_place};
 use crate::border::AnnounceConfig;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::rng::Rng;
 use crate::time::Time;
 use crate::tracker::{Answer, Question, Reply, ScrapeResponse};
@@ -33,6 +34,8 @@ pub struct UdpConnection {
     /// When it came.
     pub since: Time,
 }
+
+canon_struct!(out UdpConnection { from, id, since });
 
 impl UdpConnection {
     /// BEP 15: "A client can use a connection ID until one minute after it has received it."
@@ -89,12 +92,16 @@ pub struct UdpExchange {
     deadline: Time,
 }
 
+canon_struct!(out UdpExchange { to, question, url_data, connection, state, asked, transaction, doublings, max_doublings, deadline });
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Connecting,
     Asking,
     Ended,
 }
+
+canon_enum!(out State { 0 = Connecting, 1 = Asking, 2 = Ended });
 
 impl UdpExchange {
     /// Begins. Transaction ids are drawn from `rng`, which nobody may guess. The second is the first packet to send.

@@ -6,6 +6,7 @@
 //! The table holds those of the last minute, [`CandidateConfig::max_knockers`] at most.
 
 use crate::border::CandidateConfig;
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::{IpAddr, Ipv6Addr};
@@ -22,6 +23,8 @@ pub(super) struct Knocks {
     table: BTreeMap<IpAddr, (Time, u32)>,
     order: BTreeSet<(Time, IpAddr)>,
 }
+
+canon_struct!(out Knocks { table, order });
 
 impl Knocks {
     /// Somebody connects. Whether it may come in.
