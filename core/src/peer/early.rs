@@ -17,10 +17,11 @@ use super::{PeerConn, PeerFacts};
 use crate::bitfield::Bitfield;
 use crate::border::PeerFault;
 use crate::cx::Cx;
+use crate::journal::canon::{Encoder, Put};
 use crate::wire::Message;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// What is kept of it.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +35,18 @@ pub(super) struct Early {
     haves: BTreeSet<u32>,
     suggested: Vec<u32>,
     allowed: Vec<u32>,
+}
+
+impl Put for Early {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let Early { first, late, begun, haves, suggested, allowed } = self;
+        let mut said = BytesMut::new();
+        if let Some(first) = first {
+            first.emit(&mut said);
+        }
+        let parts: &[&dyn Put] = &[&said, late, begun, haves, suggested, allowed];
+        parts.iter().for_each(|part| part.put(to));
+    }
 }
 
 impl PeerConn {

@@ -17,6 +17,7 @@
 
 use super::{PeerConn, PeerFacts, PeerSaid};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use crate::wire::{Extension, METADATA_BLOCK, Message, UtMetadata, metadata_block_length, metadata_blocks};
 use alloc::collections::VecDeque;
@@ -35,6 +36,8 @@ pub(super) struct MetadataTalk {
     /// Blocks that the peer was asked for and has not answered.
     asked: Vec<u32>,
 }
+
+canon_struct!(out MetadataTalk { wanted, served, served_since, asked });
 
 impl PeerConn {
     pub(super) fn on_metadata(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, payload: &Bytes) {

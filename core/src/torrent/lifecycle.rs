@@ -63,7 +63,7 @@ pub(super) struct Lifecycle {
     trackers_told: bool,
 }
 
-canon_struct!(out Lifecycle { paused, paused_said, queued, draining, recheck, moving, delete, owned, trackers_told });
+canon_struct!(out Lifecycle { paused, paused_said, queued, held, draining, recheck, moving, delete, owned, trackers_told });
 
 #[derive(Clone, Copy, Debug)]
 struct Moving {

@@ -38,6 +38,7 @@ use crate::border::{
     TorrentId, Work,
 };
 use crate::cx::Cx;
+use crate::journal::canon::{Encoder, Put};
 use crate::metainfo::magnet::FileRanges;
 use crate::metainfo::{BLOCK_LENGTH, Geometry, Magnet, Metainfo, MetainfoLimits, PieceHashes};
 use crate::net_policy::Word;
@@ -82,6 +83,24 @@ struct Found {
     info: Bytes,
     /// Resume data that were loaded with it.
     stored: Vec<Bytes>,
+}
+
+impl Put for Seeking {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let Seeking { fetch, selected, given, found, hold, stored } = self;
+        let selected = selected.to_string();
+        let parts: &[&dyn Put] = &[fetch, &selected, given, found, hold, stored];
+        parts.iter().for_each(|part| part.put(to));
+    }
+}
+
+impl Put for Found {
+    fn put(&self, to: &mut Encoder<'_>) {
+        // The rest follows from the dictionary.
+        let Found { meta: _, info, stored } = self;
+        info.put(to);
+        stored.put(to);
+    }
 }
 
 impl Facts {

@@ -39,6 +39,7 @@
 mod tests;
 
 use crate::border::{InfoHashes, MetadataConfig, PeerKey};
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use crate::time::{Time, earliest};
 use crate::wire::{METADATA_BLOCK, metadata_block_length, metadata_blocks};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -112,6 +113,20 @@ pub struct MetadataFetch {
     done: bool,
     now: Time,
     said: VecDeque<MetadataSaid>,
+}
+
+canon_struct!(out Source { size, owes, rests_until, failures });
+canon_struct!(out Collection { size, alone, blocks, have, began });
+canon_struct!(out Doubted { size, blocks });
+
+impl Put for MetadataFetch {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let MetadataFetch { hashes, sources, collections, doubted, wrong, done, now, said } = self;
+        // What it says is taken before an event ends: nothing is left.
+        said.len().put(to);
+        let parts: &[&dyn Put] = &[hashes, sources, collections, doubted, wrong, done, now];
+        parts.iter().for_each(|part| part.put(to));
+    }
 }
 
 impl Collection {

@@ -70,7 +70,7 @@ pub struct ResumeData {
     pub info: Option<Bytes>,
 }
 
-canon_struct!(out ResumeData { hashes, generation, uploaded, downloaded, paused, active, seeding, completed, examined, pieces, files, apart, priorities, sequential });
+canon_struct!(out ResumeData { hashes, generation, uploaded, downloaded, paused, active, seeding, completed, examined, pieces, files, apart, priorities, sequential, info });
 
 /// Why bytes are not usable resume data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
