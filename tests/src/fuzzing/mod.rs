@@ -31,6 +31,7 @@ pub mod ip_filter;
 pub mod journal;
 pub mod magnet;
 pub mod messages;
+pub mod metadata;
 pub mod metainfo;
 pub mod path;
 pub mod peer;
@@ -49,6 +50,7 @@ pub mod tracker_server;
 pub mod tracker_udp;
 pub mod tracker_url;
 pub mod udp_server;
+pub mod ut_metadata;
 
 use arbitrary::{Arbitrary, Unstructured};
 use std::fmt::Debug;
@@ -86,6 +88,6 @@ macro_rules! targets {
 
 targets! {
     announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, magnet,
-    messages, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
-    tracker_server, tracker_udp, tracker_url, udp_server,
+    messages, metadata, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
+    tracker_server, tracker_udp, tracker_url, udp_server, ut_metadata,
 }
