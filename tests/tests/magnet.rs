@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Pieces are small, so that the info dictionary has 7 blocks.
 fn content() -> Arc<Content> {
-    Arc::new(Content::new("wanted.bin", 5_000_000, 1_024, 40))
+    Arc::new(Content::new("wanted.bin", 5_200_000, 1_024, 40))
 }
 
 fn wait(world: &mut World, done: impl Fn(&World) -> bool) {
