@@ -147,6 +147,8 @@ fn every_parser_has_a_fuzz_target() {
         "handshake",
         "framer",
         "extended",
+        "ut_pex",
+        "lsd",
         "peer",
         "session",
         "tracker_http",

@@ -111,6 +111,10 @@ pub enum PeerFault {
     CorruptData,
     /// It gave or named an info dictionary that cannot be the right one, and nobody else could have.
     BadMetadata,
+    /// A message of peer exchange that is not a bencoded dictionary.
+    BadPex,
+    /// More messages of peer exchange, or more contacts in one, than patience allows.
+    PexFlood,
 }
 
 impl fmt::Display for PeerFault {
@@ -131,6 +135,8 @@ impl fmt::Display for PeerFault {
             PeerFault::BadExtendedHandshake => "malformed extended handshake",
             PeerFault::CorruptData => "sent corrupt data",
             PeerFault::BadMetadata => "lied about the info dictionary",
+            PeerFault::BadPex => "malformed peer exchange",
+            PeerFault::PexFlood => "too much peer exchange",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What a dissection gives: the words of this module.
 
 use crate::border::{AnnounceResponse, InfoHash, PeerId, ScrapeCounts};
+use crate::lsd::LsdMessage;
 use crate::tracker::Reply;
 use crate::tracker::http::{HttpAnnounce, QueryError};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
@@ -294,8 +295,8 @@ pub enum DatagramKind {
     Utp,
     /// Of the DHT (BEP 5).
     Dht,
-    /// Of local service discovery (BEP 14).
-    Lsd,
+    /// Of local service discovery (BEP 14): an announce, or (`None`) something that begins like one.
+    Lsd(Option<LsdMessage>),
     /// Anything else.
     Other,
 }
@@ -315,7 +316,7 @@ impl DatagramKind {
             },
             DatagramKind::Utp => "utp",
             DatagramKind::Dht => "dht",
-            DatagramKind::Lsd => "lsd",
+            DatagramKind::Lsd(_) => "lsd",
             DatagramKind::Other => "other",
         }
     }

@@ -8,17 +8,18 @@
 use super::CaptureLimits;
 use super::said::DatagramKind;
 use crate::bencode::{Document, Limits, Mode};
+use crate::lsd::{GROUP_V4, GROUP_V6, LsdMessage};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
 use alloc::collections::{BTreeMap, VecDeque};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::SocketAddr;
 
 /// So many requests of a client to a tracker may be unanswered; a client sends each again eight times at most.
 const MAX_UNANSWERED: usize = 64;
 /// What reading a message of the DHT may cost: those of BEP 5 fit into one packet and are three deep.
 const DHT: Limits = Limits { bytes: 65_535, depth: 16, tokens: 8192 };
 /// BEP 14's groups.
-const LSD_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 192, 152, 143)), 6771);
-const LSD_V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0xff15, 0, 0, 0, 0, 0, 0xefc0, 0x988f)), 6771);
+const LSD_V4: SocketAddr = SocketAddr::new(GROUP_V4, 6771);
+const LSD_V6: SocketAddr = SocketAddr::new(GROUP_V6, 6771);
 
 /// Tells datagrams apart.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +41,7 @@ impl UdpTalk {
             return kind;
         }
         if (to == LSD_V4 || to == LSD_V6) && bytes.starts_with(b"BT-SEARCH") {
-            DatagramKind::Lsd
+            DatagramKind::Lsd(LsdMessage::parse(bytes).ok())
         } else if is_dht(bytes) {
             DatagramKind::Dht
         } else if is_utp(bytes) {

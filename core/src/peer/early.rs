@@ -49,6 +49,13 @@ impl Put for Early {
     }
 }
 
+impl Early {
+    /// The peer has a piece no more that it said it has got. One of its bitfield is asked for all the same, and rejected.
+    pub(super) fn lost(&mut self, piece: u32) {
+        self.haves.remove(&piece);
+    }
+}
+
 impl PeerConn {
     /// A message about pieces, of which we do not know how many there are.
     pub(super) fn on_early(&mut self, cx: &mut Cx<'_>, message: Message) {

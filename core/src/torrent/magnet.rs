@@ -34,8 +34,8 @@ use super::startup::Startup;
 use super::{Facts, Peer, Phase, Shared, Torrent};
 use crate::bitfield::Bitfield;
 use crate::border::{
-    AddTorrent, CloseReason, CommandError, InfoHashes, IoFault, Notice, PeerFault, PeerId, PeerKey, StorageLayout,
-    TorrentId, Work,
+    AddTorrent, CloseReason, CommandError, InfoHashes, IoFault, Notice, PeerFault, PeerId, PeerKey, Source,
+    StorageLayout, TorrentId, Work,
 };
 use crate::cx::Cx;
 use crate::journal::canon::{Encoder, Put};
@@ -354,6 +354,9 @@ impl Torrent {
         let Seeking { selected, given, found: Some(found), .. } = *seeking else { return };
         let Found { meta, info, stored } = found;
         self.facts = Facts::of(&meta, info);
+        if self.facts.private {
+            self.turned_private(cx, shared);
+        }
         self.take_sizes(cx);
         let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
         let resume = ResumeData::choose(&stored, &self.facts.hashes, pieces, files).ok();
@@ -371,6 +374,26 @@ impl Torrent {
         self.start(cx, Work::Open { torrent: self.id, root: self.root, key, layout }, Purpose::Open);
         self.tell_state(cx);
         self.peers_catch_up(cx, shared);
+    }
+
+    /// BEP 27: peers of a private torrent are those that its tracker names. Whom others named is let go, and nobody is told of anybody.
+    fn turned_private(&mut self, cx: &mut Cx, shared: &mut Shared) {
+        self.pex = None;
+        let named = |torrent: &Torrent, peer: &Peer| {
+            let sources = torrent.candidates.sources(peer.conn.remote());
+            sources.has(Source::User) || sources.has(Source::Tracker)
+        };
+        let others: Vec<PeerKey> = self
+            .peers
+            .iter()
+            .filter_map(|(&key, slot)| slot.as_deref().map(|peer| (key, peer)))
+            .filter(|(_, peer)| !peer.conn.incoming() && !named(self, peer))
+            .map(|(key, _)| key)
+            .collect();
+        for key in others {
+            self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::TrackerSwitched));
+        }
+        self.candidates.forget_strangers();
     }
 
     /// Everything that goes by the sizes begins anew.

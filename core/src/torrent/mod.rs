@@ -8,6 +8,7 @@
 //! | [`choker`] | who is served |
 //! | [`candidates`] | whom to dial |
 //! | [`metadata`], `magnet` | how the info dictionary is had from peers; the torrent of a magnet link until then |
+//! | [`pex`] | which peer is told of which others, and what is believed of what they tell |
 //! | [`blame`] | who sent bad data |
 //! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | `suggest` | which piece to suggest to whom, as a seed |
@@ -56,8 +57,10 @@ mod lifecycle;
 mod limits;
 mod magnet;
 pub mod metadata;
+mod neighbours;
 mod peers;
 pub mod persist;
+pub mod pex;
 pub mod picker;
 mod placement;
 pub mod resume;
@@ -103,6 +106,7 @@ use jobs::{Jobs, Purpose};
 pub use limits::Buckets;
 pub(crate) use limits::Way;
 use persist::Persist;
+use pex::Pex;
 use picker::Picker;
 use placement::Placement;
 pub use selection::FileView;
@@ -203,6 +207,8 @@ pub struct Torrent {
     picker: Picker,
     choker: Choker,
     candidates: Candidates,
+    /// None for a private torrent.
+    pex: Option<Box<Pex>>,
     blame: Blame,
     persist: Persist,
     announcer: Announcer,
@@ -336,6 +342,7 @@ impl Torrent {
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
             candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number))
                 .with_table(Arc::clone(&cx.config.addresses)),
+            pex: neighbours::exchange(cx, facts.private),
             blame: Blame::new(&cx.config.pick),
             persist: Persist::fresh(geometry, files + 1),
             announcer,
@@ -432,6 +439,7 @@ impl Torrent {
             if running { self.chance_at } else { None },
             if running { self.bystander_deadline(cx) } else { None },
             if running { self.seeking_deadline(cx) } else { None },
+            if running { self.pex.as_ref().and_then(|pex| pex.deadline()) } else { None },
             self.limits.deadline(cx.now),
             self.super_seed.as_ref().and_then(|machine| machine.deadline()),
         ])
@@ -455,6 +463,7 @@ impl Torrent {
         self.seeking_tick(cx);
         if matches!(self.phase, Phase::Running) {
             self.drop_bystanders(cx, shared);
+            self.exchange_tick(cx, shared);
         }
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;

@@ -8,6 +8,7 @@
 mod algorithms;
 mod bencoding;
 mod links;
+mod neighbours;
 mod torrents;
 mod trackers;
 mod wire;

@@ -29,6 +29,7 @@ pub mod handshake;
 mod host;
 pub mod ip_filter;
 pub mod journal;
+pub mod lsd;
 pub mod magnet;
 pub mod messages;
 pub mod metadata;
@@ -51,6 +52,7 @@ pub mod tracker_udp;
 pub mod tracker_url;
 pub mod udp_server;
 pub mod ut_metadata;
+pub mod ut_pex;
 
 use arbitrary::{Arbitrary, Unstructured};
 use std::fmt::Debug;
@@ -87,7 +89,7 @@ macro_rules! targets {
 }
 
 targets! {
-    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, magnet,
+    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, lsd, magnet,
     messages, metadata, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
-    tracker_server, tracker_udp, tracker_url, udp_server, ut_metadata,
+    tracker_server, tracker_udp, tracker_url, udp_server, ut_metadata, ut_pex,
 }

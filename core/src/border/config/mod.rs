@@ -5,10 +5,12 @@ mod announce;
 mod candidates;
 mod choke;
 mod external;
+mod lsd;
 mod metadata;
 mod net;
 mod peer;
 mod persist;
+mod pex;
 mod pick;
 mod queue;
 mod rate;
@@ -20,10 +22,12 @@ pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
 pub use external::ExternalConfig;
+pub use lsd::LsdConfig;
 pub use metadata::MetadataConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
+pub use pex::PexConfig;
 pub use pick::{PickConfig, PickOrder};
 pub use queue::QueueConfig;
 pub use rate::RateConfig;
@@ -62,6 +66,10 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Info dictionaries from and for peers.
     pub metadata: MetadataConfig,
+    /// Peer exchange.
+    pub pex: PexConfig,
+    /// Local discovery.
+    pub lsd: LsdConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
     pub addresses: Arc<AddressTable>,
 }
@@ -98,7 +106,9 @@ impl Config {
         self.external.check()?;
         self.storage.check()?;
         self.queue.check()?;
-        self.metadata.check()
+        self.metadata.check()?;
+        self.pex.check()?;
+        self.lsd.check()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::border::{InfoHash, PeerId};
 use crate::capture::testing::{A, B, RAW, datagram, pcap};
 use crate::capture::{DatagramKind, dissect};
+use crate::lsd::LsdMessage;
 use crate::tracker::udp::{UdpRequest, UdpResponse};
 use crate::tracker::{AnnounceRequest, AnnounceResponse, Ledger, ScrapeCounts};
 use alloc::vec::Vec;
@@ -101,5 +102,8 @@ fn other_protocols_are_told_apart() {
         ["dht", "dht", "other", "other", "utp", "utp", "utp", "other", "other", "other", "other", "other", "other"]
     );
     let capture = dissect(&pcap(RAW, 65_535, [datagram(A, lsd, search)]));
-    assert_eq!(capture.datagrams[0].kind, DatagramKind::Lsd);
+    assert_eq!(capture.datagrams[0].kind, DatagramKind::Lsd(None), "it begins like one, and says nothing");
+    let message = LsdMessage { port: 6881, hashes: Vec::from([InfoHash([7; 20])]), cookie: None };
+    let capture = dissect(&pcap(RAW, 65_535, [datagram(A, lsd, &message.emit(lsd.into()))]));
+    assert_eq!(capture.datagrams[0].kind, DatagramKind::Lsd(Some(message)));
 }

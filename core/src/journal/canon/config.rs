@@ -3,8 +3,9 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, MetadataConfig, NetPolicy, PeerConfig,
-    PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, LsdConfig, MetadataConfig, NetPolicy,
+    PeerConfig, PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig,
+    StorageConfig,
 };
 use alloc::sync::Arc;
 
@@ -27,7 +28,7 @@ macro_rules! canon_sections {
 }
 
 canon_sections!(
-    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, metadata
+    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd, metadata
 );
 
 canon_struct!(SessionConfig {
@@ -121,6 +122,7 @@ canon_struct!(ChokeConfig {
 
 canon_struct!(CandidateConfig {
     max_known,
+    max_hearsay,
     max_banned,
     retry_step,
     unproven_rest,
@@ -222,3 +224,18 @@ canon_struct!(QueueConfig {
     review,
     seed_turn,
 });
+
+canon_struct!(PexConfig {
+    enabled,
+    first_after,
+    interval,
+    max_first,
+    max_contacts,
+    max_recent,
+    max_messages,
+    max_taken,
+    max_named,
+    max_in_message,
+});
+
+canon_struct!(LsdConfig { enabled, port, interval, spacing, gather, max_heard, max_sources });

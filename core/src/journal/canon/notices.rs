@@ -30,9 +30,10 @@ canon_enum!(out Notice {
     22 = Announced { command, url, from, answer },
     23 = ExternalAddress { v6, ip },
     24 = Storage { torrent, state },
-    25 = MetadataProgress { torrent, have, size },
-    26 = Metadata { torrent, hashes, name, info },
-    27 = MetadataFailed { torrent, why },
+    25 = DiscoveryFailed { sock, fault },
+    26 = MetadataProgress { torrent, have, size },
+    27 = Metadata { torrent, hashes, name, info },
+    28 = MetadataFailed { torrent, why },
 });
 
 canon_enum!(out TorrentState {

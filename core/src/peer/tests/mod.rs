@@ -3,6 +3,7 @@
 mod dialogue;
 mod laws;
 mod metadata;
+mod neighbours;
 mod patience;
 mod rules;
 mod rules_upload;
@@ -34,6 +35,7 @@ pub(super) struct World {
     pub metadata: Option<Bytes>,
     /// The info dictionary is looked for.
     pub seeking: bool,
+    pub private: bool,
 }
 
 impl World {
@@ -49,6 +51,7 @@ impl World {
             id: PeerId([id; 20]),
             metadata: None,
             seeking: false,
+            private: false,
         }
     }
 
@@ -98,7 +101,7 @@ fn lend<R>(
         listen_port: Some(6881),
         metadata: world.metadata.as_ref(),
         upload_only: false,
-        private: false,
+        private: world.private,
     };
     call(&mut cx, &facts)
 }
