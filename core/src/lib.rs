@@ -235,6 +235,7 @@
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 4 | [`capture`] | what other clients said, from a capture of their packets |
 //! | 3 | [`peer`], [`tracker`], [`lsd`] | one connection; both tracker protocols, the announcer, a tracker's server; announces to neighbours |
+//! | 3 | [`dht`] | the distributed hash table: its [messages](dht::krpc), [ids](dht::id), [items](dht::item) and [stores](dht::store) |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
 //! | 2 | [`external`] | what our own addresses are, as others see them |
@@ -254,6 +255,7 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`dht`]: messages of the distributed hash table, and what a node keeps for others.
 //! - [`capture`]: a dissector of capture files.
 //! - [`external`]: our own address by votes, for whoever hears them.
 //! - [`torrent::metadata`]: an info dictionary from peers of whom any may lie.

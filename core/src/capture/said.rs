@@ -14,6 +14,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 
+pub use super::dht::DhtDatagram;
 pub use super::tcp::HalfCounts;
 
 /// When a frame was captured: nanoseconds since 1970-01-01 00:00 UTC, by the clock of the machine that captured.
@@ -294,7 +295,7 @@ pub enum DatagramKind {
     /// Of a uTP connection (BEP 29).
     Utp,
     /// Of the DHT (BEP 5).
-    Dht,
+    Dht(DhtDatagram),
     /// Of local service discovery (BEP 14): an announce, or (`None`) something that begins like one.
     Lsd(Option<LsdMessage>),
     /// Anything else.
@@ -315,7 +316,7 @@ impl DatagramKind {
                 UdpResponse::Error(_) => "tracker_error",
             },
             DatagramKind::Utp => "utp",
-            DatagramKind::Dht => "dht",
+            DatagramKind::Dht(dht) => dht.name(),
             DatagramKind::Lsd(_) => "lsd",
             DatagramKind::Other => "other",
         }

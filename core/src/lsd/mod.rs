@@ -36,9 +36,9 @@ use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use core::time::Duration;
 
-/// "239.192.152.143:6771 (org-local)".
+/// `239.192.152.143:6771` "(org-local)".
 pub const GROUP_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(239, 192, 152, 143));
-/// "[ff15::efc0:988f]:6771 (site-local)".
+/// `[ff15::efc0:988f]:6771` "(site-local)".
 pub const GROUP_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xff15, 0, 0, 0, 0, 0, 0xefc0, 0x988f));
 
 /// The group of a family.

@@ -7,6 +7,7 @@
 
 mod algorithms;
 mod bencoding;
+mod dht;
 mod links;
 mod neighbours;
 mod torrents;

@@ -29,6 +29,7 @@ pub mod handshake;
 mod host;
 pub mod ip_filter;
 pub mod journal;
+pub mod krpc;
 pub mod lsd;
 pub mod magnet;
 pub mod messages;
@@ -89,7 +90,7 @@ macro_rules! targets {
 }
 
 targets! {
-    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, lsd, magnet,
-    messages, metadata, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
+    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, krpc, lsd,
+    magnet, messages, metadata, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
     tracker_server, tracker_udp, tracker_url, udp_server, ut_metadata, ut_pex,
 }

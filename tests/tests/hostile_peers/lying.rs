@@ -126,7 +126,7 @@ fn a_flood_of_peer_exchange_ends_the_connection_and_knocks_once_at_each_victim()
 
 #[test]
 fn patient_false_peer_exchange_leads_to_few_victims() {
-    let arena = Arena::new(Role::Downloads, limits());
+    let arena = Arena::new(Role::Downloads, Limits { upload: 10_000, ..limits() });
     let peer = Peer::seed(&arena.content).with(Chatter::pex(MINUTE / 3, 2_000));
     let outcome = arena.listens(peer).run(10 * MINUTE);
     let counts = outcome.arena.world.counts(outcome.arena.victim);

@@ -197,6 +197,7 @@ fn of_datagram(datagram: &Datagram) -> Map<String, Value> {
             merge(&mut what, more);
             what
         }
+        DatagramKind::Dht(dht) => super::dht::json(dht),
         DatagramKind::Lsd(Some(LsdMessage { port, hashes, cookie })) => {
             let hashes: Vec<String> = hashes.iter().map(|hash| hash.to_hex()).collect();
             json!({ "port": port, "info_hashes": hashes, "cookie": cookie })
@@ -248,7 +249,8 @@ fn of_counts(counts: &ScrapeCounts) -> Value {
     json!({ "complete": counts.complete, "downloaded": counts.downloaded, "incomplete": counts.incomplete })
 }
 
-fn merge(object: &mut Value, more: Value) {
+/// Puts the fields of one object into another.
+pub(super) fn merge(object: &mut Value, more: Value) {
     if let (Value::Object(object), Value::Object(more)) = (object, more) {
         object.extend(more);
     }

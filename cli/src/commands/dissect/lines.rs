@@ -173,6 +173,7 @@ fn of_datagram(datagram: &Datagram) -> String {
             UdpResponse::Error(reason) => reason.clone(),
         },
         DatagramKind::TrackerRequest(UdpRequest::Connect { .. }) => String::new(),
+        DatagramKind::Dht(dht) => super::dht::line(dht),
         DatagramKind::Lsd(Some(LsdMessage { port, hashes, .. })) => {
             let hashes: Vec<String> = hashes.iter().map(|hash| hash.to_hex()).collect();
             format!("port {port} {}", hashes.join(" "))
