@@ -297,6 +297,7 @@ pub mod path;
 pub mod peer;
 pub mod rate;
 pub mod rng;
+mod rows;
 pub mod session;
 pub mod time;
 mod timers;

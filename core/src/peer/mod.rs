@@ -84,6 +84,7 @@
 //! assert_eq!(conn.pieces().iter().collect::<Vec<_>>(), [0, 2]);
 //! ```
 
+mod asked;
 mod canon;
 mod credit;
 mod early;

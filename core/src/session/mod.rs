@@ -59,6 +59,7 @@ use crate::cx::{Cx, IdSource};
 use crate::journal::canon::canon_struct;
 use crate::lsd::{Lsd, LsdSocket};
 use crate::rng::Seeds;
+use crate::rows::Rows;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
@@ -91,7 +92,7 @@ pub struct Session {
     alive: usize,
     next_torrent: u32,
     names: BTreeMap<InfoHash, TorrentId>,
-    streams: BTreeMap<TcpId, (TorrentId, PeerKey)>,
+    streams: Rows<TcpId, (TorrentId, PeerKey)>,
     answers: BTreeMap<(SocketAddr, u32), TorrentId>,
     timers: Timers<TorrentId>,
     dialers: Timers<TorrentId>,
@@ -150,7 +151,7 @@ impl Session {
             alive: 0,
             next_torrent: 0,
             names: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            streams: Rows::default(),
             answers: BTreeMap::new(),
             timers: Timers::default(),
             dialers: Timers::default(),
@@ -206,12 +207,12 @@ impl Session {
             }
             Event::Received { tcp, bytes } => self.received(out, tcp, bytes),
             Event::Flushed { tcp, bytes } => {
-                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                if let Some(&(id, key)) = self.streams.get(tcp) {
                     self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.flushed(cx, shared, key, bytes));
                 }
             }
             Event::Closed { tcp, fault } => {
-                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                if let Some(&(id, key)) = self.streams.get(tcp) {
                     self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.lost(cx, shared, key, fault));
                 } else {
                     self.acceptor.lost(tcp);
@@ -379,7 +380,8 @@ impl Session {
             self.readers.remove(&id);
         }
         self.turns.note(id, torrent, self.now);
-        if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
+        let asks = torrent.is_asking() || !torrent.udp_keys.is_empty();
+        if asks && !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
             }
@@ -404,8 +406,8 @@ impl Session {
         if core::mem::replace(&mut torrent.noted, standing) != standing {
             self.queue.stands(self.now, &self.config.queue, id, standing);
         }
-        for tcp in self.shared.gone.drain(..) {
-            self.streams.remove(&tcp);
+        while let Some(tcp) = self.shared.gone.pop() {
+            self.streams.remove(tcp);
         }
         if !torrent.is_stopped() {
             // One that is removed with its files has to be opened again for that.
@@ -601,6 +603,9 @@ impl Session {
 
 /// Whose turn it is, of those who want one, after `last` had it.
 fn next_turn(wanting: &BTreeSet<TorrentId>, last: TorrentId) -> Option<TorrentId> {
+    if wanting.is_empty() {
+        return None;
+    }
     wanting.range((Bound::Excluded(last), Bound::Unbounded)).next().or_else(|| wanting.first()).copied()
 }
 

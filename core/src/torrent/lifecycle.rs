@@ -171,7 +171,7 @@ impl Torrent {
             self.persist.touch(cx.now);
             self.persist.flush(cx.now);
             // Who was not asked while it drained may be asked again.
-            self.hungry.extend(self.peers.keys().copied());
+            self.hungry.extend(self.peers.keys());
             self.refill = true;
         }
         (self.life.paused_said, self.life.held) = (true, false);

@@ -87,6 +87,7 @@ use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
+use crate::rows::Rows;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
@@ -214,7 +215,7 @@ pub struct Torrent {
     announcer: Announcer,
 
     /// A peer is taken out (`None`) while it is being called.
-    peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
+    peers: Rows<PeerKey, Option<Box<Peer>>>,
     ready_peers: u32,
     /// Who of them is whom, of those whose handshake was completed.
     peer_ids: BTreeMap<PeerId, PeerKey>,
@@ -346,7 +347,7 @@ impl Torrent {
             blame: Blame::new(&cx.config.pick),
             persist: Persist::fresh(geometry, files + 1),
             announcer,
-            peers: BTreeMap::new(),
+            peers: Rows::default(),
             ready_peers: 0,
             peer_ids: BTreeMap::new(),
             timers: Timers::default(),
@@ -553,7 +554,7 @@ impl Torrent {
     }
 
     fn take(&mut self, key: PeerKey) -> Option<Box<Peer>> {
-        self.peers.get_mut(&key)?.take()
+        self.peers.get_mut(key)?.take()
     }
 
     fn peer_facts(&self, shared: &Shared) -> PeerFacts<'_> {
@@ -599,7 +600,7 @@ impl Torrent {
 
     /// Whether a connection is still there.
     pub(crate) fn has_peer(&self, key: PeerKey) -> bool {
-        self.peers.contains_key(&key)
+        self.peers.contains_key(key)
     }
 
     /// Tells the application of a new state, once.

@@ -298,7 +298,7 @@ impl Torrent {
 
     /// Takes back requests for what is not wanted any more.
     fn cancel_unwanted(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
             let unwanted = |block: &Block| !self.picker.wants(block.piece());
@@ -351,7 +351,7 @@ impl Torrent {
         }
         // Of a complete torrent everybody knows it by its pieces.
         let tell = !self.picker.is_complete();
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
             if tell {

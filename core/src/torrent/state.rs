@@ -113,8 +113,8 @@ impl Torrent {
         sums.add(StatePart::Disk, &[disk, placement, health, jobs, held, waiting_reads, last_reader]);
         sums.add(StatePart::Limits, &[limits]);
         sums.add(StatePart::Peers, &[ready_peers, peer_ids, timers]);
-        for (key, peer) in peers {
-            sums.add(StatePart::Peers, &[key, peer]);
+        for (key, peer) in peers.iter() {
+            sums.add(StatePart::Peers, &[&key, peer]);
         }
     }
 

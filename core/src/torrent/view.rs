@@ -137,7 +137,7 @@ impl Torrent {
     pub fn peer_list(&self, now: Time) -> Vec<PeerSummary> {
         self.peers
             .iter()
-            .filter_map(|(&key, slot)| {
+            .filter_map(|(key, slot)| {
                 let peer = slot.as_ref()?;
                 let conn = &peer.conn;
                 Some(PeerSummary {

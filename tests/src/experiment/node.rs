@@ -377,14 +377,15 @@ impl Node {
     }
 
     /// Bytes are through the downlink.
-    fn came(&mut self, tcp: u64, segments: Vec<Segment>, out: &mut Outside) {
+    fn came(&mut self, tcp: u64, mut segments: Vec<Segment>, out: &mut Outside) {
         let stream = &mut self.streams[tcp as usize];
         if stream.life == Life::Closed || stream.life == Life::Ending {
             return;
         }
-        for segment in segments {
+        for segment in segments.drain(..) {
             stream.unread.push(segment);
         }
+        out.buffers.emptied(segments);
         self.read(tcp, out);
     }
 
@@ -434,7 +435,8 @@ impl Node {
 
     /// Has what was queued during an event take its place.
     fn send_touched(&mut self, out: &mut Outside) {
-        for tcp in std::mem::take(&mut self.touched) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for tcp in touched.drain(..) {
             let stream = &mut self.streams[tcp as usize];
             stream.touched = false;
             if stream.in_turn || stream.sending.len() == 0 {
@@ -447,8 +449,9 @@ impl Node {
                 self.turns.push_back(tcp);
             }
         }
+        self.touched = touched;
         if self.sending.is_none() {
-            self.next_burst();
+            self.next_burst(out);
         }
     }
 
@@ -456,7 +459,7 @@ impl Node {
     fn send_at_once(&mut self, tcp: u64, out: &mut Outside) {
         let now = nanos(self.now);
         let stream = &mut self.streams[tcp as usize];
-        let mut segments = Vec::with_capacity(1);
+        let mut segments = out.buffers.list();
         let bytes = stream.sending.take(PACKET, &mut segments);
         let (start, end) = self.up_first.serve(now, bytes);
         let took = self.up.takes(bytes);
@@ -474,13 +477,14 @@ impl Node {
     }
 
     /// The next stream has its turn.
-    fn next_burst(&mut self) {
+    fn next_burst(&mut self, out: &mut Outside) {
         let now = nanos(self.now);
         while let Some(tcp) = self.turns.pop_front() {
             let stream = &mut self.streams[tcp as usize];
-            let mut segments = Vec::with_capacity(8);
+            let mut segments = out.buffers.list();
             let bytes = stream.sending.take(BURST, &mut segments);
             if bytes == 0 {
+                out.buffers.emptied(segments);
                 stream.in_turn = false;
                 continue;
             }
@@ -503,7 +507,7 @@ impl Node {
                 self.end(tcp, after(end), out);
             }
         }
-        self.next_burst();
+        self.next_burst(out);
     }
 
     fn left_home(&mut self, tcp: u64, start: u64, end: u64, segments: Vec<Segment>, bytes: usize, out: &mut Outside) {
