@@ -271,7 +271,7 @@ impl Torrent {
                     if let Some((_, peer)) = current.as_ref().filter(|(at, _)| *at == key) {
                         close = Some(lied);
                         self.ban_address(cx, peer.conn.remote());
-                    } else if let Some(Some(peer)) = self.peers.get(&key) {
+                    } else if let Some(Some(peer)) = self.peers.get(key) {
                         let addr = peer.conn.remote();
                         self.ban_address(cx, addr);
                         self.order_to(cx, shared, key, PeerOrder::Close(lied));
@@ -386,7 +386,7 @@ impl Torrent {
         let others: Vec<PeerKey> = self
             .peers
             .iter()
-            .filter_map(|(&key, slot)| slot.as_deref().map(|peer| (key, peer)))
+            .filter_map(|(key, slot)| slot.as_deref().map(|peer| (key, peer)))
             .filter(|(_, peer)| !peer.conn.incoming() && !named(self, peer))
             .map(|(key, _)| key)
             .collect();
@@ -416,7 +416,7 @@ impl Torrent {
 
     /// What peers have said of their pieces can be understood now.
     fn peers_catch_up(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             self.order_to(cx, shared, key, PeerOrder::MetadataKnown);
         }
@@ -424,7 +424,7 @@ impl Torrent {
 
     /// What is on the disk is known, and peers have stayed meanwhile: their pieces count from now on, and they are told of ours.
     pub(super) fn peers_meet_pieces(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         let pieces = self.facts.geometry.pieces();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };

@@ -37,12 +37,8 @@ pub use extended::{ExtendedHandshake, Extension, ExtensionIds, NotADictionary, c
 pub use fast_set::allowed_fast_set;
 pub use framer::Framer;
 pub use handshake::{HANDSHAKE_LENGTH, Handshake, Handshake48, NotBitTorrent, Reserved};
-<<<<<<< HEAD
-pub use message::{BlockRange, Message, WireError, emit_piece_head};
-pub use ut_metadata::{METADATA_BLOCK, NotUtMetadata, UtMetadata, metadata_block_length, metadata_blocks};
-=======
 pub use message::{BlockRange, Message, REQUEST_LENGTH, WireError, emit_piece_head};
->>>>>>> main
+pub use ut_metadata::{METADATA_BLOCK, NotUtMetadata, UtMetadata, metadata_block_length, metadata_blocks};
 pub use ut_pex::{PexFlags, PexMessage, PexPeer};
 
 #[cfg(test)]
