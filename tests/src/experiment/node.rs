@@ -28,8 +28,8 @@ pub(super) struct Outside {
     pub actions: Actions,
     /// Calls to sessions.
     pub events: u64,
-    /// When which node got a piece.
-    pub pieces: Vec<(Time, u32)>,
+    /// When which node got which piece.
+    pub pieces: Vec<(Time, u32, u32)>,
 }
 
 /// A peer.
@@ -65,6 +65,9 @@ pub(super) struct Node {
     next_command: u64,
 
     pub finished_at: Option<Time>,
+    /// How many pieces it got, unless it had all from the beginning.
+    pub pieces: u32,
+    pub has_come_whole: bool,
     pub left: bool,
     pub census: Census,
     /// Bytes of content that have left, and all bytes.
@@ -119,6 +122,8 @@ impl Node {
             scratch: Vec::new(),
             next_command: 0,
             finished_at: None,
+            pieces: 0,
+            has_come_whole: false,
             left: false,
             census: Census::default(),
             content_sent: 0,
@@ -135,6 +140,11 @@ impl Node {
     pub fn expect(&mut self, at: Time, arrival: Arrival) {
         self.arrivals.push((at, arrival));
         self.next_arrival = self.next_arrival.min(at);
+    }
+
+    /// Whether something of it is on its way up.
+    pub fn is_sending(&self) -> bool {
+        self.sending.is_some()
     }
 
     /// When something happens to it next.
@@ -230,7 +240,10 @@ impl Node {
     fn note(&mut self, notice: Notice, out: &mut Outside) {
         match notice {
             Notice::Added { torrent, .. } => self.torrent = Some(torrent),
-            Notice::PieceDone { .. } => out.pieces.push((self.now, self.id)),
+            Notice::PieceDone { piece, .. } => {
+                self.pieces += 1;
+                out.pieces.push((self.now, self.id, piece));
+            }
             Notice::PeerClosed { .. } => self.closed += 1,
             Notice::Finished { .. } if self.finished_at.is_none() => {
                 self.finished_at = Some(self.now);
