@@ -44,6 +44,8 @@ impl PeerConn {
                     self.outbox.message(now, &Message::Suggest(piece.get()));
                 }
             }
+            PeerOrder::AskMetadata(piece) => self.ask_metadata(cx, piece),
+            PeerOrder::MetadataKnown => self.catch_up(cx, facts),
             PeerOrder::Reintroduce => self.reintroduce(cx, facts),
             PeerOrder::Extended { extension, payload } => {
                 if let Some(id) = self.extension_ids.get(extension) {

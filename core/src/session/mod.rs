@@ -359,6 +359,7 @@ impl Session {
         let mut cx = cx!(self, out, id.0 + 1);
         let was_stopped = torrent.is_stopped();
         let was_starting = torrent.is_starting();
+        let was_seeking = torrent.seeks_metadata();
         let result = call(torrent, &mut cx, &mut self.shared);
         if was_starting && !torrent.is_starting() {
             self.started.push(id);
@@ -394,6 +395,12 @@ impl Session {
         self.shared.http_announces += http;
         self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
         self.announce_turns.set(id, torrent.wants_to_announce());
+        // A magnet link may have turned out to be of a hybrid. A name that another torrent has stays with that.
+        if was_seeking && !torrent.seeks_metadata() {
+            for name in torrent.hashes().names() {
+                self.names.entry(name).or_insert(id);
+            }
+        }
         self.lsd.set(self.now, &self.config.lsd, id, torrent.discovery_name(&cx));
         let standing = torrent.standing();
         if core::mem::replace(&mut torrent.noted, standing) != standing {
@@ -432,7 +439,9 @@ impl Session {
         self.turns.forget(id, &mut torrent);
         torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
-            self.names.remove(&name);
+            if self.names.get(&name) == Some(&id) {
+                self.names.remove(&name);
+            }
         }
         out.notices.push(Notice::Removed { torrent: id });
     }

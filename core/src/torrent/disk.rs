@@ -248,12 +248,17 @@ impl Torrent {
         self.refill = true;
     }
 
-    fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
+    /// Nobody at this address is dialled or let in any more.
+    pub(super) fn ban_address(&mut self, cx: &mut Cx, addr: SocketAddr) {
         // Pieces of somebody banned may go on failing for a while; that is no news.
         if !self.candidates.is_banned(addr.ip()) {
             self.candidates.ban(&cx.config.candidates, addr.ip());
             cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
         }
+    }
+
+    fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
+        self.ban_address(cx, addr);
         let guilty: Vec<PeerKey> = self
             .peers
             .iter()
@@ -361,6 +366,7 @@ impl Torrent {
                         apart: claims.apart,
                         priorities: self.selection.numbers(),
                         sequential: self.selection.sequential(),
+                        info: Some(self.facts.info.clone()).filter(|_| self.keeps_info && self.seeking.is_none()),
                     };
                     let work = Work::Save { torrent: self.id, bytes: Bytes::from(data.emit()) };
                     self.start(cx, work, Purpose::Save { pieces });

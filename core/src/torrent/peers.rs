@@ -152,16 +152,7 @@ impl Torrent {
     ) -> Option<CloseReason> {
         match said {
             PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
-            PeerSaid::Pieces => {
-                if !peer.counted && self.has_a_voice(cx, peer) {
-                    self.count_pieces(peer);
-                }
-                peer.interesting = self.count_interesting(peer);
-                self.show_interest(cx, shared, peer);
-                self.note_seed(cx, key, peer);
-                self.saw_pieces(cx, shared, key, peer, None);
-                return self.nothing_to_exchange(peer);
-            }
+            PeerSaid::Pieces => return self.pieces_told(cx, shared, key, peer),
             PeerSaid::Have(piece) => {
                 if peer.counted {
                     self.picker.peer_gained(piece);
@@ -207,7 +198,12 @@ impl Torrent {
                     self.learn_port(cx, peer.conn.remote(), port);
                 }
                 self.note_contact(cx, key, peer);
-                return self.nothing_to_exchange(peer);
+                self.seeking_introduced(cx, key, peer);
+                return self.seek(cx, shared, Some((key, peer))).or_else(|| self.nothing_to_exchange(peer));
+            }
+            PeerSaid::Metadata(answer) => {
+                self.seeking_told(cx, key, &answer);
+                return self.seek(cx, shared, Some((key, peer)));
             }
             PeerSaid::Lost { piece, returned } => {
                 if peer.counted {
@@ -225,6 +221,24 @@ impl Torrent {
             PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
         }
         None
+    }
+
+    /// It is known which pieces a peer has.
+    pub(super) fn pieces_told(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        key: PeerKey,
+        peer: &mut Peer,
+    ) -> Option<CloseReason> {
+        if !peer.counted && self.has_a_voice(cx, peer) {
+            self.count_pieces(peer);
+        }
+        peer.interesting = self.count_interesting(peer);
+        self.show_interest(cx, shared, peer);
+        self.note_seed(cx, key, peer);
+        self.saw_pieces(cx, shared, key, peer, None);
+        self.nothing_to_exchange(peer)
     }
 
     /// Whether what a peer says that it has is to count before it has given anything: not where enough others of its network do.
@@ -575,7 +589,8 @@ impl Torrent {
     /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
     pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.each_peer(cx, shared, |this, cx, shared, key, peer| {
-            if peer.counted {
+            // Also of who has no voice in what is rare: it may be asked all the same.
+            if peer.conn.is_ready() {
                 peer.interesting = this.count_interesting(peer);
                 this.show_interest(cx, shared, peer);
                 this.hungry.insert(key);
@@ -615,6 +630,7 @@ impl Torrent {
             self.not_answered(cx, shared, conn.remote(), reason);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.seeking_lost(key);
         self.contact_closed(cx, key, reason);
         self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });

@@ -140,7 +140,7 @@ impl Torrent {
         if known.is_some() {
             shared.half_open = shared.half_open.saturating_sub(1);
         }
-        let Some(addr) = known.filter(|_| matches!(self.phase, Phase::Running)) else {
+        let Some(addr) = known.filter(|_| matches!(self.phase, Phase::Running | Phase::Starting(_))) else {
             Self::refuse(cx, tcp);
             return None;
         };

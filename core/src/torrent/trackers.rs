@@ -214,7 +214,7 @@ impl Torrent {
                         interval,
                         warning,
                     });
-                    if matches!(self.phase, Phase::Running) {
+                    if matches!(self.phase, Phase::Running | Phase::Starting(_)) {
                         let word = if from_global { Word::Global } else { Word::Local };
                         self.add_peers(cx, &peers, word);
                     }

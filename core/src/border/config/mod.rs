@@ -7,6 +7,7 @@ mod choke;
 mod dht;
 mod external;
 mod lsd;
+mod metadata;
 mod net;
 mod peer;
 mod persist;
@@ -24,6 +25,7 @@ pub use choke::ChokeConfig;
 pub use dht::DhtConfig;
 pub use external::ExternalConfig;
 pub use lsd::LsdConfig;
+pub use metadata::MetadataConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
@@ -64,6 +66,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// Info dictionaries from and for peers.
+    pub metadata: MetadataConfig,
     /// Peer exchange.
     pub pex: PexConfig,
     /// Local discovery.
@@ -106,6 +110,7 @@ impl Config {
         self.external.check()?;
         self.storage.check()?;
         self.queue.check()?;
+        self.metadata.check()?;
         self.pex.check()?;
         self.lsd.check()?;
         self.dht.check()
