@@ -589,7 +589,8 @@ impl Torrent {
     /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
     pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.each_peer(cx, shared, |this, cx, shared, key, peer| {
-            if peer.counted {
+            // Also of who has no voice in what is rare: it may be asked all the same.
+            if peer.conn.is_ready() {
                 peer.interesting = this.count_interesting(peer);
                 this.show_interest(cx, shared, peer);
                 this.hungry.insert(key);
