@@ -265,7 +265,7 @@ impl Lookup {
         if now >= self.ends {
             return true;
         }
-        let bound = self.bound(config);
+        let bound = self.bound(now, config);
         let spent = self.queries >= config.max_queries_per_lookup;
         let enough = self.has_enough(config);
         !self.candidates.iter().any(|candidate| match candidate.state {
@@ -329,14 +329,20 @@ impl Lookup {
     }
 
     /// Candidates from here on are of no interest: there are `k` closer ones that answered.
-    fn bound(&self, config: &DhtConfig) -> Distance {
+    fn bound(&self, now: Time, config: &DhtConfig) -> Distance {
         let answered = |candidate: &&Candidate| matches!(candidate.state, State::Answered(_));
         let last = config.k.saturating_sub(1) as usize;
         let all = || self.candidates.iter().filter(answered);
         if let Some(kth) = all().filter(|candidate| candidate.trusted).nth(last) {
             return kth.distance;
         }
-        let hope = self.candidates.iter().any(|c| c.trusted && c.state == State::Fresh && self.may_be_asked(c, config));
+        // Those who are closer than can be answer at once: the trusted that are still to answer are waited for.
+        let hope = self.candidates.iter().filter(|candidate| candidate.trusted).any(|candidate| match candidate.state {
+            State::Fresh => self.may_be_asked(candidate, config),
+            State::Asked(_) => true,
+            State::Overdue(holds) => now < holds,
+            State::Answered(_) | State::Failed => false,
+        });
         match all().nth(last) {
             Some(kth) if !hope => kth.distance,
             // A distance that nobody has but who is the opposite of the key.
@@ -367,7 +373,7 @@ impl Lookup {
         if holding >= self.window || asked >= self.window * 2 {
             return None;
         }
-        let bound = self.bound(config);
+        let bound = self.bound(now, config);
         // The closest, but of a path that has not more than half of the window.
         let half = self.window.div_ceil(2);
         let best = |trusted: bool| {
