@@ -54,6 +54,11 @@ impl Judge {
         &self.tally
     }
 
+    /// A node is told its address by its application: it need not be where networks see it.
+    pub(super) fn told_its_address(&mut self, id: HostId) {
+        self.nodes.entry(id).or_default().contradicted = true;
+    }
+
     pub(super) fn look(
         &mut self,
         now: Time,

@@ -131,6 +131,20 @@ impl Net {
         Ok(result)
     }
 
+    /// Tells a real node its address, as an application does that knows better than the network.
+    ///
+    /// # Errors
+    /// What the judge says.
+    ///
+    /// # Panics
+    /// When the host is no real node.
+    pub fn tell_address(&mut self, id: HostId, ip: std::net::IpAddr) -> Result<(), Breach> {
+        if let Some(judge) = &mut self.judge {
+            judge.told_its_address(id);
+        }
+        self.call(id, |node, cx| node.own_address(cx, ip))
+    }
+
     /// A real node.
     ///
     /// # Panics

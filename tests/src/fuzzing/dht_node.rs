@@ -153,7 +153,7 @@ pub fn run(input: &[u8]) {
                 None => Ok(()),
             },
             Op::Restart => net.call(node, |node, cx| node.restart(cx)),
-            Op::OwnAddress(ip) => net.call(node, |node, cx| node.own_address(cx, ip.into())),
+            Op::OwnAddress(ip) => net.tell_address(node, ip.into()),
             Op::ReadOnly(on) => net.call(node, |node, _| node.set_read_only(on)),
             Op::Flood { from, count } => {
                 let ping = Message::query(b"fl", NodeId([9; 20]), Method::Ping).encode();

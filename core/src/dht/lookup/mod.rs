@@ -337,12 +337,13 @@ impl Lookup {
             return kth.distance;
         }
         // Those who are closer than can be answer at once: the trusted that are still to answer are waited for.
-        let hope = self.candidates.iter().filter(|candidate| candidate.trusted).any(|candidate| match candidate.state {
-            State::Fresh => self.may_be_asked(candidate, config),
-            State::Asked(_) => true,
-            State::Overdue(holds) => now < holds,
-            State::Answered(_) | State::Failed => false,
-        });
+        let hope =
+            self.candidates.iter().filter(|candidate| candidate.trusted).any(|candidate| match candidate.state {
+                State::Fresh => self.may_be_asked(candidate, config),
+                State::Asked(_) => true,
+                State::Overdue(holds) => now < holds,
+                State::Answered(_) | State::Failed => false,
+            });
         match all().nth(last) {
             Some(kth) if !hope => kth.distance,
             // A distance that nobody has but who is the opposite of the key.
