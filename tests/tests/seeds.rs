@@ -5,6 +5,7 @@
 use parcacik_core::border::Action;
 use parcacik_testkit::sim::{SimOptions, Size, check, nobody, run, shrink};
 use parcacik_testkit::{Breach, Call, Moment, Watcher, World, WorldSeed};
+use std::process::Command;
 use std::time::Duration;
 
 fn passes(seed: u64) {
@@ -114,4 +115,22 @@ fn a_panic_is_a_failure_too() {
     let seed = WorldSeed::from(12);
     let failure = run(seed, SimOptions::draw(seed, Size::Small), |world| world.watch(Panics)).expect_err("it panics");
     assert!(failure.what.contains("somebody sends something"), "{failure}");
+}
+
+/// Builds are compared by the gate; here one process with another.
+#[test]
+fn another_process_comes_to_the_same_digests() {
+    let count = 5;
+    let output = Command::new(env!("CARGO_BIN_EXE_seeds")).args(["--digests", "--count", &count.to_string()]).output();
+    let output = output.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let ours: String = (0..count)
+        .map(|number: u64| {
+            let seed = WorldSeed::from(number);
+            let outcome =
+                run(seed, SimOptions::draw(seed, Size::Small), nobody).unwrap_or_else(|failure| panic!("{failure}"));
+            format!("{seed} {} {}\n", outcome.events, outcome.digest)
+        })
+        .collect();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), ours);
 }

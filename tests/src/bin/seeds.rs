@@ -1,7 +1,7 @@
-//! Runs the simulator's seeds, each twice, on all cores, and says what they cost and which fail.
+//! Runs the simulator's seeds, each twice, on all cores, and says what they cost and which fail. Or once, and says what each came to.
 
 use parcacik_testkit::WorldSeed;
-use parcacik_testkit::sim::{Failure, Outcome, SimOptions, Size, check, nobody, shrink};
+use parcacik_testkit::sim::{Failure, Outcome, SimOptions, Size, check, nobody, run, shrink};
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ const USAGE: &str = "\
 Runs seeds of the simulator, each twice, and demands equal digests.
 
 Usage: seeds [--from SEED] [--count N] [--time SPAN] [--options FILE] [--small | --full] [--threads N] [--shrink SPAN]
+             [--digests]
 
   --from SEED     the first seed: a number, or 64 hexadecimal digits (then it is the only one); 0 at first
   --count N       how many seeds at most; 1000 at first, no end with --time alone
@@ -23,6 +24,8 @@ Usage: seeds [--from SEED] [--count N] [--time SPAN] [--options FILE] [--small |
   --full          up to twenty leeches and hundreds of pieces
   --threads N     as many seeds at once; as many as there are cores at first
   --shrink SPAN   how long to look for faults that a failing seed does not need; 20s at first, 0s for not at all
+  --digests       run each seed once and print a line for each, in their order: the seed, how many events it had, and the digest of
+                  all sessions' runs. Every build on every machine prints the same
 ";
 
 struct Arguments {
@@ -34,6 +37,7 @@ struct Arguments {
     size: Size,
     threads: usize,
     shrink: Duration,
+    digests: bool,
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -62,6 +66,7 @@ fn arguments() -> Result<Option<Arguments>, String> {
         size: Size::Small,
         threads: std::thread::available_parallelism().map_or(1, NonZero::get),
         shrink: Duration::from_secs(20),
+        digests: false,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -82,6 +87,7 @@ fn arguments() -> Result<Option<Arguments>, String> {
             "--full" => found.size = Size::Full,
             "--threads" => found.threads = number::<usize>(&value()?)?.max(1),
             "--shrink" => found.shrink = span(&value()?)?,
+            "--digests" => found.digests = true,
             "--help" | "-h" => return Ok(None),
             other => return Err(format!("{other} is unknown; see --help")),
         }
@@ -104,13 +110,16 @@ struct Sum {
     longest: Duration,
     evaluations: BTreeMap<u8, u64>,
     failures: Vec<Failure>,
+    /// What each seed came to, by its number.
+    digests: BTreeMap<u64, String>,
 }
 
 impl Sum {
-    fn add(&mut self, result: Result<Outcome, Box<Failure>>) {
+    fn add(&mut self, number: u64, seed: WorldSeed, result: Result<Outcome, Box<Failure>>) {
         self.seeds += 1;
         match result {
             Ok(outcome) => {
+                self.digests.insert(number, format!("{seed} {} {}", outcome.events, outcome.digest));
                 // Each seed was run twice.
                 self.events += 2 * outcome.events;
                 self.lasted += 2 * outcome.lasted;
@@ -154,19 +163,24 @@ fn main() -> ExitCode {
                     let seed = from.unwrap_or(arguments.from);
                     let options = SimOptions::draw(seed, arguments.size);
                     let options = options.read(&arguments.overrides).expect("it was read before");
-                    let mut result = check(seed, options, nobody);
+                    let runs = if arguments.digests { run } else { check };
+                    let mut result = runs(seed, options, nobody);
                     if let Err(failure) = &mut result {
                         let small = shrink((**failure).clone(), nobody, arguments.shrink);
                         println!("{failure}and with fewer faults: {small}");
                     }
-                    sum.lock().expect("nobody panics with it").add(result);
+                    sum.lock().expect("nobody panics with it").add(number, seed, result);
                 }
             });
         }
     });
     let sum = sum.into_inner().expect("nobody panics with it");
     let took = began.elapsed();
-    report(&sum, took, arguments.threads);
+    if arguments.digests {
+        sum.digests.values().for_each(|line| println!("{line}"));
+    } else {
+        report(&sum, took, arguments.threads);
+    }
     if sum.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
