@@ -1,14 +1,16 @@
 //! What recording costs, and how fast a recording is replayed.
 //!
 //! ```text
-//! cargo run --release -p parcacik-core --example recording_cost -- FILE
+//! cargo run --release -p parcacik-core --example recording_cost -- FILE...
 //! ```
 //!
-//! FILE is a recording (`parcacik download --record FILE`). It is replayed five times for the time; then valgrind, where it is installed, counts
-//! instructions while the same events go through a session and a recorder: those of `Session::handle`, and those of recording, which are the copy of
-//! the event and `Recorder::record`. Hashing is counted apart: it is the price of the digest and grows with what a session says, whoever records.
+//! Each FILE is a recording (`parcacik download --record FILE`, `parcacik seed --record FILE`, the golden ones of the tests). Its events go through a session and are
+//! recorded anew; that is replayed five times for the time. Then valgrind, where it is installed, counts instructions while the same happens: those of
+//! `Session::handle`, and those of recording, which are the copy of the event and `Recorder::record`. Hashing is counted apart: it is the price of the digest
+//! and grows with what a session says, whoever records.
 //!
-//! The aims: recording is at most 5 % of handling, hashing aside; 1,000,000 events a second are replayed.
+//! The aims: recording is at most 5 % of handling, hashing aside; 1,000,000 events a second are replayed. What a recording costs of handling depends on how much there
+//! is to decide: an event of a download weighs more than one of a seed, which mostly hands on what the disk has read.
 
 #![expect(
     clippy::disallowed_types,
@@ -46,17 +48,16 @@ fn measured_copy(event: &Event) -> Event {
 }
 
 #[inline(never)]
-fn measured_record(recorder: &mut Recorder, now: Time, event: &Event, actions: &Actions, sink: &mut Nowhere) {
+fn measured_record(recorder: &mut Recorder, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
     recorder.record(now, event, actions, sink);
 }
 
 /// Runs all events, and records them.
-fn run(bytes: &[u8]) -> Result<(u64, u64), Box<dyn Error>> {
+fn run(bytes: &[u8], sink: &mut impl Sink) -> Result<u64, Box<dyn Error>> {
     let reader = Reader::new(bytes)?;
     let header = reader.header();
     let seeds = header.seeds().ok_or("the recording has no secret seed")?;
-    let mut sink = Nowhere(0);
-    let mut recorder = Recorder::new(&header.config, &seeds, Secret::Keep, &mut sink);
+    let mut recorder = Recorder::new(&header.config, &seeds, Secret::Keep, sink);
     let mut session = Session::new(header.config.clone(), seeds).map_err(|e| e.to_string())?;
     let mut actions = Actions::new();
     for record in reader {
@@ -64,9 +65,11 @@ fn run(bytes: &[u8]) -> Result<(u64, u64), Box<dyn Error>> {
         actions.clear();
         let copy = measured_copy(&event);
         measured_handle(&mut session, now, event, &mut actions);
-        measured_record(&mut recorder, now, &copy, &actions, &mut sink);
+        measured_record(&mut recorder, now, &copy, &actions, sink);
     }
-    Ok((recorder.events(), sink.0))
+    let events = recorder.events();
+    recorder.finish(sink);
+    Ok(events)
 }
 
 /// How many instructions run while one of these functions does.
@@ -80,42 +83,67 @@ fn count(file: &str, functions: &[&str]) -> Result<u64, Box<dyn Error>> {
     Ok(collected.ok_or_else(|| format!("valgrind says: {text}"))?.1.trim().parse()?)
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let file = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--run", file] => {
-            let (events, bytes) = run(&std::fs::read(file)?)?;
-            println!("{events} events, {bytes} bytes");
-            return Ok(ExitCode::SUCCESS);
-        }
-        [file] => file,
-        _ => return Err("one argument: a recording".into()),
-    };
-    let bytes = std::fs::read(file)?;
+/// What one recording comes to.
+struct Row {
+    file: String,
+    events: u64,
+    bytes: usize,
+    a_second: f64,
+    handle: u64,
+    record: u64,
+    hash: u64,
+}
+
+fn measure(file: &str) -> Result<Row, Box<dyn Error>> {
+    let mut recording = Vec::new();
+    let events = run(&std::fs::read(file)?, &mut recording)?;
     let mut best = f64::INFINITY;
-    let mut events = 0;
     for _ in 0..5 {
         let start = Instant::now();
-        let report = replay(&bytes)?;
+        let report = replay(&recording)?;
         best = best.min(start.elapsed().as_secs_f64());
-        events = report.events;
         if let Some(difference) = report.difference {
             return Err(difference.to_string().into());
         }
     }
+    Ok(Row {
+        file: String::from(file),
+        events,
+        bytes: recording.len(),
+        a_second: events as f64 / best,
+        handle: count(file, &["measured_handle"])?,
+        record: count(file, &["measured_copy", "measured_record"])?,
+        hash: count(file, &["journal::digest::Digest>::of", "journal::digest::Digest::of", "journal::sketch::check"])?,
+    })
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match &args[..] {
+        [] => return Err("recordings are wanted".into()),
+        [run_it, file] if run_it == "--run" => {
+            run(&std::fs::read(file)?, &mut Nowhere(0))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    println!("instructions an event, and in percent of handling:");
     println!(
-        "{events} events in {} bytes; replayed in {best:.3} s: {:.0} events a second",
-        bytes.len(),
-        events as f64 / best
+        "{:>9} {:>11} {:>10} {:>8} {:>8} {:>8} {:>9} {:>9}  recording",
+        "events", "bytes", "replayed/s", "handle", "record", "hashing", "in all", "less hash"
     );
-    let handle = count(file, &["measured_handle"])?;
-    let record = count(file, &["measured_copy", "measured_record"])?;
-    let hash = count(file, &["journal::digest::Digest>::of", "journal::digest::Digest::of", "journal::sketch::check"])?;
-    let share = |part: u64| 100.0 * part as f64 / handle as f64;
-    let each = |part: u64| part as f64 / events as f64;
-    println!("handle  {handle:>14} instructions, {:>8.0} an event", each(handle));
-    println!("record  {record:>14} instructions, {:>8.0} an event: {:.2} %", each(record), share(record));
-    println!("of that {hash:>14} are hashing,    {:>8.0} an event: {:.2} %", each(hash), share(hash));
-    println!("without hashing, recording costs {:.2} % of handling", share(record.saturating_sub(hash)));
+    for file in &args {
+        let Row { file, events, bytes, a_second, handle, record, hash } = measure(file)?;
+        let each = |part: u64| part as f64 / events as f64;
+        let share = |part: u64| 100.0 * part as f64 / handle as f64;
+        println!(
+            "{events:>9} {bytes:>11} {a_second:>10.0} {:>8.0} {:>8.0} {:>8.0} {:>7.2} % {:>7.2} %  {file}",
+            each(handle),
+            each(record),
+            each(hash),
+            share(record),
+            share(record.saturating_sub(hash)),
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
