@@ -279,6 +279,7 @@ pub mod dht;
 pub mod external;
 pub mod fetch;
 pub mod journal;
+mod mac;
 pub mod metainfo;
 pub mod net_policy;
 pub mod path;

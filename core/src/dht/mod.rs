@@ -22,8 +22,12 @@
 //! # Parts
 //! Each can be used without the others.
 //!
+//! - [`bloom`]: how many peers there are, counted by many nodes (BEP 33).
 //! - [`id`]: ids, distance, and the ids that fit an address (BEP 42).
+//! - [`item`]: what is stored for anybody (BEP 44).
 //! - [`krpc`]: the messages, read and written.
+//! - [`store`]: peers and items, kept for others.
+//! - [`token`]: who may store something.
 //!
 //! # Whom to believe
 //! Nobody. Every datagram may be forged, every node may lie, and whoever wants many ids has them. So:
@@ -34,7 +38,17 @@
 //! - every table is bounded, in all and for each address or network, and what a stranger sends pushes out nothing that is
 //!   known to be good.
 
+pub mod bloom;
 pub mod id;
+pub mod item;
 pub mod krpc;
+pub mod store;
+pub mod token;
 
+pub use bloom::BloomFilter;
 pub use id::{Distance, NodeId};
+#[cfg(feature = "dht-mutable")]
+pub use item::SecretKey;
+pub use item::{ImmutableItem, Item, ItemError, MutableItem};
+pub use store::{ItemLimits, ItemStore, PeerLimits, PeerStore};
+pub use token::{Token, Tokens};

@@ -42,6 +42,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+pub(super) use parse::is_canonical;
 pub use parse::{Fault, Refused, Role};
 
 use super::NodeId;

@@ -226,7 +226,7 @@ fn put<'a>(args: &Dict<'a, '_>) -> Result<Method<'a>, Fault> {
 }
 
 /// Whether these bytes are one value in the one form that it has.
-fn is_canonical(value: &[u8]) -> bool {
+pub(in crate::dht) fn is_canonical(value: &[u8]) -> bool {
     Document::decode(value, Mode::Strict, &ITEM).is_ok()
 }
 

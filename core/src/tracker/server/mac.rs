@@ -3,19 +3,17 @@
 //! BEP 15: "the connection ID ... should not be guessable by the client". An id is a keyed hash of the client's address and of
 //! the minute, so it proves that its sender gets packets at that address, and no flood of connects fills a table.
 
+use crate::mac::hmac_sha256;
 use crate::rng::Rng;
 use crate::time::Time;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
-use sha2::{Digest, Sha256};
 
 /// How long an id is given out before another one takes its place.
 const WINDOW: Duration = Duration::from_secs(60);
 /// How many windows an id is accepted after its own: "a tracker accepts it up to 120 s after it sent it".
 const ACCEPTED_WINDOWS: u64 = 2;
-/// The block of SHA-256 in bytes, for HMAC (RFC 2104).
-const BLOCK: usize = 64;
 
 #[derive(Clone)]
 pub(super) struct ConnectionIds {
@@ -61,35 +59,4 @@ impl ConnectionIds {
 
 fn window(now: Time) -> u64 {
     now.as_micros() / (WINDOW.as_secs() * 1_000_000)
-}
-
-/// HMAC (RFC 2104) with SHA-256, for keys that are not longer than a block.
-fn hmac_sha256<const K: usize>(key: &[u8; K], message: &[u8]) -> [u8; 32] {
-    const { assert!(K <= BLOCK) };
-    let pad = |with: u8| {
-        let mut pad = [with; BLOCK];
-        pad.iter_mut().zip(key).for_each(|(pad, key)| *pad ^= key);
-        pad
-    };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tracker::testkit::hex;
-
-    /// RFC 4231, test cases 1 and 2.
-    #[test]
-    fn hmac_known_answers() {
-        assert_eq!(
-            hex(&hmac_sha256(&[0x0b; 20], b"Hi There")),
-            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
-        );
-        assert_eq!(
-            hex(&hmac_sha256(b"Jefe", b"what do ya want for nothing?")),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
-    }
 }
