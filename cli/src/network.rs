@@ -33,6 +33,8 @@ pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Op
         listen: if args.listen.is_empty() { everywhere() } else { args.listen.clone() },
         ..ClientConfig::default()
     };
+    config.core.pex.enabled = !args.no_pex;
+    config.core.lsd.enabled = !args.no_lsd;
     config.core.net.allow_local_from_global = args.allow_local_from_global;
     let limits = &mut config.core.session;
     limits.max_peers = args.max_peers;

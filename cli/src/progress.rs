@@ -3,6 +3,7 @@
 use crate::output::Output;
 use crate::values::{clean, rate, size, span};
 use indicatif::{ProgressBar, ProgressStyle};
+use parcacik_core::border::{Source, SourceCounts};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,8 @@ pub struct Row {
     pub uploaded: u64,
     /// Connections.
     pub peers: u32,
+    /// Who has named their addresses.
+    pub sources: SourceCounts,
     /// Time left.
     pub left: Option<Duration>,
 }
@@ -150,6 +153,21 @@ impl State {
     }
 }
 
+/// Where peers that there is a connection to come from: ` (2 tracker, 1 pex)`. One that several have named counts for each.
+struct Origins<'c>(&'c SourceCounts);
+
+impl fmt::Display for Origins<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let connected = Source::ALL.into_iter().map(|source| (source, self.0.connected(source)));
+        let mut before = " (";
+        for (source, count) in connected.filter(|(_, count)| *count > 0) {
+            write!(f, "{before}{count} {source}")?;
+            before = ", ";
+        }
+        if before == " (" { Ok(()) } else { f.write_str(")") }
+    }
+}
+
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (state, percent) = (self.state.word(), percent(self.done, self.total));
@@ -158,12 +176,13 @@ impl fmt::Display for Row {
             State::Downloading => {
                 write!(f, "{percent}% {}/{} pieces, ", self.pieces, self.piece_count)?;
                 write!(f, "{} down, {} up, ", rate(self.download_rate), rate(self.upload_rate))?;
-                write!(f, "{} peers", self.peers)?;
+                write!(f, "{} peers{}", self.peers, Origins(&self.sources))?;
                 self.left.map_or(Ok(()), |left| write!(f, ", {} left", span(left)))
             }
             State::Seeding => {
                 let (now, all) = (rate(self.upload_rate), size(self.uploaded));
-                write!(f, "{state}, {percent}% there, {now} up, {all} uploaded, {} peers", self.peers)
+                write!(f, "{state}, {percent}% there, {now} up, {all} uploaded, {} peers", self.peers)?;
+                write!(f, "{}", Origins(&self.sources))
             }
             _ => f.write_str(state),
         }
@@ -257,6 +276,7 @@ fn sum(rows: &[Row]) -> Row {
         upload_rate: add(|row| row.upload_rate),
         uploaded: add(|row| row.uploaded),
         peers: count(|row| row.peers),
+        sources: rows.iter().map(|row| row.sources).sum(),
         left: rows.iter().filter_map(|row| row.left).max(),
     }
 }
@@ -291,6 +311,10 @@ mod tests {
     fn a_line_tells_what_matters_in_each_state() {
         let downloading = Row { peers: 3, left: Some(Duration::from_secs(61)), ..row(State::Downloading, 250) };
         assert_eq!(downloading.to_string(), "25% 1/4 pieces, 0 B/s down, 0 B/s up, 3 peers, 1m01s left");
+        let counts = [(Source::Tracker, true), (Source::Tracker, true), (Source::Pex, true), (Source::Lsd, false)];
+        let sources = SourceCounts::from_iter(counts);
+        let told = Row { peers: 3, sources, ..row(State::Downloading, 250) };
+        assert_eq!(told.to_string(), "25% 1/4 pieces, 0 B/s down, 0 B/s up, 3 peers (2 tracker, 1 pex)");
         assert_eq!(row(State::Checking, 250).to_string(), "checking 25%, 1/4 pieces");
         assert_eq!(row(State::Seeding, 1000).to_string(), "seeding, 100% there, 0 B/s up, 0 B uploaded, 0 peers");
     }

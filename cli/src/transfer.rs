@@ -18,7 +18,7 @@ use async_io::Timer;
 use futures_lite::{FutureExt as _, StreamExt as _};
 use hook::{Finished, Hook};
 use job::{End, Job};
-use lines::Line;
+use lines::{Line, PeerSources};
 use parcacik_core::border::{
     CloseReason, IoFault, Notice, RemoveFiles, SeedGoal, StorageState, TorrentId, TorrentState,
 };
@@ -306,13 +306,13 @@ impl Run<'_> {
                 job.whole.get_or_insert(job.started.elapsed());
                 // Without a goal it is about to stop; it is told of when all of it is safely stored.
                 if self.plan.goal != SeedGoal::None && !self.plan.seed_only {
-                    self.finished(index)?;
+                    self.finished(index).await?;
                 }
             }
             Notice::Done { .. } => {
                 job.end = Some(End::Done);
                 if self.plan.goal == SeedGoal::None {
-                    self.finished(index)?;
+                    self.finished(index).await?;
                 }
             }
             Notice::ForeignFile { file, .. } => {
@@ -421,9 +421,14 @@ impl Run<'_> {
     }
 
     /// Everything of a download is there.
-    fn finished(&mut self, index: usize) -> anyhow::Result<()> {
+    async fn finished(&mut self, index: usize) -> anyhow::Result<()> {
         let job = &mut self.jobs[index];
         let took = *job.whole.get_or_insert(job.started.elapsed());
+        if let Some(id) = job.id
+            && let Some(view) = self.client.stats(id).await
+        {
+            job.update(&view);
+        }
         if self.plan.json {
             self.output.json(&Line::Finished {
                 name: &job.name,
@@ -507,6 +512,7 @@ impl Run<'_> {
             upload_rate: row.upload_rate,
             uploaded: row.uploaded,
             peers: row.peers,
+            sources: PeerSources(row.sources),
             seconds_left: row.left.map(|left| left.as_secs()),
         })?;
         self.json_turn = ((index + 1) % count, Instant::now());

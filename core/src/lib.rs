@@ -98,7 +98,7 @@
 //!
 //! | action | do | then say |
 //! |---|---|---|
-//! | `Bind` | open the socket, port 0 meaning any | `Bound` with the real port, or `BindFailed`: exactly one. Then `Accepted` for each stream, `Datagrams` for what comes |
+//! | `Bind` | open the socket, port 0 meaning any; one of [`Multicast`](border::SocketKind::Multicast) joins its group on the interfaces of its address, shares the port, and sends on each of them, no further than the link | `Bound` with the real port, or `BindFailed`: exactly one. Then `Accepted` for each stream, `Datagrams` for what comes |
 //! | `Unbind` | close it; streams that came in by it live on | nothing |
 //! | `Dial` | connect, within a time limit of yours; from the address of `from` if you can | `Connected` with a [`TcpId`](border::TcpId) never used before, or `DialFailed`: exactly one |
 //! | `CancelDial` | give up, if you can | the answer to `Dial`, all the same |
@@ -136,7 +136,8 @@
 //! | `Resolve` | look a name up | `Resolved`, at least one address |
 //! | `Http` | one GET to the one address given; follow no redirect; keep both limits | `Http`, whatever the status |
 //!
-//! Besides: [`Event::WallClock`](border::Event::WallClock) at the start and when the date jumps. To stop, give
+//! Besides: [`Event::WallClock`](border::Event::WallClock) at the start and when the date jumps, and
+//! [`Event::InterfacesChanged`](border::Event::InterfacesChanged) when addresses of this machine come or go. To stop, give
 //! [`Command::Shutdown`](border::Command::Shutdown) and run on until [`Notice::Stopped`](border::Notice::Stopped); it comes within
 //! [`shutdown_limit`](border::SessionConfig::shutdown_limit).
 //!
@@ -210,6 +211,9 @@
 //! | resume data | what is claimed to be on the disk, stored for the next start ([`resume`](torrent::resume)) |
 //! | priority | how much a file is wanted, 0 (not at all) to 7; a piece is wanted as much as the most wanted of its files |
 //! | part file | where bytes of unwanted files go that came with a piece of a wanted one ([`StorageLayout`](border::StorageLayout)) |
+//! | source | who has named a peer's address: a tracker, another peer, the local network, … ([`Source`](border::Source)) |
+//! | peer exchange, PEX | peers that tell of each other ([`pex`](torrent::pex)) |
+//! | local discovery, LSD | peers on one network that announce themselves by multicast ([`lsd`]) |
 //! | partial seed | who has all that is wanted, and not everything (BEP 21) |
 //! | queue | the order in which torrents that are managed get a place to run ([`session::queue`]) |
 //! | pad file | zeros between files, so that the next begins a piece; never written (BEP 47) |
@@ -226,10 +230,11 @@
 //! | floor | module | is |
 //! |---|---|---|
 //! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it, [takes the names out](journal::redact) of a recording and [makes one small](journal::shrink) |
-//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
+//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`pex`](torrent::pex), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 4 | [`capture`] | what other clients said, from a capture of their packets |
-//! | 3 | [`peer`], [`tracker`] | one connection; both tracker protocols, the announcer, a tracker's server |
+//! | 3 | [`peer`], [`tracker`], [`lsd`] | one connection; both tracker protocols, the announcer, a tracker's server; announces to neighbours |
+//! | 3 | [`dht`] | the distributed hash table: its [messages](dht::krpc), [ids](dht::id), [items](dht::item) and [stores](dht::store) |
 //! | 2 | [`wire`] | the words of the peer protocol |
 //! | 1 | [`bencode`], [`metainfo`] | the encoding of everything; what a torrent file or a magnet link says, and the geometry of pieces |
 //! | 2 | [`external`] | what our own addresses are, as others see them |
@@ -249,17 +254,20 @@
 //! - [`wire`]: handshakes and messages, for a dissector or another client.
 //! - [`peer`]: a connection without a torrent around it, for a crawler or a test.
 //! - [`tracker`]: both protocols from both sides; a whole tracker that needs only sockets.
+//! - [`dht`]: messages of the distributed hash table, and what a node keeps for others.
 //! - [`capture`]: a dissector of capture files.
 //! - [`external`]: our own address by votes, for whoever hears them.
 //! - [`fetch`]: a torrent file from the web, with redirects that lead nowhere they should not.
+//! - [`lsd`]: announces on the local network, read and written; the machine that sends and hears them.
+//! - [`torrent::pex`]: whom to tell of whom, for whoever holds connections.
 //! - [`net_policy`]: whom one may dial or ask on a stranger's word.
 //! - [`path`]: names that stay inside the download folder.
 //!
 //! # What is left out
 //!
-//! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers and
-//! from the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
-//! added), no transfer by magnet link (links are read and written), no DHT, peer exchange or local discovery, no uTP, no
+//! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers, other
+//! peers, the local network and the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
+//! added), no transfer by magnet link (links are read and written), no DHT, no uTP, no
 //! encryption, no web seeds, and no proxies or port mapping.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -279,6 +287,7 @@ pub mod dht;
 pub mod external;
 pub mod fetch;
 pub mod journal;
+pub mod lsd;
 mod mac;
 pub mod metainfo;
 pub mod net_policy;

@@ -72,6 +72,8 @@ pub enum Stream {
     Probe = 11,
     /// A node of the distributed hash table: its ids, tokens and transaction ids (secret), its samples and jitter (public).
     Dht = 12,
+    /// Local discovery.
+    Lsd = 13,
 }
 
 /// One machine's generator.

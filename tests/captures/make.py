@@ -65,7 +65,8 @@ def peer(options):
     torrent.flags &= ~(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)
     if options.get("upload_limit"):
         torrent.upload_limit = options["upload_limit"]
-    handle = session.add_torrent(torrent)
+    # A node of the DHT alone has no torrent.
+    handle = None if options.get("alone") else session.add_torrent(torrent)
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
     complete = dialled = False
@@ -82,6 +83,17 @@ def peer(options):
                 say("scraped")
             elif isinstance(alert, lt.tracker_error_alert):
                 say("refused")
+            elif isinstance(alert, lt.dht_put_alert):
+                say("stored", alert.num_success)
+                session.dht_get_immutable_item(alert.target)
+            elif isinstance(alert, lt.dht_immutable_item_alert):
+                say("found")
+            elif isinstance(alert, lt.dht_sample_infohashes_alert):
+                say("sampled", alert.num_infohashes)
+        if options.get("dht"):
+            use_dht(session, handle, options)
+        if not handle:
+            continue
         state = handle.status()
         if not dialled and state.has_metadata | ("magnet" in options) and state.state != lt.torrent_status.checking_files:
             dialled = True
@@ -91,6 +103,23 @@ def peer(options):
         if not complete and state.is_seeding:
             complete = True
             say("complete")
+
+
+def use_dht(session, handle, options):
+    """Once a node has others to talk to: announces now, and not in some minutes; and does once what else it is told to."""
+    import libtorrent as lt
+
+    if session.status().dht_nodes < options["dht"]["nodes"] or time.time() - options.get("announced", 0) < 1:
+        return
+    options["announced"] = time.time()
+    if handle:
+        handle.force_dht_announce()
+    item = options["dht"].pop("item", None)
+    if item:
+        session.dht_put_immutable_item(item)
+    sample = options["dht"].pop("sample", None)
+    if sample:
+        session.dht_sample_infohashes(tuple(sample), lt.sha1_hash(b"x" * 20))
 
 
 def make_torrent(options):
@@ -305,13 +334,15 @@ class Scene:
 
 
 def seen(file):
-    """What tshark makes of it: messages by their number, so that a test need not take our word."""
+    """What tshark makes of it: messages by their number, and how many datagrams of the DHT, so that a test need not take our word."""
     command = ["tshark", "-r", file, "-o", "tcp.reassemble_out_of_order:TRUE", "-T", "fields", "-e", "bittorrent.msg.type"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     counts = {}
     for number in said.replace(",", " ").split():
         counts[number] = counts.get(number, 0) + 1
-    return {"version": version_of(["tshark", "--version"]), "messages": dict(sorted(counts.items(), key=lambda entry: int(entry[0])))}
+    dht = subprocess.run(["tshark", "-r", file, "-Y", "bt-dht", "-T", "fields", "-e", "frame.number"], check=True, capture_output=True, text=True).stdout
+    more = {"dht": len(dht.split())} if dht else {}
+    return {"version": version_of(["tshark", "--version"]), "messages": dict(sorted(counts.items(), key=lambda entry: int(entry[0]))), **more}
 
 
 class Transmission:
@@ -436,7 +467,26 @@ def rqbit():
     return scene
 
 
-CAPTURES = {"plain": plain, "aria2": aria2, "fast": fast, "hybrid": hybrid, "udp-tracker": udp_tracker, "http-tracker": http_tracker, "encrypted": encrypted, "rqbit": rqbit}
+def dht():
+    """Three nodes of the DHT (libtorrent): a seed and a leech find each other by it; a node without a torrent stores an item, fetches it, and asks for torrents"""
+    scene = Scene("dht", 32 * KIB + 9, 16 * KIB)
+    def settings(*nodes):
+        return {
+            "enable_dht": True, "dht_bootstrap_nodes": ",".join(nodes), "dht_restrict_routing_ips": False, "dht_restrict_search_ips": False,
+            "dht_ignore_dark_internet": False, "dht_prefer_verified_node_ids": False, "dht_enforce_node_id": False,
+        }
+    seed = scene.libtorrent("seed", "127.0.0.2:27001", settings=settings(), dht={"nodes": 1})
+    leech = scene.libtorrent("leech", "127.0.0.3:27002", settings=settings("127.0.0.2:27001"), dht={"nodes": 1})
+    leech.line("complete")
+    third = scene.libtorrent(
+        "node", "127.0.0.4:27003", settings=settings("127.0.0.2:27001"), alone=True, dht={"nodes": 1, "item": "an item", "sample": ["127.0.0.2", 27001]})
+    third.line("stored")
+    third.line("found")
+    third.line("sampled")
+    return scene
+
+
+CAPTURES = {"plain": plain, "aria2": aria2, "fast": fast, "hybrid": hybrid, "udp-tracker": udp_tracker, "http-tracker": http_tracker, "encrypted": encrypted, "rqbit": rqbit, "dht": dht}
 
 
 def inside(name):

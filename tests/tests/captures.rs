@@ -144,6 +144,27 @@ fn what_tshark_found_is_found() {
     }
 }
 
+/// And all of them can be read.
+#[test]
+fn every_message_of_the_dht_that_tshark_found_is_found() {
+    let mut kinds = BTreeMap::new();
+    for described in all() {
+        let capture = dissect(&described.bytes);
+        let names =
+            capture.datagrams.iter().map(|datagram| datagram.kind.name()).filter(|name| name.starts_with("dht_"));
+        let mut count = 0;
+        for name in names {
+            *kinds.entry(name).or_insert(0) += 1;
+            count += 1;
+        }
+        assert_eq!(described.facts["tshark"]["dht"].as_u64().unwrap_or(0), count, "{}", described.name);
+    }
+    for kind in ["dht_get_peers", "dht_announce_peer", "dht_get", "dht_put", "dht_sample_infohashes", "dht_response"] {
+        assert!(kinds.contains_key(kind), "{kind}: {kinds:?}");
+    }
+    assert!(!kinds.contains_key("dht_unreadable"), "{kinds:?}");
+}
+
 #[test]
 fn the_peers_and_the_torrent_are_those_of_the_manifest() {
     for described in all() {
@@ -211,6 +232,12 @@ fn every_piece_goes_by_and_is_right() {
                 assert_eq!(tracker.scrapes > 0, described.name == "http-tracker");
                 assert_eq!((tracker.unreadable, tracker.failures), (0, 0));
                 assert!(tracker.info_hashes.iter().eq([&torrent]));
+            }
+            "dht" => {
+                assert!(summary.http_trackers.is_empty());
+                // Each query is answered, and there is nothing else.
+                let (total, answers) = (summary.udp.values().sum::<u64>(), udp("dht_response"));
+                assert_eq!((total, udp("dht_error"), udp("dht_unreadable")), (2 * answers, 0, 0), "{:?}", summary.udp);
             }
             _ => assert!(summary.http_trackers.is_empty() && summary.udp.is_empty(), "{}", described.name),
         }

@@ -91,6 +91,7 @@ fn both_directions_are_read_to_their_last_byte() {
         ("http-tracker", (4, 24)),
         ("encrypted", (0, 0)),
         ("rqbit", (2, 27)),
+        ("dht", (5, 24)),
     ];
     assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)).into());
 }
@@ -131,6 +132,7 @@ fn a_connection_in_the_place_of_an_endpoint_finds_no_fault() {
         ("http-tracker", (5, 5)),
         ("encrypted", (0, 0)),
         ("rqbit", (10, 10)),
+        ("dht", (3, 3)),
     ];
     assert_eq!(counts, expected.map(|(name, count)| (name.to_owned(), count)).into());
 }
@@ -233,7 +235,7 @@ fn a_session_in_the_place_of_a_client_ends_whole_and_replays() {
         all.insert(name.clone(), played);
     }
     let (leech, seed) = (Place::Leech, Place::Seed);
-    let expected: [(&str, Played); 7] = [
+    let expected: [(&str, Played); 8] = [
         ("plain", vec![(seed, 7, 13), (leech, 7, 13)]),
         ("aria2", vec![(seed, 9, 9), (leech, 9, 9)]),
         ("fast", vec![(seed, 6, 12), (leech, 6, 6), (leech, 6, 6)]),
@@ -241,10 +243,11 @@ fn a_session_in_the_place_of_a_client_ends_whole_and_replays() {
         ("udp-tracker", vec![(seed, 5, 5), (leech, 5, 5)]),
         ("http-tracker", vec![(seed, 5, 5), (leech, 5, 5)]),
         ("rqbit", vec![(leech, 5, 10), (seed, 5, 10)]),
+        ("dht", vec![(seed, 3, 3), (leech, 3, 3)]),
     ];
     assert_eq!(all, expected.map(|(name, played)| (name.to_owned(), played)).into());
     // Some of the clients ended a connection when everything was there, and so did their scripts.
-    assert_eq!(closed, 5);
+    assert_eq!(closed, 6);
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn stranger(rng: &mut Rng, content: &Arc<Content>) -> Peer {
         )),
         3 => seed.with(Introduction(b"no dictionary, from holiday".to_vec())),
         4 => seed.with(Chatter::metadata()),
-        5 => seed.with(Chatter::pex()),
+        5 => seed.with(Chatter::pex(Duration::from_millis(100), 50)),
         6 => seed.with(Mute),
         7 => seed.with(Corrupt::EveryBlock),
         8 => seed.with(Corrupt::OneIn(4)),

@@ -147,6 +147,8 @@ fn every_parser_has_a_fuzz_target() {
         "handshake",
         "framer",
         "extended",
+        "ut_pex",
+        "lsd",
         "peer",
         "session",
         "tracker_http",
@@ -155,6 +157,7 @@ fn every_parser_has_a_fuzz_target() {
         "tracker_server",
         "resume",
         "journal",
+        "krpc",
     ] {
         assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is not fuzzed");
         assert!(read(&format!("fuzz/fuzz_targets/{target}.rs")).contains("fuzz_target!"), "{target} is empty");

@@ -28,8 +28,8 @@ Examples:
 The program of --on-complete runs without a shell, once for each torrent that was not there before. In its arguments {path}, {name} and {info_hash} are replaced; they are also in its environment as
 PARCACIK_PATH, PARCACIK_NAME and PARCACIK_INFO_HASH. A name is a stranger's word: in a script, quote \"$PARCACIK_PATH\".
 
-JSON (--json), an object a line: {\"event\":\"progress\",\"name\",\"info_hash\",\"state\",\"bytes\",\"total\",\"pieces\",\"piece_count\",\"download_rate\",\"upload_rate\",\"uploaded\",\"peers\",\"seconds_left\"} at most once a
-second; {\"event\":\"finished\",\"name\",\"path\",\"info_hash\",\"bytes\",\"seconds\"} for each torrent that is whole; {\"event\":\"failed\",\"source\",\"name\",\"info_hash\",\"error\"} for each that is not (name and info_hash are null when the
+JSON (--json), an object a line: {\"event\":\"progress\",\"name\",\"info_hash\",\"state\",\"bytes\",\"total\",\"pieces\",\"piece_count\",\"download_rate\",\"upload_rate\",\"uploaded\",\"peers\",\"sources\",\"seconds_left\"} at most once a
+second, where sources says who has named peers: {\"tracker\":{\"known\",\"connected\"},..} for each of user, tracker, dht, pex, lsd, resume and incoming (it connected to us) that has; {\"event\":\"finished\",\"name\",\"path\",\"info_hash\",\"bytes\",\"seconds\"} for each torrent that is whole; {\"event\":\"failed\",\"source\",\"name\",\"info_hash\",\"error\"} for each that is not (name and info_hash are null when the
 source could not be read).")]
 pub struct DownloadArgs {
     /// .torrent files, or http and https URLs of them; the same torrent twice is downloaded once
@@ -125,6 +125,12 @@ pub struct NetworkArgs {
     /// Use no tracker at all
     #[arg(long, conflicts_with = "trackers")]
     pub no_tracker: bool,
+    /// Exchange no peers with peers (BEP 11). For private torrents none are in any case
+    #[arg(long)]
+    pub no_pex: bool,
+    /// Do not look for peers on the local network (BEP 14). For private torrents nobody does in any case
+    #[arg(long)]
+    pub no_lsd: bool,
     /// A list of addresses to have nothing to do with, peers and trackers alike: P2P, DAT or CIDR lines, packed with gzip or not; may be repeated
     #[arg(long, value_name = "FILE")]
     pub ip_filter: Vec<PathBuf>,

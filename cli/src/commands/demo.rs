@@ -163,6 +163,7 @@ impl Peer {
             upload_rate: stats.upload_rate,
             uploaded: stats.uploaded,
             peers: stats.peers,
+            sources: stats.sources,
             left: stats.eta,
         }
     }

@@ -4,7 +4,7 @@ use super::Plan;
 use crate::progress::{Row, State};
 use crate::torrent_file::TorrentFile;
 use crate::values::{clean, rate, size, span};
-use parcacik_core::border::{IoFault, StorageLayout, StorageState, TorrentId, TorrentState};
+use parcacik_core::border::{IoFault, Source, StorageLayout, StorageState, TorrentId, TorrentState};
 use parcacik_driver_smol::TorrentStats;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -121,6 +121,7 @@ impl Job {
             upload_rate: view.upload_rate,
             uploaded: view.uploaded,
             peers: view.peers,
+            sources: view.sources,
             left: view.eta,
         };
         if view.state == TorrentState::Checking {
@@ -139,7 +140,11 @@ impl Job {
         }
         let millis = took.as_millis().max(1);
         let per_second = u64::try_from(u128::from(self.size) * 1000 / millis).unwrap_or(u64::MAX);
-        format!("{name}: finished, {} in {} ({}), at {path}", size(self.size), span(took), rate(per_second))
+        let named = Source::ALL.into_iter().map(|source| (source, self.row.sources.known(source)));
+        let named: Vec<String> =
+            named.filter(|(_, count)| *count > 0).map(|(source, count)| format!("{count} {source}")).collect();
+        let sources = if named.is_empty() { String::new() } else { format!("; peers: {}", named.join(", ")) };
+        format!("{name}: finished, {} in {} ({}), at {path}{sources}", size(self.size), span(took), rate(per_second))
     }
 }
 

@@ -1,7 +1,26 @@
 //! What `--json` prints: an object a line.
 
-use serde::Serialize;
+use parcacik_core::border::{Source, SourceCounts};
+use serde::{Serialize, Serializer};
 use std::path::Path;
+
+/// Who has named peers: those that have, by name, with how many addresses, and how many of those there is a connection to.
+#[derive(Debug)]
+pub(super) struct PeerSources(pub SourceCounts);
+
+#[derive(Debug, Serialize)]
+struct Count {
+    known: u32,
+    connected: u32,
+}
+
+impl Serialize for PeerSources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let count = |source| Count { known: self.0.known(source), connected: self.0.connected(source) };
+        let counts = Source::ALL.into_iter().map(|source| (source.as_str(), count(source)));
+        serializer.collect_map(counts.filter(|(_, count)| count.known > 0))
+    }
+}
 
 /// What is printed for programs.
 #[derive(Debug, Serialize)]
@@ -22,6 +41,7 @@ pub(super) enum Line<'a> {
         upload_rate: u64,
         uploaded: u64,
         peers: u32,
+        sources: PeerSources,
         seconds_left: Option<u64>,
     },
     Finished {

@@ -91,6 +91,36 @@ fn everything_that_was_said_is_a_line() {
 }
 
 #[test]
+fn nodes_of_the_dht_are_heard() {
+    let here = with("dht", "dht.pcap");
+    let lines = here.done(&["dissect", "dht.pcap", "--json"]).lines();
+    let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).collect::<Vec<_>>();
+    let info_hash = &here.done(&["inspect", "dht.torrent", "--json"]).json()["info_hash_v1"];
+    // Both announce, and one is told where the other is.
+    assert!(of("dht_announce_peer").iter().any(|line| line["info_hash"] == *info_hash && line["seed"] == true));
+    let told = of("dht_response").into_iter().find(|line| line["values"].is_array()).unwrap();
+    assert_eq!(told["values"], json!(["127.0.0.3:27002"]));
+    assert!(told["ip"].as_str().unwrap().starts_with("127.0.0."), "{told}");
+    // The item that was put is the one that is got, "an item" as a string.
+    let item = of("dht_put")[0];
+    assert_eq!(item["value"], "373a616e206974656d");
+    assert!(of("dht_response").iter().any(|line| line["value"] == item["value"]));
+    let target = of("dht_get")[0]["target"].as_str().unwrap();
+    let sampled = of("dht_response").into_iter().find(|line| line["samples"].is_array()).unwrap();
+    assert_eq!((&sampled["samples"], &sampled["num"]), (&json!([info_hash]), &json!(1)));
+    // For people, and counted.
+    let text = here.done(&["dissect", "dht.pcap"]).out;
+    let about = format!(" for {target}");
+    for words in ["UDP dht_get_peers ", "1 peers", "UDP dht_put ", ", 9 bytes", "1 of 1 torrents", ", a token", &about]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let counts = &here.done(&["dissect", "dht.pcap", "--json", "--summary"]).json()["udp"];
+    assert_eq!(counts["dht_response"], 31);
+    assert_eq!(counts["dht_sample_infohashes"], 1);
+}
+
+#[test]
 fn standard_input_is_read() {
     let here = with("plain", "plain.pcap");
     let mut command = here.command(&["dissect", "-", "--json", "--summary"]);

@@ -10,6 +10,7 @@
 //! | [`transmission`] | from and to Transmission, and both at once |
 //! | [`opentracker`] | announces and scrapes; a seed that is found by it |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
+//! | [`neighbours`] | peers that are found by other peers and on the local network, from and to libtorrent |
 //! | [`hostile`] | a peer that sends damaged data |
 //! | [`sockets`] | peers that misuse their connection: half-open, reset, never read from, a byte at a time, half closed |
 //! | [`kill`] | `kill -9` twenty times in one download |
@@ -26,6 +27,7 @@ mod hostile;
 mod kill;
 mod lab;
 mod libtorrent;
+mod neighbours;
 mod opentracker;
 mod sockets;
 mod trace;

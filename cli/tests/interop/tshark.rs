@@ -71,6 +71,111 @@ fn every_message_that_tshark_decodes_is_decoded_the_same() {
     });
 }
 
+/// What is compared of a message of the DHT.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct DhtSaid {
+    /// The name of a query; `response` or `error`.
+    kind: String,
+    transaction: String,
+    version: Option<String>,
+    id: Option<String>,
+    /// What a query is about: `target` or `info_hash`.
+    about: Option<String>,
+    token: Option<String>,
+    /// How many nodes there are, and how many peers.
+    nodes: Option<usize>,
+    peers: Option<usize>,
+}
+
+/// Messages of the DHT by who said them to whom.
+type DhtTalk = BTreeMap<(String, String), Vec<DhtSaid>>;
+
+#[test]
+fn every_message_of_the_dht_is_decoded_as_tshark_does() {
+    lab::run(&[Need::Tshark], |_| {
+        let mut compared = 0;
+        for described in manifest() {
+            let name = described["file"].as_str().expect("a file is named");
+            let file = captures().join(name);
+            let (ours, theirs) = (dht_by_us(&file), dht_by_tshark(&file));
+            let theirs_count = theirs.values().map(Vec::len).sum::<usize>();
+            assert_eq!(described["tshark"]["dht"].as_u64().unwrap_or(0), theirs_count as u64, "{name}");
+            assert_eq!(ours, theirs, "{name}");
+            compared += theirs_count;
+        }
+        assert!(compared > 60, "{compared}");
+    });
+}
+
+fn dht_by_us(file: &Path) -> DhtTalk {
+    let mut talk = DhtTalk::new();
+    for line in ours(["dissect", "--json"]).arg(file).succeeds().lines() {
+        let line: Value = serde_json::from_str(line).expect("each line is JSON");
+        let text = |key: &str| line[key].as_str().map(str::to_owned);
+        let Some(kind) = text("kind").and_then(|kind| Some(kind.strip_prefix("dht_")?.to_owned())) else { continue };
+        let length = |key: &str| line[key].as_array().map(Vec::len);
+        let said = DhtSaid {
+            kind,
+            transaction: text("transaction").unwrap_or_default(),
+            version: text("version"),
+            id: text("id"),
+            about: text("target").or(text("info_hash")),
+            token: text("token"),
+            nodes: length("nodes"),
+            peers: length("values"),
+        };
+        let address = |key: &str| text(key).unwrap_or_default();
+        talk.entry((address("from_addr"), address("to_addr"))).or_default().push(said);
+    }
+    talk
+}
+
+fn dht_by_tshark(file: &Path) -> DhtTalk {
+    let mut command = Command::new("tshark");
+    command.args(["-Y", "bt-dht", "-T", "pdml", "-r"]).arg(file);
+    let mut process = Process::start("tshark", &mut command);
+    process.succeeds();
+    let mut talk = DhtTalk::new();
+    let mut ends: [String; 4] = Default::default();
+    for line in process.output().lines() {
+        let attribute = |name: &str| Some(line.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0);
+        let Some(name) = attribute("name") else { continue };
+        let shown = || attribute("show").unwrap_or_default().to_owned();
+        let who = (format!("{}:{}", ends[0], ends[1]), format!("{}:{}", ends[2], ends[3]));
+        match name {
+            "ip.src" => ends[0] = shown(),
+            "udp.srcport" => ends[1] = shown(),
+            "ip.dst" => ends[2] = shown(),
+            "udp.dstport" => ends[3] = shown(),
+            "bt-dht" => talk.entry(who).or_default().push(DhtSaid::default()),
+            // An entry of a dictionary, shown as what it means.
+            "bt-dht.bencoded.dict_entry" => {
+                let Some(said) = talk.get_mut(&who).and_then(|said| said.last_mut()) else { continue };
+                let Some((key, value)) = attribute("showname").and_then(|entry| entry.split_once(": ")) else {
+                    continue;
+                };
+                let text = || Some(value.to_owned());
+                let number = || value.split(' ').next().and_then(|number| number.parse().ok());
+                match key {
+                    "Request type" => said.kind = value.to_owned(),
+                    "Message type" if value == "Response" => said.kind = "response".to_owned(),
+                    "Message type" if value == "Error" => said.kind = "error".to_owned(),
+                    "Transaction ID" => said.transaction = value.to_owned(),
+                    "Version" => said.version = text(),
+                    "id" => said.id = text(),
+                    "target" | "info_hash" => said.about = text(),
+                    "token" => said.token = text(),
+                    "nodes" => said.nodes = number(),
+                    "values" => said.peers = number(),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    talk
+}
+
 fn manifest() -> Vec<Value> {
     let bytes = std::fs::read(captures().join("manifest.json")).expect("there is a manifest");
     let manifest: Value = serde_json::from_slice(&bytes).expect("it is JSON");

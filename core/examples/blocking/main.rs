@@ -40,7 +40,9 @@ fn download(torrent: PathBuf, out: PathBuf, peers: impl Iterator<Item = String>)
 
     let mut driver = Driver::new(config, random_seeds())?;
     let listen = SocketAddr::from(([0, 0, 0, 0], 0));
-    driver.command(Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr: listen, device: None });
+    // Whoever names peers wants no others: nobody is looked for on the local network.
+    let (tcp, udp, lsd) = (SocketId(1), Some(SocketId(2)), None);
+    driver.command(Command::Listen { tcp, udp, lsd, addr: listen, device: None });
 
     let mut add = AddTorrent::new(std::fs::read(torrent)?, driver.add_root(out)?);
     add.peers = peers.map(|peer| peer.parse().map(Target::Addr)).collect::<Result<_, _>>()?;

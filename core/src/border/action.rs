@@ -4,7 +4,7 @@ use super::{DialId, JobId, Notice, SocketId, TcpId, TorrentId, Work};
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
 /// Something that the driver is to do. Done in the order of the list.
@@ -15,9 +15,10 @@ pub enum Action {
     Bind {
         /// The name that the application gave it.
         sock: SocketId,
-        /// Listening TCP, or UDP.
+        /// Listening TCP, UDP, or UDP in a multicast group.
         kind: SocketKind,
-        /// The address; port 0 lets the system choose.
+        /// The address; port 0 lets the system choose. Of a multicast socket: the port is that of the group, shared with whoever else is
+        /// in it, and the address is that of the interface to join it on, or unspecified for all that can.
         addr: SocketAddr,
         /// The network device to bind to, where one was asked for.
         device: Option<String>,
@@ -119,6 +120,13 @@ pub enum SocketKind {
     TcpListener,
     /// UDP.
     Udp,
+    /// UDP that is a member of a multicast group, on each interface of `Bind`'s address and device. What is sent to the group goes out on
+    /// each of them, no further than the link (TTL 1), and comes back to this machine too; what comes in from the group is told
+    /// like other datagrams.
+    Multicast {
+        /// The group.
+        group: IpAddr,
+    },
 }
 
 /// Whom to dial.

@@ -16,12 +16,16 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Listen for peers on TCP, and open UDP on the same port; answered by [`Notice::Listening`](super::Notice::Listening) for
-    /// each socket.
+    /// each of these two. A socket for local discovery is no condition: where it cannot be had,
+    /// [`Notice::DiscoveryFailed`](super::Notice::DiscoveryFailed) tells.
     Listen {
         /// Name for the TCP socket.
         tcp: SocketId,
         /// Name for the UDP socket, bound to the port that TCP got; `None`: no UDP.
         udp: Option<SocketId>,
+        /// Name for the socket of local discovery (BEP 14) in the address's family, on its interface; `None`: none. Without effect when
+        /// that is [off](super::LsdConfig::enabled).
+        lsd: Option<SocketId>,
         /// Where; port 0 lets the system choose.
         addr: SocketAddr,
         /// The network device to bind to; `None`: any.

@@ -17,7 +17,7 @@ pub enum Event {
         /// Seconds since 1970-01-01 UTC.
         unix_seconds: i64,
     },
-    /// Addresses or interfaces of this machine have changed.
+    /// Addresses or interfaces of this machine have changed. Memberships of multicast groups follow only by a new `Bind`.
     InterfacesChanged,
     /// Answers [`Action::Bind`](super::Action::Bind): the socket is open.
     Bound {

@@ -109,6 +109,10 @@ pub enum PeerFault {
     BadExtendedHandshake,
     /// Data that failed the piece's hash, and nobody else could have sent it.
     CorruptData,
+    /// A message of peer exchange that is not a bencoded dictionary.
+    BadPex,
+    /// More messages of peer exchange, or more contacts in one, than patience allows.
+    PexFlood,
 }
 
 impl fmt::Display for PeerFault {
@@ -128,6 +132,8 @@ impl fmt::Display for PeerFault {
             PeerFault::Flood => "too many messages of no effect",
             PeerFault::BadExtendedHandshake => "malformed extended handshake",
             PeerFault::CorruptData => "sent corrupt data",
+            PeerFault::BadPex => "malformed peer exchange",
+            PeerFault::PexFlood => "too much peer exchange",
         })
     }
 }

@@ -13,6 +13,7 @@ mod ids;
 mod ip_filter;
 mod notice;
 mod rates;
+mod source;
 mod storage;
 mod tracker;
 mod work;
@@ -20,8 +21,9 @@ mod work;
 pub use action::{Action, Actions, Route, SocketKind, Target};
 pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
 pub use config::{
-    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, NetPolicy,
-    PeerConfig, PersistConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig, StorageConfig,
+    AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, LsdConfig,
+    NetPolicy, PeerConfig, PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig,
+    StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};
@@ -31,6 +33,7 @@ pub use ip_filter::IpFilter;
 pub(crate) use ip_filter::NotARange;
 pub use notice::{CommandError, Notice, PeerSummary, StorageState, TorrentState};
 pub use rates::RateLimits;
+pub use source::{Source, SourceCounts, Sources};
 pub use storage::{FileRange, LayoutFile, Place, Span, StorageLayout};
 pub use tracker::{AnnounceEvent, AnnounceOnce, AnnounceResponse, ScrapeCounts};
 pub use work::{FileState, HttpRequest, HttpResponse, JobResult, PieceHash, Verdict, Work};

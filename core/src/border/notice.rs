@@ -2,7 +2,7 @@
 
 use super::{
     AnnounceResponse, CloseReason, CommandId, InfoHash, InfoHashes, IoFault, PeerId, PeerKey, ScrapeCounts, SocketId,
-    TorrentId,
+    Sources, TorrentId,
 };
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -35,6 +35,14 @@ pub enum Notice {
         sock: SocketId,
         /// The address it has.
         local: SocketAddr,
+    },
+    /// There is no local discovery on a socket that was to be for it: no interface can do multicast, or it is forbidden. It is tried again when
+    /// [interfaces change](super::Event::InterfacesChanged).
+    DiscoveryFailed {
+        /// The socket.
+        sock: SocketId,
+        /// Why.
+        fault: IoFault,
     },
     /// Answers `Add`: the first notice of a torrent.
     Added {
@@ -345,4 +353,6 @@ pub struct PeerSummary {
     pub requests_out: u32,
     /// Requests of it that we have not answered yet.
     pub requests_in: u32,
+    /// Who has named it to us.
+    pub sources: Sources,
 }

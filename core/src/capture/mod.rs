@@ -32,13 +32,14 @@
 //! | `stream` | the first bytes of a connection | which protocol it is |
 //! | `peer`, `search` | bytes, and what follows on gaps | messages, by [`wire`](crate::wire) |
 //! | `http` | bytes | requests and answers, by [`tracker::http`](crate::tracker::http) |
-//! | `udp` | datagrams | their kind, and those of trackers by [`tracker::udp`](crate::tracker::udp) |
+//! | `udp` | datagrams | their kind, those of trackers by [`tracker::udp`](crate::tracker::udp), and those of the DHT by [`dht::krpc`](crate::dht::krpc) |
 //!
-//! Protocols that the core does not speak (uTP, DHT, encryption, local discovery) are told apart, and not taken apart.
+//! Protocols that the core does not speak (uTP, encryption, local discovery) are told apart, and not taken apart.
 //!
 //! [`Summary`] counts what was said, and [`PieceCheck`] hashes the pieces that went by.
 
 mod conversation;
+mod dht;
 mod dissector;
 mod extensions;
 mod file;
@@ -63,8 +64,8 @@ pub use file::{FileFault, Frame, Reader};
 pub use limits::CaptureLimits;
 pub use pieces::PieceCheck;
 pub use said::{
-    Chunk, DamagedMessage, Datagram, DatagramKind, Ending, HalfCounts, Heard, HttpAnswered, HttpAsked, HttpRequest,
-    HttpResponse, Item, Protocol, Said, Side, SideFacts, Stamp, StreamFacts, StreamId,
+    Chunk, DamagedMessage, Datagram, DatagramKind, DhtDatagram, Ending, HalfCounts, Heard, HttpAnswered, HttpAsked,
+    HttpRequest, HttpResponse, Item, Protocol, Said, Side, SideFacts, Stamp, StreamFacts, StreamId,
 };
 pub use summary::{HttpTracker, StreamSummary, Summary, message_name};
 

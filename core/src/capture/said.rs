@@ -1,6 +1,7 @@
 //! What a dissection gives: the words of this module.
 
 use crate::border::{AnnounceResponse, InfoHash, PeerId, ScrapeCounts};
+use crate::lsd::LsdMessage;
 use crate::tracker::Reply;
 use crate::tracker::http::{HttpAnnounce, QueryError};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
@@ -13,6 +14,7 @@ use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 
+pub use super::dht::DhtDatagram;
 pub use super::tcp::HalfCounts;
 
 /// When a frame was captured: nanoseconds since 1970-01-01 00:00 UTC, by the clock of the machine that captured.
@@ -293,9 +295,9 @@ pub enum DatagramKind {
     /// Of a uTP connection (BEP 29).
     Utp,
     /// Of the DHT (BEP 5).
-    Dht,
-    /// Of local service discovery (BEP 14).
-    Lsd,
+    Dht(DhtDatagram),
+    /// Of local service discovery (BEP 14): an announce, or (`None`) something that begins like one.
+    Lsd(Option<LsdMessage>),
     /// Anything else.
     Other,
 }
@@ -314,8 +316,8 @@ impl DatagramKind {
                 UdpResponse::Error(_) => "tracker_error",
             },
             DatagramKind::Utp => "utp",
-            DatagramKind::Dht => "dht",
-            DatagramKind::Lsd => "lsd",
+            DatagramKind::Dht(dht) => dht.name(),
+            DatagramKind::Lsd(_) => "lsd",
             DatagramKind::Other => "other",
         }
     }

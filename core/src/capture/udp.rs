@@ -6,19 +6,19 @@
 //! the exact shape of a tracker's request is one whose connect came before the capture.
 
 use super::CaptureLimits;
+use super::dht::DhtDatagram;
 use super::said::DatagramKind;
-use crate::bencode::{Document, Limits, Mode};
+use crate::lsd::{GROUP_V4, GROUP_V6, LsdMessage};
 use crate::tracker::udp::{UdpRequest, UdpResponse};
 use alloc::collections::{BTreeMap, VecDeque};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use bytes::Bytes;
+use core::net::SocketAddr;
 
 /// So many requests of a client to a tracker may be unanswered; a client sends each again eight times at most.
 const MAX_UNANSWERED: usize = 64;
-/// What reading a message of the DHT may cost: those of BEP 5 fit into one packet and are three deep.
-const DHT: Limits = Limits { bytes: 65_535, depth: 16, tokens: 8192 };
 /// BEP 14's groups.
-const LSD_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(239, 192, 152, 143)), 6771);
-const LSD_V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::new(0xff15, 0, 0, 0, 0, 0, 0xefc0, 0x988f)), 6771);
+const LSD_V4: SocketAddr = SocketAddr::new(GROUP_V4, 6771);
+const LSD_V6: SocketAddr = SocketAddr::new(GROUP_V6, 6771);
 
 /// Tells datagrams apart.
 #[derive(Clone, Debug, Default)]
@@ -33,16 +33,16 @@ impl UdpTalk {
         &mut self,
         from: SocketAddr,
         to: SocketAddr,
-        bytes: &[u8],
+        bytes: &Bytes,
         limits: &CaptureLimits,
     ) -> DatagramKind {
         if let Some(kind) = self.tracker(from, to, bytes, limits) {
             return kind;
         }
         if (to == LSD_V4 || to == LSD_V6) && bytes.starts_with(b"BT-SEARCH") {
-            DatagramKind::Lsd
-        } else if is_dht(bytes) {
-            DatagramKind::Dht
+            DatagramKind::Lsd(LsdMessage::parse(bytes).ok())
+        } else if let Some(dht) = DhtDatagram::tell(bytes) {
+            DatagramKind::Dht(dht)
         } else if is_utp(bytes) {
             DatagramKind::Utp
         } else if let Some(request) = UdpRequest::decode(bytes).filter(|_| has_request_shape(bytes)) {
@@ -114,15 +114,6 @@ fn has_request_shape(bytes: &[u8]) -> bool {
         Some(2) => bytes.len() > 16 && (bytes.len() - 16).is_multiple_of(20),
         _ => false,
     }
-}
-
-/// BEP 5: every message is a dictionary with `y`: "q" for query, "r" for response, or "e" for error.
-fn is_dht(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&b'd')
-        && Document::decode_prefix(bytes, Mode::Tolerant, &DHT).is_ok_and(|document| {
-            let kind = document.root().dict().and_then(|dict| dict.get("y")).and_then(|kind| kind.bytes());
-            matches!(kind, Some(b"q" | b"r" | b"e"))
-        })
 }
 
 /// BEP 29: version 1, a type of 0 to 4, and a chain of extensions that ends inside the packet.

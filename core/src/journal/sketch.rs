@@ -183,6 +183,7 @@ kinds!(of_notice, NOTICES, Notice, {
     86 "Announced": Notice::Announced { command, .. } => Command(*command),
     87 "ExternalAddress": Notice::ExternalAddress { .. } => Nothing,
     88 "Storage": Notice::Storage { torrent, .. } => Torrent(*torrent),
+    89 "DiscoveryFailed": Notice::DiscoveryFailed { sock, .. } => Socket(*sock),
 });
 
 /// The top bit of a sketch's first byte: the number of what it is about follows.

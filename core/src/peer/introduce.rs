@@ -5,13 +5,14 @@ use crate::border::PeerFault;
 use crate::cx::Cx;
 use crate::wire::{ExtendedHandshake, Extension, Message, clean_name};
 use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 impl PeerConn {
     pub(super) fn our_introduction(&self, cx: &Cx<'_>, facts: &PeerFacts<'_>) -> ExtendedHandshake {
-        let known = [Extension::Metadata, Extension::UploadOnly].into_iter();
+        let known = [Extension::Metadata, Extension::Pex, Extension::UploadOnly, Extension::DontHave].into_iter();
         ExtendedHandshake {
-            extensions: known.filter(|&e| offered(e, facts)).map(|e| (e, e.our_id())).collect(),
+            extensions: known.filter(|&e| offered(e, cx, facts)).map(|e| (e, e.our_id())).collect(),
             client: Some(cx.config.session.client.clone()),
             // BEP 10 sees no need for it where the peer dialled us, as it knows the port; it need not be the same one.
             port: facts.listen_port.filter(|&port| port > 0),
@@ -51,7 +52,7 @@ impl PeerConn {
                 Err(_) => self.fault(cx, PeerFault::BadExtendedHandshake),
             };
         }
-        match Extension::from_our_id(id).filter(|&extension| offered(extension, facts)) {
+        match Extension::from_our_id(id).filter(|&extension| offered(extension, cx, facts)) {
             Some(Extension::UploadOnly) => match payload[..] {
                 [flag @ 0..=1] => {
                     self.introduction.upload_only = Some(flag == 1);
@@ -60,9 +61,28 @@ impl PeerConn {
                 }
                 _ => self.useless(cx),
             },
+            Some(Extension::DontHave) => self.on_dont_have(cx, facts, &payload),
             Some(extension) => self.said.push_back(PeerSaid::Extended { extension, payload }),
             None => self.useless(cx),
         }
+    }
+
+    /// BEP 54: "When the local node receives a *DontHave* message with index *n*, it marks the piece as unavailable at the sending
+    /// peer."
+    fn on_dont_have(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, payload: &[u8]) {
+        let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
+            return self.fault(cx, PeerFault::WrongMessageLength);
+        };
+        let Some(piece) = facts.geometry.piece(number) else { return self.fault(cx, PeerFault::PieceOutOfRange) };
+        if self.pieces.remove(number) {
+            // "If the *Fast* extension has not been negotiated with the sending peer, then any outstanding requests for chunks of
+            // the discarded piece are silently cancelled [...]. If [it] has been negotiated, no requests are silently cancelled:
+            // the peer will explicitly reject any such requests".
+            let returned = if self.fast { Vec::new() } else { self.requests.return_piece(piece) };
+            self.said.push_back(PeerSaid::Lost { piece, returned });
+        }
+        // Once is news; to have and not to have by turns is a flood.
+        self.useless(cx);
     }
 
     fn on_introduction(&mut self, cx: &mut Cx<'_>, handshake: ExtendedHandshake) {
@@ -86,11 +106,14 @@ impl PeerConn {
 }
 
 /// Whether we take messages of an extension for this torrent.
-fn offered(extension: Extension, facts: &PeerFacts<'_>) -> bool {
+fn offered(extension: Extension, cx: &Cx<'_>, facts: &PeerFacts<'_>) -> bool {
     match extension {
         Extension::Metadata => facts.metadata_size.is_some(),
-        Extension::UploadOnly => true,
+        Extension::UploadOnly | Extension::DontHave => true,
+        // BEP 27: exchanging peers "by any of these mechanisms other than the private tracker subverts the tracker's access
+        // control".
+        Extension::Pex => cx.config.pex.enabled && !facts.private,
         // Nobody here reads it.
-        _ => false,
+        Extension::Holepunch => false,
     }
 }

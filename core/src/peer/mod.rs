@@ -155,6 +155,13 @@ pub enum PeerSaid {
     Pieces,
     /// The peer has got a piece that it did not have.
     Have(PieceIndex),
+    /// The peer has this piece no more (BEP 54).
+    Lost {
+        /// Which.
+        piece: PieceIndex,
+        /// Requests that are not under way any more; with the fast extension there are none, as each is answered apart.
+        returned: Vec<Block>,
+    },
     /// The peer has got these pieces, which it did not have.
     Gained(Bitfield),
     /// The peer chokes us. Requests that it will not answer any more are given back; with the fast extension there are
@@ -214,6 +221,9 @@ pub enum PeerOrder {
     Cancel(Block),
     /// We have got a piece ([`PeerFacts::have`] has it).
     Have(PieceIndex),
+    /// We have a piece no more that the peer was told of ([`PeerFacts::have`] does not have it): what it has asked of that is
+    /// refused. It is told where it takes that (BEP 54).
+    DontHave(PieceIndex),
     /// Serve the peer no longer.
     Choke,
     /// Serve the peer.

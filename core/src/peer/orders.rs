@@ -4,7 +4,8 @@ use super::{PeerConn, PeerFacts, PeerOrder};
 use crate::cx::Cx;
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
-use crate::wire::Message;
+use crate::wire::{Extension, Message};
+use bytes::Bytes;
 
 impl PeerConn {
     /// Does what the torrent wants.
@@ -26,6 +27,7 @@ impl PeerConn {
                 }
             }
             PeerOrder::Have(piece) => self.outbox.message(now, &Message::Have(piece.get())),
+            PeerOrder::DontHave(piece) => self.dont_have(cx, piece),
             PeerOrder::Choke => self.choke(cx),
             PeerOrder::Unchoke => {
                 if self.am_choking {
@@ -53,6 +55,20 @@ impl PeerConn {
                     self.outbox.message(now, &Message::Extended { id, payload });
                 }
             }
+        }
+    }
+
+    /// BEP 54: "When the local node discards a piece with index *n*, it sends a *DontHave* message for that piece to every peer that
+    /// has advertised support for the *lt_donthave* extension".
+    fn dont_have(&mut self, cx: &mut Cx<'_>, piece: PieceIndex) {
+        if let Some(id) = self.extension_ids.get(Extension::DontHave) {
+            let payload = Bytes::copy_from_slice(&piece.get().to_be_bytes());
+            self.outbox.message(cx.now, &Message::Extended { id, payload });
+        }
+        // "If the *Fast* extension has been negotiated, then any outstanding requests for a chunk of the discarded piece are
+        // rejected"; else "silently dropped".
+        for block in self.upload.drop_all_but(|other| other != piece) {
+            self.refuse(cx.now, block.into());
         }
     }
 

@@ -12,7 +12,7 @@
 
 use crate::border::PeerConfig;
 use crate::journal::canon::canon_struct;
-use crate::metainfo::{BLOCK_LENGTH, Block};
+use crate::metainfo::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::rate::Rate;
 use crate::time::Time;
 use alloc::collections::{BTreeSet, VecDeque};
@@ -215,6 +215,16 @@ impl Requests {
             self.give_up(block);
         }
         was
+    }
+
+    /// Stops waiting for all requests of a piece.
+    pub fn return_piece(&mut self, piece: PieceIndex) -> Vec<Block> {
+        let of_piece = self.outstanding.iter().map(|request| request.block).filter(|block| block.piece() == piece);
+        let returned: Vec<Block> = of_piece.collect();
+        for &block in &returned {
+            self.cancel(block);
+        }
+        returned
     }
 
     /// Stops waiting for all requests.

@@ -1,6 +1,7 @@
 //! What the application asks of the session, and how it is answered.
 
 use super::Session;
+use super::sockets::Listen;
 use crate::border::{
     Actions, AddTorrent, Command, CommandError, CommandId, IpFilter, Notice, PeerId, RateLimits, TorrentId,
 };
@@ -21,8 +22,9 @@ impl Session {
             return;
         }
         match command {
-            Command::Listen { tcp, udp, addr, device } => {
-                self.with_cx(out, |this, cx| this.sockets.listen(cx, id, tcp, udp, addr, device));
+            Command::Listen { tcp, udp, lsd, addr, device } => {
+                let listen = Listen { tcp, udp, lsd, addr, device };
+                self.with_cx(out, |this, cx| this.sockets.listen(cx, id, listen));
             }
             Command::Add(add) => {
                 if let Err(error) = self.add(out, id, &add) {

@@ -40,6 +40,7 @@ macro_rules! cx {
 mod acceptor;
 mod announce_turns;
 mod commands;
+mod discovery;
 mod probes;
 pub mod queue;
 mod rates;
@@ -56,6 +57,7 @@ use crate::border::{
 };
 use crate::cx::{Cx, IdSource};
 use crate::journal::canon::canon_struct;
+use crate::lsd::{Lsd, LsdSocket};
 use crate::rng::Seeds;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
@@ -112,6 +114,9 @@ pub struct Session {
     announce_turns: AnnounceTurns,
     /// Trackers that the application has asked.
     probes: Probes,
+    lsd: Lsd,
+    /// The open sockets for it.
+    discovery: Vec<LsdSocket>,
     /// Torrents that have looked at their disk during this event.
     started: Vec<TorrentId>,
     stopping: Option<Stopping>,
@@ -160,6 +165,8 @@ impl Session {
             dial_window: (Time::ZERO, 0),
             announce_turns: AnnounceTurns::default(),
             probes: Probes::default(),
+            lsd: Lsd::new(),
+            discovery: Vec::new(),
             started: Vec::new(),
             stopping: None,
             unix_seconds: None,
@@ -181,6 +188,7 @@ impl Session {
                     self.shared.own_version += 1;
                     out.notices.push(Notice::ExternalAddress { v6, ip: None });
                 }
+                self.discovery_moves(out);
             }
             Event::Bound { sock, local } => {
                 self.with_cx(out, |this, cx| this.sockets.bound(cx, sock, local));
@@ -209,6 +217,9 @@ impl Session {
                     self.acceptor.lost(tcp);
                 }
             }
+            Event::Datagrams { sock, from, segment, bytes } if self.sockets.is_discovery(sock) => {
+                self.heard_locally(out, from, segment, &bytes);
+            }
             Event::Datagrams { from, segment, bytes, .. } => self.datagrams(out, from, segment, &bytes),
             Event::JobData { .. } => {}
             Event::JobDone { job, result } => {
@@ -236,6 +247,7 @@ impl Session {
         self.let_in(out);
         self.dial_round(out);
         self.announce_round(out);
+        self.discovery_round(out);
         self.share_rates(out);
         self.stop_step(out);
     }
@@ -251,10 +263,10 @@ impl Session {
         let stop = self.stopping.filter(|stopping| !stopping.told).map(|stopping| stopping.until);
         let (down, up) = (self.turns.down.due, self.turns.up.due);
         let announce = self.announce_turns.deadline(&self.config.session, self.shared.http_announces);
-        let (stranger, probe) = (self.acceptor.deadline(), self.probes.deadline());
+        let (stranger, probe, local) = (self.acceptor.deadline(), self.probes.deadline(), self.discovery_deadline());
         let no_interest = || self.shared.bystanders.deadline(self.config.session.no_interest_timeout);
         let bystander = if self.is_crowded() { no_interest() } else { None };
-        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, queue, stop, bystander])
+        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, local, queue, stop, bystander])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -310,6 +322,7 @@ impl Session {
     /// The sockets that there are have changed: torrents that waited to be reachable announce themselves.
     fn sockets_changed(&mut self, out: &mut Actions) {
         let sockets = self.sockets.open();
+        self.discovery = self.sockets.discovery();
         self.shared.own_version += u64::from(sockets != self.shared.sockets);
         self.shared.sockets = sockets;
         let listening = !self.shared.sockets.is_empty() && self.sockets.is_settled();
@@ -379,6 +392,7 @@ impl Session {
         self.shared.http_announces += http;
         self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
         self.announce_turns.set(id, torrent.wants_to_announce());
+        self.lsd.set(self.now, &self.config.lsd, id, torrent.discovery_name(&cx));
         let standing = torrent.standing();
         if core::mem::replace(&mut torrent.noted, standing) != standing {
             self.queue.stands(self.now, &self.config.queue, id, standing);
@@ -408,6 +422,7 @@ impl Session {
         }
         self.shared.http_announces = self.shared.http_announces.saturating_sub(torrent.http_held);
         self.announce_turns.set(id, None);
+        self.lsd.set(self.now, &self.config.lsd, id, None);
         self.held.remove(&id);
         self.queue.remove(self.now, &self.config.queue, id);
         self.ready_dialers.remove(&id);

@@ -38,6 +38,8 @@ impl Session {
             dial_window,
             announce_turns,
             probes,
+            lsd,
+            discovery,
             started,
             stopping,
             unix_seconds,
@@ -65,7 +67,7 @@ impl Session {
         sums.add(StatePart::Session, &[config, &filter.v4().len(), &filter.v6().len(), now, ids, alive, next_torrent]);
         sums.add(StatePart::Session, &[names, streams, answers, timers, started, stopping, unix_seconds]);
         sums.add(StatePart::Session, &[removing, peers, bystanders, serving, gone, next_peer, blocked_incoming]);
-        sums.add(StatePart::Sockets, &[sockets, listening_sockets, listening, external, own_version]);
+        sums.add(StatePart::Sockets, &[sockets, listening_sockets, listening, external, own_version, lsd, discovery]);
         sums.add(StatePart::Acceptor, &[acceptor]);
         sums.add(StatePart::Queue, &[queue]);
         sums.add(StatePart::Limits, &[turns, buckets]);

@@ -16,17 +16,21 @@
 //! back there is hashed and served again.
 
 use super::resume::homes;
-use super::{Phase, Purpose, Shared, Torrent};
-use crate::border::{FileState, IoFault, JobResult, Notice, StorageState, Work};
+use super::{Peer, Phase, Purpose, Shared, Torrent};
+use crate::border::{CloseReason, FileState, IoFault, JobResult, Notice, StorageState, Work};
 use crate::cx::Cx;
 use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
+use crate::peer::PeerOrder;
 use crate::time::Time;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// How many pieces that have come back are hashed at once.
 const REGAINS_AT_ONCE: u32 = 8;
+
+/// How many lost pieces peers are told of one by one, 40 KiB for each peer; where more are gone, connections begin anew.
+const MAX_RETRACTED: usize = 4096;
 
 /// What is known of the storage.
 #[derive(Clone, Debug)]
@@ -312,6 +316,20 @@ impl Torrent {
         self.hash_what_is_back(cx);
     }
 
+    /// Peers that were told of these pieces learn that they are gone (BEP 54), as far as that is shorter than to tell anew what is left.
+    fn retract(&mut self, cx: &mut Cx, shared: &mut Shared, pieces: &[PieceIndex]) {
+        if pieces.len() > MAX_RETRACTED {
+            return self.close_all(cx, shared, CloseReason::Paused);
+        }
+        self.each_peer(cx, shared, |this, cx, shared, _, peer| {
+            for &piece in pieces {
+                if was_told(peer, piece) {
+                    this.order(cx, shared, peer, PeerOrder::DontHave(piece));
+                }
+            }
+        });
+    }
+
     /// Pieces that were ours are not there any more.
     pub(super) fn lose(&mut self, cx: &mut Cx, shared: &mut Shared, pieces: &[PieceIndex]) {
         for &piece in pieces {
@@ -326,6 +344,7 @@ impl Torrent {
                 }
             }
         }
+        self.retract(cx, shared, pieces);
         self.end_super_seed(cx, shared, None);
         if !self.only_gives() {
             // It is a download again: seeds are of use.
@@ -336,5 +355,14 @@ impl Torrent {
         self.recount_interest(cx, shared);
         self.look_whether_whole(cx, shared);
         self.upload_only_changed(cx, shared);
+    }
+}
+
+/// Whether a peer was told that we have a piece: a guest of super seeding knows only of some.
+fn was_told(peer: &Peer, piece: PieceIndex) -> bool {
+    match (&peer.shown, &peer.unveiled) {
+        (Some(shown), _) => shown.get(piece.get()),
+        (None, Some((told, shown))) => piece.get() < *told || shown.get(piece.get()),
+        (None, None) => true,
     }
 }

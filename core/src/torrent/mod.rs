@@ -7,6 +7,7 @@
 //! | [`picker`] | which block to ask of whom |
 //! | [`choker`] | who is served |
 //! | [`candidates`] | whom to dial |
+//! | [`pex`] | which peer is told of which others, and what is believed of what they tell |
 //! | [`blame`] | who sent bad data |
 //! | [`superseed`] | which piece to show to whom, as the only seed |
 //! | `suggest` | which piece to suggest to whom, as a seed |
@@ -52,8 +53,10 @@ mod health;
 mod jobs;
 mod lifecycle;
 mod limits;
+mod neighbours;
 mod peers;
 pub mod persist;
+pub mod pex;
 pub mod picker;
 mod placement;
 pub mod resume;
@@ -98,6 +101,7 @@ use jobs::{Jobs, Purpose};
 pub use limits::Buckets;
 pub(crate) use limits::Way;
 use persist::Persist;
+use pex::Pex;
 use picker::Picker;
 use placement::Placement;
 pub use selection::FileView;
@@ -192,6 +196,8 @@ pub struct Torrent {
     picker: Picker,
     choker: Choker,
     candidates: Candidates,
+    /// None for a private torrent.
+    pex: Option<Box<Pex>>,
     blame: Blame,
     persist: Persist,
     announcer: Announcer,
@@ -312,6 +318,7 @@ impl Torrent {
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
             candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number))
                 .with_table(Arc::clone(&cx.config.addresses)),
+            pex: neighbours::exchange(cx, meta.private()),
             blame: Blame::new(&cx.config.pick),
             persist: Persist::fresh(geometry, meta.layout().files().len() + 1),
             announcer,
@@ -407,6 +414,7 @@ impl Torrent {
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
             if running { self.bystander_deadline(cx) } else { None },
+            if running { self.pex.as_ref().and_then(|pex| pex.deadline()) } else { None },
             self.limits.deadline(cx.now),
             self.super_seed.as_ref().and_then(|machine| machine.deadline()),
         ])
@@ -429,6 +437,7 @@ impl Torrent {
         self.super_seed_tick(cx, shared);
         if matches!(self.phase, Phase::Running) {
             self.drop_bystanders(cx, shared);
+            self.exchange_tick(cx, shared);
         }
         if self.chance_at.is_some_and(|due| due <= cx.now) {
             self.refill = true;

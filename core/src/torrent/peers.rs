@@ -8,6 +8,7 @@ use crate::net_policy::AddrClass;
 use crate::peer::{PeerConn, PeerOrder, PeerSaid, ReadRun};
 use crate::torrent::brake::network;
 use crate::torrent::picker::{PickAsk, Received};
+use crate::wire::Extension;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::ops::Bound;
@@ -113,7 +114,7 @@ impl Torrent {
     }
 
     /// Calls every connection, one after the other, without looking each up. `call` must not reach for them itself.
-    fn each_peer(
+    pub(super) fn each_peer(
         &mut self,
         cx: &mut Cx,
         shared: &mut Shared,
@@ -157,7 +158,7 @@ impl Torrent {
                 }
                 peer.interesting = self.count_interesting(peer);
                 self.show_interest(cx, shared, peer);
-                self.note_seed(peer);
+                self.note_seed(cx, key, peer);
                 self.saw_pieces(cx, shared, key, peer, None);
                 return self.nothing_to_exchange(peer);
             }
@@ -165,7 +166,7 @@ impl Torrent {
                 if peer.counted {
                     self.picker.peer_gained(piece);
                 }
-                self.note_seed(peer);
+                self.note_seed(cx, key, peer);
                 self.saw_pieces(cx, shared, key, peer, Some(&[piece]));
                 if self.picker.wants(piece) {
                     peer.interesting += 1;
@@ -205,7 +206,21 @@ impl Torrent {
                 if let (Some(port), true) = (peer.conn.introduction().port, peer.conn.incoming()) {
                     self.learn_port(cx, peer.conn.remote(), port);
                 }
+                self.note_contact(cx, key, peer);
                 return self.nothing_to_exchange(peer);
+            }
+            PeerSaid::Lost { piece, returned } => {
+                if peer.counted {
+                    self.picker.peer_lost(piece);
+                }
+                if self.picker.wants(piece) {
+                    peer.interesting = peer.interesting.saturating_sub(1);
+                    self.show_interest(cx, shared, peer);
+                }
+                self.give_back(key, &returned);
+            }
+            PeerSaid::Extended { extension: Extension::Pex, payload } => {
+                return self.told_of_peers(cx, key, peer.conn.remote().ip(), &payload);
             }
             PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
         }
@@ -250,6 +265,7 @@ impl Torrent {
         self.ready_peers += 1;
         self.peer_ids.insert(id, key);
         peer.ready = true;
+        self.note_contact(cx, key, peer);
         cx.out.notices.push(Notice::PeerConnected {
             torrent: self.id,
             peer: key,
@@ -261,9 +277,10 @@ impl Torrent {
     }
 
     /// A seed is not dialled again once we seed.
-    fn note_seed(&mut self, peer: &Peer) {
+    fn note_seed(&mut self, cx: &Cx, key: PeerKey, peer: &Peer) {
         if peer.conn.is_seed() {
             self.candidates.peer_is_seed(peer.conn.remote());
+            self.note_contact(cx, key, peer);
         }
     }
 
@@ -594,6 +611,7 @@ impl Torrent {
             self.not_answered(cx, shared, conn.remote(), reason);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.contact_closed(cx, key, reason);
         self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
     }

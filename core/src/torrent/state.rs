@@ -47,6 +47,7 @@ impl Torrent {
             picker,
             choker,
             candidates,
+            pex,
             blame,
             persist,
             announcer,
@@ -104,7 +105,7 @@ impl Torrent {
         sums.add(StatePart::Torrents, &[wasted, refused_peers, timer, noted]);
         sums.add(StatePart::Picker, &[picker, hungry, refill, blame]);
         sums.add(StatePart::Choker, &[choker]);
-        sums.add(StatePart::Candidates, &[candidates, places, dials, dry, dial_timer]);
+        sums.add(StatePart::Candidates, &[candidates, pex, places, dials, dry, dial_timer]);
         sums.add(StatePart::Announcer, &[announcer, completed_ever, udp_keys, http_held, own_version]);
         sums.add(StatePart::Persist, &[persist, examined, saved_at]);
         sums.add(StatePart::Disk, &[disk, placement, health, jobs, held, waiting_reads, last_reader]);

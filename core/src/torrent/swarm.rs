@@ -1,11 +1,12 @@
 //! Finding, meeting and serving peers.
 
+use super::neighbours::word_of;
 use super::{Peer, Phase, Purpose, Shared, Torrent};
 use crate::border::{
     Action, ChokeConfig, CloseReason, DialId, IoFault, JobResult, Notice, PeerKey, Route, Target, TcpId, Work,
 };
 use crate::cx::Cx;
-use crate::net_policy::{AddrClass, NetRules, Refusal, Word};
+use crate::net_policy::{NetRules, Refusal, Word};
 use crate::peer::{PeerConn, PeerOrder};
 use crate::time::Time;
 use crate::torrent::candidates::{Source, has_reached, machine};
@@ -58,15 +59,14 @@ impl Torrent {
 
     /// A peer that came in says where it listens. That it is at its address is proven, but not that the port is its own.
     pub(super) fn learn_port(&mut self, cx: &Cx, from: SocketAddr, port: u16) {
-        let global = AddrClass::of(from.ip()) == AddrClass::Global;
-        let word = if global { Word::Global } else { Word::Local };
+        let word = word_of(from.ip());
         if NetRules::of(cx).may_dial(SocketAddr::new(from.ip(), port), word).is_ok() {
             self.candidates.listen_port(&cx.config.candidates, from, port);
         }
     }
 
     /// Tells of peers that are left out, once for each list of them.
-    fn tell_refused(&mut self, cx: &mut Cx, refused: &[Refusal]) {
+    pub(super) fn tell_refused(&mut self, cx: &mut Cx, refused: &[Refusal]) {
         if refused.is_empty() {
             return;
         }

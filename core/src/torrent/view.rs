@@ -2,7 +2,9 @@
 
 use super::Torrent;
 use crate::bitfield::Bitfield;
-use crate::border::{InfoHashes, PeerSummary, RateLimits, SeedGoal, StorageState, TorrentId, TorrentState};
+use crate::border::{
+    InfoHashes, PeerSummary, RateLimits, SeedGoal, SourceCounts, StorageState, TorrentId, TorrentState,
+};
 use crate::journal::canon::canon_struct;
 use crate::metainfo::PieceIndex;
 use crate::time::Time;
@@ -49,6 +51,8 @@ pub struct TorrentView {
     pub seeds: u32,
     /// Addresses that are known.
     pub known_peers: u32,
+    /// Who has named how many of them.
+    pub sources: SourceCounts,
     /// Addresses that somebody named and that are not dialled.
     pub refused_peers: RefusedPeers,
     /// How long it has run in this session, whatever it was doing.
@@ -104,6 +108,7 @@ impl Torrent {
             seeds: self.peers.values().flatten().filter(|peer| peer.conn.is_ready() && peer.conn.is_seed()).count()
                 as u32,
             known_peers: self.candidates.counts().known as u32,
+            sources: self.candidates.by_source(),
             refused_peers: self.refused_peers,
             age: now.since(self.started_at),
             active: self.active.total(now),
@@ -144,6 +149,7 @@ impl Torrent {
                     upload_rate: conn.upload_rate().per_second(now),
                     requests_out: conn.requests_out(),
                     requests_in: conn.requests_in(),
+                    sources: self.candidates.sources(conn.remote()),
                 })
             })
             .collect()

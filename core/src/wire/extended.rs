@@ -21,12 +21,17 @@ pub enum Extension {
     Pex,
     /// One byte, 0 or 1: whether the sender has stopped downloading (BEP 21's key, as a message).
     UploadOnly,
+    /// BEP 54: a piece that the sender has no more.
+    DontHave,
+    /// BEP 55: connecting through a common peer. Known only to be told of by [PEX](super::PexFlags::HOLEPUNCH).
+    Holepunch,
 }
 
-canon_enum!(out Extension { 0 = Metadata, 1 = Pex, 2 = UploadOnly });
+canon_enum!(out Extension { 0 = Metadata, 1 = Pex, 2 = UploadOnly, 3 = DontHave, 4 = Holepunch });
 
 impl Extension {
-    const ALL: [Extension; 3] = [Extension::Metadata, Extension::Pex, Extension::UploadOnly];
+    const ALL: [Extension; 5] =
+        [Extension::Metadata, Extension::Pex, Extension::UploadOnly, Extension::DontHave, Extension::Holepunch];
 
     /// Its name in the dictionary `m`.
     pub const fn name(self) -> &'static str {
@@ -34,6 +39,8 @@ impl Extension {
             Extension::Metadata => "ut_metadata",
             Extension::Pex => "ut_pex",
             Extension::UploadOnly => "upload_only",
+            Extension::DontHave => "lt_donthave",
+            Extension::Holepunch => "ut_holepunch",
         }
     }
 
@@ -43,6 +50,8 @@ impl Extension {
             Extension::Metadata => 1,
             Extension::Pex => 2,
             Extension::UploadOnly => 3,
+            Extension::DontHave => 4,
+            Extension::Holepunch => 5,
         }
     }
 
@@ -102,13 +111,13 @@ pub struct ExtendedHandshake {
 
 canon_struct!(out ExtendedHandshake { extensions, client, port, reqq, your_ip, ipv4, ipv6, metadata_size, upload_only, encryption });
 
-/// The payload of an extended handshake is not a bencoded dictionary.
+/// The payload of an extended handshake, or of an extension's message, is not a bencoded dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotADictionary;
 
 impl fmt::Display for NotADictionary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("extended handshake that is not a dictionary")
+        f.write_str("extended message that is not a dictionary")
     }
 }
 

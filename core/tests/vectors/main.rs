@@ -7,7 +7,9 @@
 
 mod algorithms;
 mod bencoding;
+mod dht;
 mod links;
+mod neighbours;
 mod torrents;
 mod trackers;
 mod wire;

@@ -95,9 +95,9 @@ impl<M: Machine> Client<M> {
             listening: Vec::new(),
             shutdown_limit,
         };
-        for (&addr, tcp) in listen.iter().zip((1u32..).step_by(2)) {
-            let (tcp, udp) = (SocketId(tcp), SocketId(tcp + 1));
-            let command = Command::Listen { tcp, udp: Some(udp), addr, device: device.map(str::to_owned) };
+        for (&addr, tcp) in listen.iter().zip((1u32..).step_by(3)) {
+            let (tcp, udp, lsd) = (SocketId(tcp), SocketId(tcp + 1), Some(SocketId(tcp + 2)));
+            let command = Command::Listen { tcp, udp: Some(udp), lsd, addr, device: device.map(str::to_owned) };
             let addr = futures_lite::future::block_on(client.listen(command, addr))?;
             client.listening.push(Listening { addr, tcp, udp });
         }

@@ -18,7 +18,7 @@ pub struct ClientConfig {
     /// Where resume data lie; made if it does not exist. `None`: nothing is kept, and every start checks every piece.
     pub state_dir: Option<PathBuf>,
     /// The addresses to listen on, TCP and UDP on the same port; port 0 lets the system choose. Dials leave from these
-    /// addresses.
+    /// addresses, and neighbours are looked for on their interfaces ([`LsdConfig`](parcacik_core::border::LsdConfig)).
     pub listen: Vec<SocketAddr>,
     /// Threads, descriptors and buffers of the disk. Its `state_dir` is overridden by the one above.
     pub storage: StorageOptions,

@@ -4,12 +4,16 @@
 //! is told to the core from the task that sees it: there is no lock and no channel in between, all of this lives on
 //! one thread.
 
+pub(crate) mod interfaces;
+mod multicast;
 pub(crate) mod pool;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+#[cfg(test)]
+mod multicast_tests;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +23,7 @@ use async_executor::Task;
 use async_io::{Async, Timer};
 use futures_lite::FutureExt;
 use futures_lite::future::yield_now;
+use interfaces::Interface;
 use parcacik_core::border::{Action, DialId, Event, IoFault, Route, SocketId, SocketKind, Target, TcpId};
 use pool::Pool;
 use resolve::Resolver;
@@ -50,6 +55,8 @@ pub(crate) struct Net {
     sockets: RefCell<HashMap<SocketId, Socket>>,
     dials: RefCell<HashMap<DialId, Option<Task<()>>>>,
     streams: RefCell<HashMap<TcpId, Stream>>,
+    /// What looks after changes of interfaces, once there is a socket that they matter to.
+    watches: RefCell<Option<Task<()>>>,
     last_tcp: Cell<u64>,
     /// Streams that were closed and are still sending.
     lingering: Cell<usize>,
@@ -60,6 +67,8 @@ struct Socket {
     local: SocketAddr,
     device: Option<String>,
     udp: Option<Rc<Async<UdpSocket>>>,
+    /// Of a member of a multicast group, where it is one.
+    member: Vec<Interface>,
     _task: Option<Task<()>>,
 }
 
@@ -72,6 +81,7 @@ impl Net {
             sockets: RefCell::default(),
             dials: RefCell::default(),
             streams: RefCell::default(),
+            watches: RefCell::default(),
             last_tcp: Cell::new(0),
             lingering: Cell::new(0),
         })
@@ -98,8 +108,12 @@ impl Net {
                 }
             }
             Action::SendDatagrams { sock, to, segment, bytes, dont_fragment } => {
-                if let Some(socket) = self.sockets.borrow().get(&sock).and_then(|socket| socket.udp.as_ref()) {
-                    udp::send(socket.get_ref(), to, segment, &bytes, dont_fragment);
+                if let Some(Socket { udp: Some(udp), member, .. }) = self.sockets.borrow().get(&sock) {
+                    if member.is_empty() {
+                        udp::send(udp.get_ref(), to, segment, &bytes, dont_fragment);
+                    } else {
+                        multicast::send(udp.get_ref(), member, to, segment, &bytes);
+                    }
                 }
             }
             Action::Bind { sock, kind, addr, device } => self.host.tell(match self.bind(sock, kind, addr, device) {
@@ -125,6 +139,7 @@ impl Net {
     /// Ends everything at once, but for streams that are still sending what was queued.
     pub(crate) fn close_all(&self) {
         self.sockets.borrow_mut().clear();
+        self.watches.borrow_mut().take();
         self.dials.borrow_mut().clear();
         self.streams.borrow_mut().clear();
     }
@@ -142,6 +157,7 @@ impl Net {
         device: Option<String>,
     ) -> Result<SocketAddr, IoFault> {
         let fault = |error: std::io::Error| io_fault(&error);
+        let mut member = Vec::new();
         let (local, udp, task) = match kind {
             SocketKind::TcpListener => {
                 let listener = socket::listen(addr, device.as_deref()).map_err(fault)?;
@@ -154,8 +170,21 @@ impl Net {
                 let task = self.host.spawn(udp::receive(Rc::clone(self), sock, Rc::clone(&socket)));
                 (local, Some(socket), task)
             }
+            SocketKind::Multicast { group } => {
+                let (socket, interfaces) = multicast::join(group, addr, device.as_deref()).map_err(fault)?;
+                let socket = Rc::new(socket);
+                let port = socket.get_ref().local_addr().map_err(fault)?.port();
+                let local = SocketAddr::new(addr.ip(), port);
+                let task = self.host.spawn(udp::receive(Rc::clone(self), sock, Rc::clone(&socket)));
+                member = interfaces;
+                (local, Some(socket), task)
+            }
         };
-        self.sockets.borrow_mut().insert(sock, Socket { local, device, udp, _task: task });
+        self.sockets.borrow_mut().insert(sock, Socket { local, device, udp, member, _task: task });
+        if !local.ip().is_loopback() && self.watches.borrow().is_none() {
+            let watch = interfaces::watch(Rc::clone(&self.host), Rc::downgrade(self));
+            *self.watches.borrow_mut() = self.host.spawn(watch);
+        }
         Ok(local)
     }
 

@@ -5,7 +5,7 @@ use parcacik_core::border::IoFault;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 
 use crate::fault::io_fault;
 
@@ -31,6 +31,11 @@ pub(crate) fn udp(addr: SocketAddr, device: Option<&str>) -> io::Result<Async<Ud
     let _ = socket.set_recv_buffer_size(UDP_BUFFER);
     socket.bind(&addr.into())?;
     Async::new_nonblocking(socket.into())
+}
+
+/// Every address of a family.
+pub(super) fn any(v6: bool) -> IpAddr {
+    if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
 }
 
 /// Where a dial leaves from: the address and device of a socket of ours.
@@ -77,7 +82,7 @@ fn start_connect(to: SocketAddr, from: Option<&Source>) -> Result<Async<TcpStrea
     Async::new_nonblocking(socket.into()).map_err(fault)
 }
 
-fn open(domain: Domain, kind: Type, protocol: Protocol, device: Option<&str>) -> io::Result<Socket> {
+pub(super) fn open(domain: Domain, kind: Type, protocol: Protocol, device: Option<&str>) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, Some(protocol))?;
     socket.set_nonblocking(true)?;
     if domain == Domain::IPV6 {

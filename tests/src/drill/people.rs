@@ -96,7 +96,7 @@ pub(super) fn draw(rng: &mut Rng, content: &Arc<Content>, victim: SocketAddr) ->
         20 => leech().with(RequestFlood(50 + rng.index(900))),
         21 => seed().with(SuperSeed::default()),
         22 => seed().with(LeaveAfter(Duration::from_secs(1 + rng.index(5) as u64))).comes_back(Duration::from_secs(2)),
-        _ => leech().with(Chatter::pex()),
+        _ => leech().with(Chatter::pex(Duration::from_millis(100), 50)),
     };
     let dials = rng.index(2) == 0;
     let who = if rng.index(6) == 0 { who.with(SameId).dials(victim, 2) } else { who };

@@ -21,10 +21,9 @@ fn everybody_gets_everything_and_nobody_is_faster_than_the_bound() {
         let efficiency = report.efficiency().unwrap();
         assert!((0.05..=1.0).contains(&efficiency), "{policy:?}: {efficiency}");
         assert!(report.leeches().all(|peer| peer.downloaded == 4 << 20));
-        assert_eq!(
-            report.messages().of("bitfield") + report.messages().of("have_none"),
-            report.messages().of("extended") - report.messages().of("have_all")
-        );
+        // Each introduces itself once; peer exchange comes besides.
+        let first = ["bitfield", "have_none", "have_all"].map(|name| report.messages().of(name));
+        assert!(first.iter().sum::<u64>() <= report.messages().of("extended"));
         assert_eq!(report.pieces.len(), 12 * 64);
     }
 }

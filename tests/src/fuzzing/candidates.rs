@@ -8,6 +8,7 @@ use parcacik_core::net_policy::FilterLimits;
 use parcacik_core::rng::{Seeds, Stream};
 use parcacik_core::time::Time;
 use parcacik_core::torrent::candidates::{Candidates, Source};
+use parcacik_core::wire::PexFlags;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -17,6 +18,14 @@ enum Op {
     Hear {
         addr: u16,
         source: u8,
+    },
+    /// Another peer tells of it.
+    HearOf {
+        addr: u16,
+        flags: u8,
+    },
+    IsGone {
+        addr: u16,
     },
     /// Dials whoever is next.
     Dial,
@@ -116,7 +125,8 @@ struct Books {
 
 /// One input.
 pub fn run(input: &[u8]) {
-    let config = CandidateConfig { max_known: 20, max_banned: 4, max_knocks: 3, ..CandidateConfig::default() };
+    let config =
+        CandidateConfig { max_known: 20, max_hearsay: 6, max_banned: 4, max_knocks: 3, ..CandidateConfig::default() };
     let mut list = Candidates::new(Seeds::for_tests(1).decisions(Stream::Candidates, 0));
     let (mut books, mut now) = (Books::default(), Time::from_secs(1));
     for op in operations(input, 300) {
@@ -126,6 +136,10 @@ pub fn run(input: &[u8]) {
         assert_eq!(counts.dialling, books.dialling.len());
         assert!(counts.linked <= books.dialled.len() + books.incoming.len());
         assert!(counts.linked >= books.dialled.len());
+        let sources = list.by_source();
+        assert!(
+            sources.known(Source::Pex) <= counts.known as u32 && sources.known(Source::User) <= counts.known as u32
+        );
         assert!(counts.ready + counts.resting + counts.dialling <= counts.known);
     }
 }
@@ -143,13 +157,21 @@ impl Books {
     fn step(&mut self, list: &mut Candidates, now: &mut Time, config: &CandidateConfig, op: Op) {
         match op {
             Op::Hear { addr, source } => {
-                let source = [Source::Tracker, Source::User, Source::Incoming][usize::from(source) % 3];
+                let source = [Source::Tracker, Source::User, Source::Incoming, Source::Lsd][usize::from(source) % 4];
                 let addr = address(addr);
                 if list.add(*now, config, addr, source) {
                     self.not_before.remove(&canonical(addr));
                     self.may_be_known(addr);
                 }
             }
+            Op::HearOf { addr, flags } => {
+                let addr = address(addr);
+                if list.hear_of(*now, config, addr, PexFlags(flags)) {
+                    self.not_before.remove(&canonical(addr));
+                    self.may_be_known(addr);
+                }
+            }
+            Op::IsGone { addr } => list.is_gone(address(addr)),
             Op::Dial => self.dial(list, *now, config),
             Op::Postpone { which, seconds } => {
                 if let Some(addr) = nth(self.dialling.iter().copied(), which) {

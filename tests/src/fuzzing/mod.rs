@@ -29,6 +29,8 @@ pub mod handshake;
 mod host;
 pub mod ip_filter;
 pub mod journal;
+pub mod krpc;
+pub mod lsd;
 pub mod magnet;
 pub mod messages;
 pub mod metainfo;
@@ -49,6 +51,7 @@ pub mod tracker_server;
 pub mod tracker_udp;
 pub mod tracker_url;
 pub mod udp_server;
+pub mod ut_pex;
 
 use arbitrary::{Arbitrary, Unstructured};
 use std::fmt::Debug;
@@ -85,7 +88,7 @@ macro_rules! targets {
 }
 
 targets! {
-    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, magnet,
-    messages, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
-    tracker_server, tracker_udp, tracker_url, udp_server,
+    announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, krpc, lsd,
+    magnet, messages, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
+    tracker_server, tracker_udp, tracker_url, udp_server, ut_pex,
 }

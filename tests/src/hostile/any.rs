@@ -29,7 +29,7 @@ pub fn any_peer(rng: &mut Rng, content: &Arc<Content>) -> Peer {
         8 => seed.with(WrongBitfield::Length(rng.index(5) as i32 + 1)),
         9 => seed.with(DontHave::default()),
         10 => seed.with(Introduction(b"d1:mde4:reqqi1ee".to_vec())),
-        11 => seed.with(Chatter::pex()),
+        11 => seed.with(Chatter::pex(Duration::from_millis(100), 50)),
         12 => seed.with(Chatter::metadata()),
         13 => seed.with(Chatter::hashes()),
         14 => seed.with(Mute),

@@ -111,7 +111,7 @@ impl Trick for DontHave {
 
     fn tick(&mut self, me: &mut Me<'_>) {
         if self.next < me.content.pieces() {
-            me.say(Word::Extended(7, self.next.to_be_bytes().to_vec()));
+            me.say(Word::Extended(4, self.next.to_be_bytes().to_vec()));
             self.next += 1;
         }
     }
@@ -137,12 +137,12 @@ pub struct Chatter {
 }
 
 impl Chatter {
-    /// Peer exchange (BEP 11), to whoever did not offer it: fifty addresses of victims, from 198.51.100.1 on.
-    pub fn pex() -> Chatter {
-        let mut payload = b"d5:added300:".to_vec();
-        payload.extend((1..=50u8).flat_map(|host| [198, 51, 100, host, 0x1a, 0xe1]));
+    /// Peer exchange (BEP 11): so many addresses of victims, all in 81.0.0.0/8 and each in a network of its own.
+    pub fn pex(every: Duration, victims: u16) -> Chatter {
+        let mut payload = format!("d5:added{}:", 6 * victims).into_bytes();
+        payload.extend((1..=victims).flat_map(|host| [81, (host >> 8) as u8, host as u8, 1, 0x1a, 0xe1]));
         payload.extend_from_slice(b"e");
-        Chatter { every: Duration::from_millis(100), words: vec![Word::Extended(2, payload)] }
+        Chatter { every, words: vec![Word::Extended(2, payload)] }
     }
 
     /// A part of the info dictionary (BEP 9) that is none, and a wrong size of the whole.

@@ -69,7 +69,7 @@ oracles! {
     17 InterestTrue "interest-true" EveryCall, "We are interested exactly when the peer has something that we want, within a second.";
     18 TheirNumbers "their-numbers" EveryCall, "Extension messages bear the number that the peer gave last.";
     19 KeepAlive "keep-alive" EveryCall, "We are silent for two minutes at most, and say so once a minute at most.";
-    20 PexModest "pex-modest" NotYet("peer exchange"), "Peer exchange keeps to BEP 11's limits.";
+    20 PexModest "pex-modest" EveryCall, "Peer exchange keeps to BEP 11's limits.";
     21 Decodable "decodable" EveryCall, "A second decoder reads every byte that we send.";
     22 TakeAsked "take-asked" EveryCall, "Nothing is stored that was not requested from the peer that sent it.";
     23 FaultNamed "fault-named" EveryCall, "What breaks the protocol ends the connection at once, with the fault that is its name.";
@@ -85,7 +85,7 @@ oracles! {
     33 TimersProgress "timers-progress" EveryCall, "The next deadline lies ahead, and wake-ups for nothing are few.";
     34 NotOurselves "not-ourselves" EveryCall, "A connection to ourselves ends with the handshake.";
     35 OneEach "one-each" EveryCall, "There is one connection to each peer, and both ends keep the same.";
-    36 PrivateApart "private-apart" EveryCall, "Peers of a private torrent come from the tracker in use, and are dropped when it changes.";
+    36 PrivateApart "private-apart" EveryCall, "Peers of a private torrent come from the tracker in use, and are dropped when it changes; nobody else is told of it.";
     37 ProxyOnly "proxy-only" NotYet("proxies"), "Behind a proxy nothing goes around it.";
     38 DialAllowed "dial-allowed" EveryCall, "Nobody is dialled or let in who is blocked, banned or out of place.";
     39 HashUnasked "hash-unasked" EveryCall, "A stranger learns no info-hash of us that it has not named.";

@@ -19,6 +19,7 @@ mod dials;
 mod framing;
 mod list;
 mod liveness;
+mod neighbours;
 mod node;
 mod resume;
 mod stream;

@@ -7,6 +7,7 @@ use super::budget::Budget;
 use super::clones::Clones;
 use super::dials::Dials;
 use super::framing::Framing;
+use super::neighbours::{Met, Told};
 use super::stream::{AllTerms, Audit, BLOCK, bit};
 use super::torrent::{Jobs, TorrentModel};
 use super::trackers::Trackers;
@@ -55,6 +56,8 @@ pub(super) struct StreamModel {
     pub content: u64,
     pub bytes_in: u64,
     pub actions_on_bytes: u64,
+    /// What it was told of others.
+    pub told: Told,
 }
 
 /// A session.
@@ -96,6 +99,7 @@ pub(super) struct NodeModel {
     /// When streams that said nothing were last looked at.
     pub kept_at: Time,
     pub healed: bool,
+    pub met: Met,
 }
 
 /// A block that came in this call.
@@ -223,6 +227,7 @@ impl NodeModel {
                     content: 0,
                     bytes_in: 0,
                     actions_on_bytes: 0,
+                    told: Told::default(),
                 };
                 self.streams.insert(*tcp, stream);
                 if let Event::Connected { dial, .. } = call.event {
@@ -333,7 +338,7 @@ impl NodeModel {
         tally: &mut Tally,
     ) -> Result<Vec<Arrival>, Breach> {
         let (now, calls, awake) = (self.now, self.calls, self.awake());
-        let mut arrivals = Vec::new();
+        let (mut arrivals, mut met) = (Vec::new(), Vec::new());
         let Some(stream) = self.streams.get_mut(&tcp) else { return Ok(arrivals) };
         self.touched.insert(tcp);
         stream.credit -= bytes.len() as i64;
@@ -351,18 +356,23 @@ impl NodeModel {
                     arrivals.push(Arrival { tcp, range, asked, right, bytes: data, taken: false });
                 }
                 Unit::Word(Word::Have(_) | Word::Bitfield(_) | Word::HaveAll) => stream.recount = true,
+                Unit::Word(Word::Extended(4, _)) => stream.recount = true,
                 Unit::Word(Word::Interested | Word::NotInterested) => {
                     stream.waits_since = (stream.audit.they_want && stream.audit.choking).then_some(awake);
                 }
                 Unit::Word(Word::Extended(0, payload)) => {
                     let port = Value::read(&payload).ok().and_then(|dict| dict.get("p").and_then(Value::int));
-                    if let Some(port) = port.and_then(|port| u16::try_from(port).ok()) {
+                    let port = port.and_then(|port| u16::try_from(port).ok());
+                    if let Some(port) = port {
                         self.trackers.met(SocketAddr::new(remote.ip(), port));
                     }
+                    met.push(port);
                 }
+                Unit::Handshake { .. } => met.push(None),
                 _ => {}
             }
         }
+        met.into_iter().for_each(|port| self.meets(tcp, port));
         Ok(arrivals)
     }
 
@@ -434,6 +444,9 @@ impl NodeModel {
                 let config = call.world.config();
                 self.budget.disk(writing, reading, self.streams.len(), config, tally)?;
             }
+            Action::SendDatagrams { to, bytes, .. } if to.ip().is_multicast() => {
+                self.announces_locally(bytes, tally)?;
+            }
             Action::SendDatagrams { to, bytes, .. } => {
                 self.trackers.sends(self.now, *to, bytes, &self.torrents, tally)?;
             }
@@ -493,6 +506,9 @@ impl NodeModel {
 
     /// What a message means beyond its stream.
     fn says(&mut self, tcp: TcpId, torrent: Option<TorrentId>, word: &Word, tally: &mut Tally) -> Result<(), Breach> {
+        if let Word::Extended(id, payload) = word {
+            return self.exchanges(tcp, *id, payload, tally);
+        }
         let (awake, now) = (self.awake(), self.now);
         let Some(torrent) = torrent.and_then(|torrent| self.torrents.get_mut(&torrent)) else { return Ok(()) };
         match word {

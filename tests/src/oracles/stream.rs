@@ -195,6 +195,11 @@ impl Audit {
         self.our_id.is_some() && self.their_id.is_some() && self.fault.is_none() && !self.off
     }
 
+    /// The number under which the peer takes messages of an extension.
+    pub(super) fn number_of(&self, extension: &[u8]) -> Option<u8> {
+        self.extensions.get(extension).copied().filter(|&id| id != 0)
+    }
+
     /// Whether the peer has named a torrent, in whatever of its handshake has come.
     pub(super) fn has_named(&self, hash: [u8; 20]) -> bool {
         self.their_hash.or(self.theirs.named()) == Some(hash)
@@ -337,6 +342,15 @@ impl Audit {
                 self.requests.remove(range);
                 self.answered(*range);
                 self.reject_at = Some(now);
+            }
+            // BEP 54, under the number that we give it.
+            Word::Extended(4, payload) => {
+                let Ok(piece) = <[u8; 4]>::try_from(&payload[..]).map(u32::from_be_bytes) else { return false };
+                self.heard.take(piece);
+                if !self.fast() {
+                    let gone: Vec<Range> = self.requests.keys().filter(|range| range.piece == piece).copied().collect();
+                    gone.iter().for_each(|range| _ = self.requests.remove(range));
+                }
             }
             Word::Extended(0, payload) => {
                 let Ok(dict) = Value::read(payload) else {

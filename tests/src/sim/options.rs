@@ -86,6 +86,8 @@ options! {
     shape joint = 0..=1,
     /// 1: the tracker is asked by UDP.
     shape udp = 0..=1,
+    /// 1: all nodes are on one local network, and look for each other there.
+    shape lan = 0..=1,
     /// How long the faults last, in seconds.
     shape span = 5..=60,
     /// One way through the network, in milliseconds.

@@ -61,6 +61,7 @@ impl Swarm {
         }
         world.watch(Recording::default());
         setup(&mut world);
+        world.set_lan(options.lan > 0);
         let seeds = (0..options.seeds.max(1)).map(|_| world.add_node()).collect();
         let leeches = (0..options.leeches.max(1)).map(|_| world.add_node()).collect();
         let mut swarm = Swarm {

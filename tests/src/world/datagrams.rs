@@ -66,6 +66,9 @@ impl World {
         datagram: Bytes,
     ) {
         let here = Host::Node(node);
+        if to.ip().is_multicast() {
+            return self.multicast(node, to, wait, &datagram);
+        }
         let other = self.nodes.iter().position(|other| other.alive && other.udp.values().any(|&addr| addr == to));
         if let Some(other) = other.map(NodeId) {
             let sock = self.nodes[other.0].udp.iter().find(|&(_, &addr)| addr == to).map(|(&sock, _)| sock);
@@ -90,6 +93,18 @@ impl World {
             for (back, answer) in self.fate(node, answer.into()) {
                 let slow = self.tracker_takes(node);
                 self.datagram_comes(node, sock, from, wait + back + slow + Duration::from_secs(seconds), answer);
+            }
+        }
+    }
+
+    /// A datagram to a group comes to each of its members on the link, and back.
+    fn multicast(&mut self, node: NodeId, group: SocketAddr, wait: Duration, datagram: &Bytes) {
+        let from = SocketAddr::new(IpAddr::V4(self.nodes[node.0].ip), group.port());
+        for other in (0..self.nodes.len()).map(NodeId) {
+            let at = &self.nodes[other.0];
+            let member = at.members.iter().find(|&(_, &joined)| joined == group && at.alive).map(|(&sock, _)| sock);
+            if let Some(sock) = member.filter(|_| self.reaches(Host::Node(node), Host::Node(other))) {
+                self.datagram_comes(other, sock, from, wait, datagram.clone());
             }
         }
     }

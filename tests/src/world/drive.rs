@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parcacik_core::border::{
     Action, Event, HttpRequest, HttpResponse, IoFault, JobId, JobResult, Notice, SocketKind, Target, Work,
 };
+use std::net::SocketAddr;
 use std::time::Duration;
 
 impl World {
@@ -77,12 +78,14 @@ impl World {
                 match kind {
                     SocketKind::TcpListener => at.sockets.insert(sock, addr),
                     SocketKind::Udp => at.udp.insert(sock, addr),
+                    SocketKind::Multicast { group } => at.members.insert(sock, SocketAddr::new(group, addr.port())),
                 };
                 self.schedule(soon, Happening::Tell(node, Event::Bound { sock, local: addr }));
             }
             Action::Unbind { sock } => {
                 self.nodes[node.0].sockets.remove(&sock);
                 self.nodes[node.0].udp.remove(&sock);
+                self.nodes[node.0].members.remove(&sock);
             }
             Action::Dial { dial, to, .. } => {
                 let Target::Addr(to) = to else {

@@ -62,6 +62,8 @@ struct Node {
     streams: BTreeMap<TcpId, Stream_>,
     sockets: BTreeMap<SocketId, SocketAddr>,
     udp: BTreeMap<SocketId, SocketAddr>,
+    /// Sockets that are members of a multicast group: the group.
+    members: BTreeMap<SocketId, SocketAddr>,
     next_tcp: u64,
     next_command: u64,
     tick: Option<Time>,
@@ -188,6 +190,8 @@ pub struct World {
     trackers: Vec<HostileTracker>,
     terms: Arc<BTreeMap<[u8; 20], Terms>>,
     audit: bool,
+    /// Whether nodes look for their neighbours.
+    lan: bool,
     watchers: Vec<Box<dyn Watcher>>,
     /// Calls made to sessions so far.
     pub events: u64,
@@ -228,10 +232,21 @@ impl World {
             trackers: Vec::new(),
             terms: Arc::default(),
             audit: true,
+            lan: false,
             watchers: Vec::new(),
             events: 0,
             actions: Actions::new(),
         }
+    }
+
+    /// Puts nodes that are added from now on into one local network, where they look for each other (BEP 14).
+    pub fn set_lan(&mut self, lan: bool) {
+        self.lan = lan;
+    }
+
+    fn listen(&self, addr: SocketAddr) -> Command {
+        let (tcp, udp, lsd) = (SocketId(1), Some(SocketId(2)), self.lan.then_some(SocketId(3)));
+        Command::Listen { tcp, udp, lsd, addr, device: None }
     }
 
     /// Takes the tracker away, or brings it back.
@@ -266,6 +281,7 @@ impl World {
             streams: BTreeMap::new(),
             sockets: BTreeMap::new(),
             udp: BTreeMap::new(),
+            members: BTreeMap::new(),
             next_tcp: 0,
             next_command: 0,
             tick: None,
@@ -291,7 +307,8 @@ impl World {
         });
         self.moment(&Moment::Began { node: id });
         let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
-        self.command(id, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
+        let listen = self.listen(addr);
+        self.command(id, listen);
         id
     }
 
@@ -531,7 +548,8 @@ impl World {
         at.torrents.clear();
         let addr = SocketAddr::new(IpAddr::V4(at.ip), PORT);
         self.moment(&Moment::Began { node });
-        self.command(node, Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), addr, device: None });
+        let listen = self.listen(addr);
+        self.command(node, listen);
     }
 
     /// Lets time pass until `done`, an hour of it at most.

@@ -107,15 +107,32 @@ fn a_leech_that_says_it_only_uploads_is_not_served() {
     assert_eq!(outcome.arena.peer(0).taken, 0);
 }
 
+/// Where victims of false peer exchange are.
+fn is_victim(ip: IpAddr) -> bool {
+    ip.to_string().starts_with("81.")
+}
+
 #[test]
-fn peer_exchange_that_nobody_offered_names_nobody() {
+fn a_flood_of_peer_exchange_ends_the_connection_and_knocks_once_at_each_victim() {
     let arena = Arena::new(Role::Downloads, limits());
-    let peer = Peer::seed(&arena.content).with(Chatter::pex());
+    let peer = Peer::seed(&arena.content).with(Chatter::pex(Duration::from_millis(100), 50));
     let outcome = arena.listens(peer).run(10 * MINUTE);
-    outcome.tell("false peer exchange").within(110).nobody_banned();
-    let victim = |ip: IpAddr| ip.to_string().starts_with("198.51.100.");
+    outcome.tell("false peer exchange").only_fault(PeerFault::PexFlood).within(110).nobody_banned();
     let counts = outcome.arena.world.counts(outcome.arena.victim);
-    assert!(counts.dials.keys().all(|addr| !victim(addr.ip())), "{:?}", counts.dials);
+    let knocks: Vec<usize> =
+        counts.dials.iter().filter(|(addr, _)| is_victim(addr.ip())).map(|(_, times)| times.len()).collect();
+    assert!(!knocks.is_empty() && knocks.len() <= 50 && knocks.iter().all(|knocks| *knocks <= 1), "{knocks:?}");
+}
+
+#[test]
+fn patient_false_peer_exchange_leads_to_few_victims() {
+    let arena = Arena::new(Role::Downloads, Limits { upload: 10_000, ..limits() });
+    let peer = Peer::seed(&arena.content).with(Chatter::pex(MINUTE / 3, 2_000));
+    let outcome = arena.listens(peer).run(10 * MINUTE);
+    let counts = outcome.arena.world.counts(outcome.arena.victim);
+    let victims: Vec<_> = counts.dials.iter().filter(|(addr, _)| is_victim(addr.ip())).collect();
+    assert!(!victims.is_empty() && victims.len() <= 200, "one peer names 200 at most, here {}", victims.len());
+    assert!(victims.iter().all(|(_, times)| times.len() <= 1), "{victims:?}");
 }
 
 #[test]

@@ -7,9 +7,10 @@ use parcacik_core::border::{AnnounceResponse, ScrapeCounts, Target};
 use parcacik_core::capture::{
     Datagram, DatagramKind, Ending, Heard, HttpAnswered, HttpAsked, Item, Said, Side, Stamp, StreamFacts, message_name,
 };
+use parcacik_core::lsd::LsdMessage;
 use parcacik_core::tracker::udp::{UdpRequest, UdpResponse};
 use parcacik_core::tracker::{AnnounceEvent, AnnounceRequest, Reply};
-use parcacik_core::wire::Message;
+use parcacik_core::wire::{Message, PexMessage};
 use serde_json::{Map, Value, json};
 
 /// What reading an extension's message may cost.
@@ -111,7 +112,7 @@ fn of_message(message: &Message, extension: Option<&str>) -> Value {
         Message::Port(port) => json!({ "port": port }),
         Message::Extended { id, payload } => {
             let mut what = json!({ "extension": extension, "extension_id": id });
-            merge(&mut what, of_payload(payload));
+            merge(&mut what, of_extension(extension, payload).unwrap_or_else(|| of_payload(payload)));
             what
         }
         Message::Unknown { payload, .. } => json!({ "payload": hex(payload) }),
@@ -120,6 +121,20 @@ fn of_message(message: &Message, extension: Option<&str>) -> Value {
     what["name"] = message_name(message).into();
     what["id"] = message.id().into();
     what
+}
+
+/// What peers tell of each other, and of pieces that they have no more; `None`: it is none of these, or cannot be read.
+fn of_extension(extension: Option<&str>, payload: &[u8]) -> Option<Value> {
+    match extension? {
+        "ut_pex" => {
+            let PexMessage { added, dropped } = PexMessage::parse(payload).ok()?;
+            let added = added.iter().map(|peer| json!({ "addr": peer.addr.to_string(), "flags": peer.flags.0 }));
+            let dropped = dropped.iter().map(ToString::to_string);
+            Some(json!({ "added": added.collect::<Vec<_>>(), "dropped": dropped.collect::<Vec<_>>() }))
+        }
+        "lt_donthave" => Some(json!({ "piece": u32::from_be_bytes(payload.try_into().ok()?) })),
+        _ => None,
+    }
 }
 
 /// What an extension says: mostly a bencoded value, and bytes behind it, which may be content or metadata.
@@ -182,6 +197,11 @@ fn of_datagram(datagram: &Datagram) -> Map<String, Value> {
             merge(&mut what, more);
             what
         }
+        DatagramKind::Dht(dht) => super::dht::json(dht),
+        DatagramKind::Lsd(Some(LsdMessage { port, hashes, cookie })) => {
+            let hashes: Vec<String> = hashes.iter().map(|hash| hash.to_hex()).collect();
+            json!({ "port": port, "info_hashes": hashes, "cookie": cookie })
+        }
         _ => json!({}),
     };
     let mut object = json!({
@@ -229,7 +249,8 @@ fn of_counts(counts: &ScrapeCounts) -> Value {
     json!({ "complete": counts.complete, "downloaded": counts.downloaded, "incomplete": counts.incomplete })
 }
 
-fn merge(object: &mut Value, more: Value) {
+/// Puts the fields of one object into another.
+pub(super) fn merge(object: &mut Value, more: Value) {
     if let (Value::Object(object), Value::Object(more)) = (object, more) {
         object.extend(more);
     }

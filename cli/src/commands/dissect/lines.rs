@@ -9,9 +9,10 @@ use parcacik_core::capture::{
     CaptureFacts, Datagram, DatagramKind, Ending, Heard, HttpAnswered, HttpAsked, HttpRequest, HttpResponse, Item,
     Said, StreamFacts, message_name,
 };
+use parcacik_core::lsd::LsdMessage;
 use parcacik_core::tracker::udp::{UdpRequest, UdpResponse};
 use parcacik_core::tracker::{AnnounceRequest, Reply};
-use parcacik_core::wire::{Handshake, Message};
+use parcacik_core::wire::{Handshake, Message, PexMessage};
 use std::net::SocketAddr;
 
 /// What reading an extension's message may cost.
@@ -79,10 +80,25 @@ fn of_message(message: &Message, extension: Option<&str>) -> String {
         Message::Port(port) => format!("{name} {port}"),
         Message::Extended { id, payload } => {
             let extension = extension.map_or_else(|| format!("number {id}"), str::to_owned);
-            format!("{name} {extension} {}", of_payload(payload))
+            let said = of_extension(&extension, payload).unwrap_or_else(|| of_payload(payload));
+            format!("{name} {extension} {said}")
         }
         Message::Unknown { payload, .. } => format!("{name} {} bytes", payload.len()),
         _ => name.into_owned(),
+    }
+}
+
+/// What peers tell of each other, and of pieces that they have no more; `None`: it is none of these, or cannot be read.
+fn of_extension(extension: &str, payload: &[u8]) -> Option<String> {
+    match extension {
+        "ut_pex" => {
+            let PexMessage { added, dropped } = PexMessage::parse(payload).ok()?;
+            let added = added.iter().map(|peer| format!(" +{}/{:02x}", peer.addr, peer.flags.0));
+            let dropped = dropped.iter().map(|addr| format!(" -{addr}"));
+            Some(added.chain(dropped).collect::<String>().trim_start().to_owned())
+        }
+        "lt_donthave" => Some(u32::from_be_bytes(payload.try_into().ok()?).to_string()),
+        _ => None,
     }
 }
 
@@ -157,6 +173,11 @@ fn of_datagram(datagram: &Datagram) -> String {
             UdpResponse::Error(reason) => reason.clone(),
         },
         DatagramKind::TrackerRequest(UdpRequest::Connect { .. }) => String::new(),
+        DatagramKind::Dht(dht) => super::dht::line(dht),
+        DatagramKind::Lsd(Some(LsdMessage { port, hashes, .. })) => {
+            let hashes: Vec<String> = hashes.iter().map(|hash| hash.to_hex()).collect();
+            format!("port {port} {}", hashes.join(" "))
+        }
         _ => format!("{} bytes", datagram.length),
     };
     format!("UDP {} {what}", datagram.kind.name()).trim_end().to_owned()

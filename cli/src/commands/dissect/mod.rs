@@ -2,6 +2,7 @@
 //!
 //! Reading, and what it means, is `parcacik_core::capture`; here it is shown: [`lines`] for people, [`json`] for programs, [`summary`] for both.
 
+mod dht;
 mod json;
 mod lines;
 mod summary;

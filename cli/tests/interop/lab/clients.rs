@@ -186,10 +186,25 @@ impl Libtorrent {
 
     /// Starts a peer at a port of `ip` (IPv6 in brackets), with its data in `dir`: it looks at what is there, and downloads the rest.
     pub fn start(torrent: &Path, dir: &Path, ip: &str, peers: &[SocketAddr], trackers: &[&str]) -> Libtorrent {
+        Libtorrent::start_with(torrent, dir, ip, peers, trackers, serde_json::json!({}))
+    }
+
+    /// The same with more options: see the script.
+    pub fn start_with(
+        torrent: &Path,
+        dir: &Path,
+        ip: &str,
+        peers: &[SocketAddr],
+        trackers: &[&str],
+        more: serde_json::Value,
+    ) -> Libtorrent {
         let peers: Vec<String> = peers.iter().map(SocketAddr::to_string).collect();
-        let options = serde_json::json!({
+        let mut options = serde_json::json!({
             "torrent": torrent, "dir": dir, "listen": format!("{ip}:0"), "peers": peers, "trackers": trackers,
         });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            options[name] = value.clone();
+        }
         let mut command = Command::new(python());
         command.args(["-W", "ignore"]).arg(script("libtorrent_peer.py")).arg(options.to_string());
         let mut process = Process::start(&format!("libtorrent at {ip}"), &mut command);

@@ -5,6 +5,9 @@ dir       the folder that contains the torrent's name
 listen    "IP:0"; it also dials from there
 peers     ["IP:PORT", ...] to dial
 trackers  URLs, in this order; none: the torrent's own are not used either
+lsd       whether it looks for peers on the local network (false)
+limit     the most bytes a second that it downloads; none: no limit
+tell      whether it says `found IP SOURCE` of each peer that it is connected to, SOURCE being pex, lsd or other (false)
 
 It says `listening PORT`, `complete` when every piece is there, and `stored` when all of them have been written to the files. It ends with SIGTERM.
 """
@@ -26,7 +29,7 @@ session = lt.session({
     "outgoing_interfaces": options["listen"].rsplit(":", 1)[0].strip("[]"),
     # It shall find nobody but those it is told of.
     "enable_dht": False,
-    "enable_lsd": False,
+    "enable_lsd": options.get("lsd", False),
     "enable_upnp": False,
     "enable_natpmp": False,
     # Plain TCP.
@@ -57,6 +60,9 @@ def end(*_):
 
 signal.signal(signal.SIGTERM, end)
 handle = session.add_torrent(torrent)
+if "limit" in options:
+    handle.set_download_limit(options["limit"])
+found = set()
 complete = False
 while not ended:
     session.wait_for_alert(100)
@@ -68,6 +74,11 @@ while not ended:
         elif isinstance(alert, (lt.listen_failed_alert, lt.file_error_alert, lt.torrent_error_alert, lt.tracker_error_alert,
                                 lt.peer_error_alert, lt.peer_disconnected_alert, lt.hash_failed_alert)):
             say("note", alert.message())
+    for peer in handle.get_peer_info() if options.get("tell") else []:
+        source = "pex" if peer.source & lt.peer_info.pex else "lsd" if peer.source & lt.peer_info.lsd else "other"
+        if (peer.ip[0], source) not in found:
+            found.add((peer.ip[0], source))
+            say("found", peer.ip[0], source)
     if not complete and handle.status().is_seeding:
         complete = True
         say("complete")

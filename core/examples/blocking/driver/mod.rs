@@ -229,6 +229,12 @@ impl Driver {
                         self.udp.insert(sock, udp);
                         local
                     }),
+                    SocketKind::Multicast { group } => {
+                        Udp::join(sock, group, addr, &self.outbox).map(|(udp, local)| {
+                            self.udp.insert(sock, udp);
+                            local
+                        })
+                    }
                 };
                 self.tell(match bound {
                     Ok(local) => Event::Bound { sock, local },

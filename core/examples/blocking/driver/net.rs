@@ -194,7 +194,36 @@ pub struct Udp {
 
 impl Udp {
     pub fn bind(sock: SocketId, addr: SocketAddr, outbox: &SyncSender<Message>) -> io::Result<(Udp, SocketAddr)> {
-        let socket = UdpSocket::bind(addr)?;
+        Udp::start(sock, UdpSocket::bind(addr)?, outbox)
+    }
+
+    /// A member of a group, on the interface of `addr`. The standard library cannot share the port: where another program
+    /// has it, there is no local discovery.
+    pub fn join(
+        sock: SocketId,
+        group: IpAddr,
+        addr: SocketAddr,
+        outbox: &SyncSender<Message>,
+    ) -> io::Result<(Udp, SocketAddr)> {
+        let socket = match (group, addr.ip()) {
+            (IpAddr::V4(group), IpAddr::V4(interface)) => {
+                let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, addr.port()))?;
+                socket.join_multicast_v4(&group, &interface)?;
+                socket
+            }
+            // By its address alone an interface cannot be named here: 0 is the system's choice.
+            (IpAddr::V6(group), IpAddr::V6(_)) => {
+                let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, addr.port()))?;
+                socket.join_multicast_v6(&group, 0)?;
+                socket
+            }
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        // The hops of IPv4 are one from the start, as are those of IPv6.
+        Udp::start(sock, socket, outbox)
+    }
+
+    fn start(sock: SocketId, socket: UdpSocket, outbox: &SyncSender<Message>) -> io::Result<(Udp, SocketAddr)> {
         let (local, reads, ended) = (socket.local_addr()?, socket.try_clone()?, Arc::new(AtomicBool::new(false)));
         let (tells, stop) = (outbox.clone(), ended.clone());
         thread::Builder::new().spawn(move || {

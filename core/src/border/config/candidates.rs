@@ -6,6 +6,9 @@ use core::time::Duration;
 pub struct CandidateConfig {
     /// The most addresses that one torrent remembers. Many times what it can be connected to; about 200 bytes each.
     pub max_known: u32,
+    /// The most of them that one source has named which anybody can be behind ([`Source::is_hearsay`](super::super::Source::is_hearsay)), and
+    /// no other. A third of the list: three such sources cannot fill it.
+    pub max_hearsay: u32,
     /// The most banned addresses of one torrent; the ban of longest ago gives way. A ban is rare and costs 50 bytes.
     pub max_banned: u32,
     /// How long after the n-th failure in a row an address rests: n times this. A peer that restarts is back in a minute.
@@ -38,6 +41,7 @@ impl Default for CandidateConfig {
     fn default() -> CandidateConfig {
         CandidateConfig {
             max_known: 3_000,
+            max_hearsay: 1_000,
             max_banned: 10_000,
             retry_step: Duration::from_secs(60),
             unproven_rest: Duration::from_secs(600),

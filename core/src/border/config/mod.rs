@@ -5,9 +5,11 @@ mod announce;
 mod candidates;
 mod choke;
 mod external;
+mod lsd;
 mod net;
 mod peer;
 mod persist;
+mod pex;
 mod pick;
 mod queue;
 mod rate;
@@ -19,9 +21,11 @@ pub use announce::AnnounceConfig;
 pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
 pub use external::ExternalConfig;
+pub use lsd::LsdConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
+pub use pex::PexConfig;
 pub use pick::{PickConfig, PickOrder};
 pub use queue::QueueConfig;
 pub use rate::RateConfig;
@@ -58,6 +62,10 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// Peer exchange.
+    pub pex: PexConfig,
+    /// Local discovery.
+    pub lsd: LsdConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
     pub addresses: Arc<AddressTable>,
 }
@@ -93,7 +101,9 @@ impl Config {
         self.rate.check()?;
         self.external.check()?;
         self.storage.check()?;
-        self.queue.check()
+        self.queue.check()?;
+        self.pex.check()?;
+        self.lsd.check()
     }
 }
 

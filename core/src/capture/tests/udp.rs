@@ -3,6 +3,7 @@
 use crate::border::{InfoHash, PeerId};
 use crate::capture::testing::{A, B, RAW, datagram, pcap};
 use crate::capture::{DatagramKind, dissect};
+use crate::lsd::LsdMessage;
 use crate::tracker::udp::{UdpRequest, UdpResponse};
 use crate::tracker::{AnnounceRequest, AnnounceResponse, Ledger, ScrapeCounts};
 use alloc::vec::Vec;
@@ -98,8 +99,69 @@ fn other_protocols_are_told_apart() {
             (true, search.to_vec()),
             (true, Vec::new()),
         ]),
-        ["dht", "dht", "other", "other", "utp", "utp", "utp", "other", "other", "other", "other", "other", "other"]
+        [
+            "dht_ping",
+            "dht_error",
+            "other",
+            "other",
+            "utp",
+            "utp",
+            "utp",
+            "other",
+            "other",
+            "other",
+            "other",
+            "other",
+            "other"
+        ]
     );
     let capture = dissect(&pcap(RAW, 65_535, [datagram(A, lsd, search)]));
-    assert_eq!(capture.datagrams[0].kind, DatagramKind::Lsd);
+    assert_eq!(capture.datagrams[0].kind, DatagramKind::Lsd(None), "it begins like one, and says nothing");
+    let message = LsdMessage { port: 6881, hashes: Vec::from([InfoHash([7; 20])]), cookie: None };
+    let capture = dissect(&pcap(RAW, 65_535, [datagram(A, lsd, &message.emit(lsd.into()))]));
+    assert_eq!(capture.datagrams[0].kind, DatagramKind::Lsd(Some(message)));
+}
+
+#[test]
+fn messages_of_the_dht_are_told_by_what_they_say() {
+    let id = "2:id20:abcdefghij0123456789";
+    let query = |method: &str, args: &str| {
+        std::format!("d1:ad{id}{args}e1:q{}:{method}1:t2:aa1:y1:qe", method.len()).into_bytes()
+    };
+    let target = "6:target20:mnopqrstuvwxyz123456";
+    let info_hash = "9:info_hash20:mnopqrstuvwxyz123456";
+    let response = std::format!("d1:rd{id}e1:t2:aa1:y1:re").into_bytes();
+    let announce = std::format!("{info_hash}4:porti6881e5:token2:tk");
+    assert_eq!(
+        names(&[
+            (true, query("find_node", target)),
+            (true, query("get_peers", info_hash)),
+            (true, query("announce_peer", &announce)),
+            (true, query("get", target)),
+            (true, query("put", "5:token2:tk1:vle")),
+            (true, query("sample_infohashes", target)),
+            (true, query("vote", target)),
+            (true, query("find_node", "")),
+            (false, response.clone()),
+            // Longer than what a node reads; cut off on the way.
+            (false, [&response[..response.len() - 1], b"2:zz5000:", &[0; 5000], b"e"].concat()),
+            (false, response[..response.len() - 1].to_vec()),
+        ]),
+        [
+            "dht_find_node",
+            "dht_get_peers",
+            "dht_announce_peer",
+            "dht_get",
+            "dht_put",
+            "dht_sample_infohashes",
+            "dht_unknown_method",
+            "dht_unreadable",
+            "dht_response",
+            "dht_unreadable",
+            "other",
+        ]
+    );
+    let capture = dissect(&pcap(RAW, 65_535, [datagram(A, B, &response)]));
+    let DatagramKind::Dht(dht) = &capture.datagrams[0].kind else { panic!("it is one of the DHT") };
+    assert_eq!(dht.message().unwrap().transaction, b"aa");
 }

@@ -67,6 +67,8 @@ pub const MAX_TRANSACTION: usize = 32;
 pub const MAX_TOKEN: usize = 64;
 /// The most bytes of a version that are read. BEP 5 has four.
 pub const MAX_VERSION: usize = 16;
+/// The most bytes of a method's name that are kept, of one that is not known. The longest that is known has 17.
+pub const MAX_METHOD: usize = 64;
 /// The most nodes of a family that are read from one response. BEP 5 has 8, some send 20.
 pub const MAX_NODES: usize = 32;
 /// The most peers that are read from one response, and written into one. libtorrent sends 100 at most.
@@ -180,7 +182,7 @@ pub enum Method<'a> {
     },
     /// A method that is not known here. The answer is [`ErrorCode::METHOD_UNKNOWN`].
     Unknown {
-        /// Its name.
+        /// Its name, [`MAX_METHOD`] bytes at most.
         name: &'a [u8],
         /// The key that it is about (`target` or `info_hash`), if it says one.
         target: Option<NodeId>,

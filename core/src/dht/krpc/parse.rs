@@ -1,9 +1,9 @@
 //! Reading.
 
 use super::{
-    Body, ErrorCode, ErrorReply, MAX_DATAGRAM, MAX_ERROR_TEXT, MAX_INTERVAL, MAX_NODES, MAX_SALT, MAX_SAMPLES,
-    MAX_TOKEN, MAX_TRANSACTION, MAX_VALUE, MAX_VALUES, MAX_VERSION, Message, Method, Query, Response, Signed, Want,
-    compact,
+    Body, ErrorCode, ErrorReply, MAX_DATAGRAM, MAX_ERROR_TEXT, MAX_INTERVAL, MAX_METHOD, MAX_NODES, MAX_SALT,
+    MAX_SAMPLES, MAX_TOKEN, MAX_TRANSACTION, MAX_VALUE, MAX_VALUES, MAX_VERSION, Message, Method, Query, Response,
+    Signed, Want, compact,
 };
 use crate::bencode::{DecodeError, Dict, Document, FieldError, FieldFault, Kind, Limits, Mode, Value};
 use crate::border::InfoHash;
@@ -178,7 +178,7 @@ fn query<'a>(message: &Dict<'a, '_>) -> Result<Query<'a>, Fault> {
         b"sample_infohashes" => Method::SampleInfohashes { target: node_id(&args, "target")?, want: want() },
         _ => {
             let target = ["target", "info_hash"].into_iter().find_map(|key| node_id(&args, key).ok());
-            Method::Unknown { name, target }
+            Method::Unknown { name: name.get(..MAX_METHOD).unwrap_or(name), target }
         }
     };
     Ok(Query { id, method })

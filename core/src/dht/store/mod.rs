@@ -10,6 +10,28 @@
 //! closer, and one that would itself be the farthest is refused. Whoever is in keeps his place otherwise: peers that come when a torrent is full
 //! are refused, as a flood of new ones is cheap. And nobody has more than a share: it is counted by network, which is an IPv4
 //! address or an IPv6 /64, what one owner has at the least.
+//!
+//! ```
+//! use parcacik_core::border::InfoHash;
+//! use parcacik_core::dht::{NodeId, PeerLimits, PeerStore, Tokens};
+//! use parcacik_core::{rng::{Seeds, Stream}, time::Time};
+//! use std::net::SocketAddr;
+//!
+//! let seeds = Seeds::for_tests(1);
+//! let (mut tokens, mut rng) = (Tokens::new(seeds.secrets(Stream::Dht, 0)), seeds.decisions(Stream::Dht, 0));
+//! let mut peers = PeerStore::new(PeerLimits::default());
+//! let (own, torrent) = (NodeId([1; 20]), InfoHash([2; 20]));
+//! let from: SocketAddr = "192.0.2.1:6881".parse().unwrap();
+//!
+//! // Somebody asks for peers: there are none, and a token is given.
+//! let token = tokens.issue(Time::ZERO, from.ip(), torrent.into());
+//! // He announces himself with it, a minute later.
+//! let now = Time::from_secs(60);
+//! assert!(tokens.accepts(now, from.ip(), torrent.into(), &token));
+//! assert!(peers.announce(now, own, torrent, from, false));
+//! // The next one who asks is told of him.
+//! assert_eq!(peers.draw(now, torrent, false, false, 100, &mut rng), [from]);
+//! ```
 
 mod items;
 mod peers;
@@ -36,7 +58,7 @@ pub struct PeerLimits {
     /// The most peers of one torrent. BEP 33 wants "max(seeds,peers) below 6000"; an answer holds 100, drawn anew for each asker, so a
     /// thousand serve as well as all. libtorrent has 500.
     pub peers_per_torrent: usize,
-    /// The most peers in all: 50,000 take about 3 MB.
+    /// The most peers in all: 50,000 take 5 MB at most.
     pub peers: usize,
     /// The most peers of one network in all. A client announces each of its torrents to the eight nodes that are closest to it, so one node
     /// sees few of them; behind one address there may be many clients.

@@ -130,7 +130,7 @@ impl Put for Action {
     }
 }
 
-canon_enum!(out SocketKind { 0 = TcpListener, 1 = Udp });
+canon_enum!(out SocketKind { 0 = TcpListener, 1 = Udp, 2 = Multicast { group } });
 canon_enum!(out Route { 0 = Direct });
 
 impl Put for Work {

@@ -3,8 +3,8 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, NetPolicy, PeerConfig, PersistConfig,
-    PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, LsdConfig, NetPolicy, PeerConfig,
+    PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
 };
 use alloc::sync::Arc;
 
@@ -26,7 +26,9 @@ macro_rules! canon_sections {
     };
 }
 
-canon_sections!(session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue);
+canon_sections!(
+    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd
+);
 
 canon_struct!(SessionConfig {
     client,
@@ -119,6 +121,7 @@ canon_struct!(ChokeConfig {
 
 canon_struct!(CandidateConfig {
     max_known,
+    max_hearsay,
     max_banned,
     retry_step,
     unproven_rest,
@@ -205,3 +208,18 @@ canon_struct!(QueueConfig {
     review,
     seed_turn,
 });
+
+canon_struct!(PexConfig {
+    enabled,
+    first_after,
+    interval,
+    max_first,
+    max_contacts,
+    max_recent,
+    max_messages,
+    max_taken,
+    max_named,
+    max_in_message,
+});
+
+canon_struct!(LsdConfig { enabled, port, interval, spacing, gather, max_heard, max_sources });

@@ -30,6 +30,7 @@ canon_enum!(out Notice {
     22 = Announced { command, url, from, answer },
     23 = ExternalAddress { v6, ip },
     24 = Storage { torrent, state },
+    25 = DiscoveryFailed { sock, fault },
 });
 
 canon_enum!(out TorrentState {

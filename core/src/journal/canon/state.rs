@@ -1,9 +1,11 @@
 //! What only states are made of, and no word that a driver says or hears: written, never read back.
 
-use super::{Encoder, Put};
+use super::{Encoder, Put, canon_struct};
+use crate::border::{Source, SourceCounts, Sources};
 use crate::metainfo::{Block, PieceIndex};
 use crate::time::Time;
 use crate::torrent::picker::Priority;
+use crate::wire::{PexFlags, PexPeer};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::BytesMut;
 use core::cmp::Reverse;
@@ -32,6 +34,29 @@ impl Put for Time {
         to.number(self.0);
     }
 }
+
+impl Put for Sources {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.byte(self.bits());
+    }
+}
+
+impl Put for SourceCounts {
+    fn put(&self, to: &mut Encoder<'_>) {
+        for source in Source::ALL {
+            self.known(source).put(to);
+            self.connected(source).put(to);
+        }
+    }
+}
+
+impl Put for PexFlags {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.byte(self.0);
+    }
+}
+
+canon_struct!(out PexPeer { addr, flags });
 
 impl Put for Priority {
     fn put(&self, to: &mut Encoder<'_>) {
@@ -117,7 +142,7 @@ macro_rules! canon_array {
     )*};
 }
 
-canon_array!(u64, Option<T>: T, BTreeSet<T>: T);
+canon_array!(u32, u64, usize, Option<T>: T, BTreeSet<T>: T);
 
 macro_rules! canon_tuple {
     ($($($name:ident)*;)*) => {$(
@@ -136,4 +161,5 @@ canon_tuple! {
     A B C D;
     A B C D E;
     A B C D E F;
+    A B C D E F G;
 }

@@ -73,7 +73,7 @@ canon_enum!(Event {
 });
 
 canon_enum!(Command {
-    0 = Listen { tcp, udp, addr, device },
+    0 = Listen { tcp, udp, lsd, addr, device },
     1 = Add(add),
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent, files },
@@ -178,6 +178,8 @@ canon_enum!(out PeerFault {
     11 = Flood,
     12 = BadExtendedHandshake,
     13 = CorruptData,
+    14 = BadPex,
+    15 = PexFlood,
 });
 
 canon_enum!(out CloseReason {

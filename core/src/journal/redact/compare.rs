@@ -7,7 +7,7 @@
 
 use super::events;
 use super::mapper::Mapper;
-use super::wire::{Kind, Part, Walker, numbers_in_front, replaced};
+use super::wire::{Kind, Part, Walker, contacts, numbers_in_front, replaced};
 use crate::border::{
     Action, Actions, AnnounceResponse, CommandError, HttpRequest, Notice, StorageLayout, Target, TcpId, Work,
 };
@@ -74,7 +74,8 @@ impl Said {
                 Action::SendDatagrams { sock, to, segment, bytes, dont_fragment },
                 Action::SendDatagrams { sock: s, to: t, segment: g, bytes: new_bytes, dont_fragment: d },
             ) => {
-                let to = mapper.addr(*to);
+                // The groups of local discovery are everybody's.
+                let to = if to.ip().is_multicast() { *to } else { mapper.addr(*to) };
                 same("datagrams", (sock, &to, segment, dont_fragment), (s, t, g, d))?;
                 same("length of datagrams", bytes.len(), new_bytes.len())?;
                 let length = usize::from(*segment).max(1);
@@ -107,6 +108,9 @@ fn said(mapper: &mut Mapper, old: &Part, new: &Part) -> Same {
         // What is answered about metadata: numbers, and a part of another file.
         (Kind::Message(20), Some(1..)) => {
             let [old, new] = [old, new].map(|part| part.bytes.get(1..).unwrap_or_default());
+            if let Some(expected) = contacts(mapper, old) {
+                return same("peer exchange", &expected[..], new);
+            }
             let [front, new_front] = [old, new].map(|payload| payload.get(..numbers_in_front(payload)));
             if old == new { Ok(()) } else { same("extended message", front, new_front) }
         }
@@ -117,8 +121,11 @@ fn said(mapper: &mut Mapper, old: &Part, new: &Part) -> Same {
     }
 }
 
-/// A packet to a UDP tracker.
+/// A packet to a UDP tracker, or to the neighbours.
 fn datagram(mapper: &mut Mapper, old: &[u8], new: &[u8]) -> Same {
+    if let Some(expected) = super::local::announce(mapper, old) {
+        return same("local announce", &expected[..], new);
+    }
     use UdpRequest::{Announce, Connect, Scrape};
     match (UdpRequest::decode(old), UdpRequest::decode(new)) {
         (Some(Connect { transaction }), Some(Connect { transaction: new })) => {

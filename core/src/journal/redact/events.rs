@@ -214,9 +214,10 @@ fn tiers(mapper: &mut Mapper, list: &[Vec<String>]) -> Vec<Vec<String>> {
 
 fn command(mapper: &mut Mapper, command: &Command) -> Command {
     match command {
-        Command::Listen { tcp, udp, addr, device } => Command::Listen {
+        Command::Listen { tcp, udp, lsd, addr, device } => Command::Listen {
             tcp: *tcp,
             udp: *udp,
+            lsd: *lsd,
             addr: mapper.addr(*addr),
             device: device.as_ref().map(|device| mapper.text("device", device)),
         },

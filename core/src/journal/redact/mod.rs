@@ -42,6 +42,7 @@ mod bencoded;
 mod compare;
 mod events;
 mod key;
+mod local;
 mod mapper;
 mod metainfo;
 mod scan;

@@ -70,10 +70,11 @@ impl Rules for Answer<'_> {
     }
 }
 
-/// Datagrams of one sender, end to end: answers of UDP trackers (BEP 15). What is none becomes zeros.
+/// Datagrams of one sender, end to end: answers of UDP trackers (BEP 15), announces of neighbours (BEP 14). What is none becomes zeros.
 pub(super) fn datagrams(mapper: &mut Mapper, from: SocketAddr, segment: u16, bytes: &[u8]) -> Vec<u8> {
     let v6 = from.ip().to_canonical().is_ipv6();
-    bytes.chunks(usize::from(segment).max(1)).flat_map(|packet| answer(mapper, packet, v6)).collect()
+    let each = |packet| super::local::announce(mapper, packet).unwrap_or_else(|| answer(mapper, packet, v6));
+    bytes.chunks(usize::from(segment).max(1)).flat_map(each).collect()
 }
 
 fn answer(mapper: &mut Mapper, packet: &[u8], v6: bool) -> Vec<u8> {

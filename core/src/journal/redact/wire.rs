@@ -9,7 +9,7 @@ use super::bencoded::{Rules, rewrite};
 use super::mapper::Mapper;
 use crate::bencode::{Document, Limits, Mode};
 use crate::border::{InfoHash, PeerId, SessionConfig};
-use crate::wire::Handshake48;
+use crate::wire::{Extension, Handshake48};
 use alloc::vec::Vec;
 
 /// What a part of a stream is.
@@ -247,6 +247,13 @@ fn extended(mapper: &mut Mapper, number: u8, payload: &[u8]) -> Vec<u8> {
         if payload.len() <= 1 {
             return payload.to_vec();
         }
+        // BEP 54: the number of a piece.
+        if number == Extension::DontHave.our_id() && payload.len() == 4 {
+            return payload.to_vec();
+        }
+        if let Some(new) = contacts(mapper, payload) {
+            return new;
+        }
         let kept = numbers_in_front(payload);
         return payload.iter().take(kept).copied().chain(zeros).take(payload.len()).collect();
     }
@@ -256,6 +263,31 @@ fn extended(mapper: &mut Mapper, number: u8, payload: &[u8]) -> Vec<u8> {
     rewrite(document.root(), &mut Vec::new(), &mut Introduction(mapper), &mut out);
     // Another length could only come of a length that was not written in its shortest form.
     if out.len() == payload.len() { out } else { zeros }
+}
+
+/// A message of peer exchange (BEP 11), whatever its number is; `None`: it is none.
+pub(super) fn contacts(mapper: &mut Mapper, payload: &[u8]) -> Option<Vec<u8>> {
+    let limits = Limits { bytes: MOST_HELD as usize, depth: 8, tokens: 256 };
+    let document = Document::decode(payload, Mode::Tolerant, &limits).ok()?;
+    let dict = document.root().dict()?;
+    ["added", "added6", "dropped", "dropped6"].iter().find_map(|key| dict.get(key))?;
+    let mut out = Vec::with_capacity(payload.len());
+    rewrite(document.root(), &mut Vec::new(), &mut Contacts(mapper), &mut out);
+    (out.len() == payload.len()).then_some(out)
+}
+
+/// Peer exchange.
+struct Contacts<'m>(&'m mut Mapper);
+
+impl Rules for Contacts<'_> {
+    fn string(&mut self, path: &[&[u8]], value: &[u8]) -> Vec<u8> {
+        match path {
+            [b"added" | b"dropped"] => self.0.compact(value, false),
+            [b"added6" | b"dropped6"] => self.0.compact(value, true),
+            [b"added.f" | b"added6.f"] => value.to_vec(),
+            _ => self.0.letters("text of a peer", value),
+        }
+    }
 }
 
 /// How long the bencoded dictionary at the start is, when it holds nothing but numbers.

@@ -216,8 +216,8 @@ fn what_would_not_have_been_written_is_refused_with_its_place() {
     );
     assert_eq!(wrong(&[4, 0x80, 0x80, 0x80, 0x80, 0x10, 0]), DecodeError { offset: 1, problem: Problem::Number });
     // A device's name that is not UTF-8.
-    let listen = [14, 1, 0, 1, 0, 4, 0, 0, 0, 0, 0, 0, 1, 1, 0xff];
-    assert_eq!(wrong(&listen), DecodeError { offset: 14, problem: Problem::Text });
+    let listen = [14, 1, 0, 1, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 1, 0xff];
+    assert_eq!(wrong(&listen), DecodeError { offset: 15, problem: Problem::Text });
     // Neither yes nor no.
     assert_eq!(wrong(&[10, 1, 2]), DecodeError { offset: 2, problem: Problem::Variant });
 }

@@ -155,9 +155,12 @@ fn limits() -> impl Strategy<Value = RateLimits> {
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        (any::<u32>(), option::of(any::<u32>()), addr(), option::of(text())).prop_map(|(tcp, udp, addr, device)| {
-            Command::Listen { tcp: SocketId(tcp), udp: udp.map(SocketId), addr, device }
-        }),
+        (any::<u32>(), option::of(any::<u32>()), option::of(any::<u32>()), addr(), option::of(text())).prop_map(
+            |(tcp, udp, lsd, addr, device)| {
+                let (tcp, udp, lsd) = (SocketId(tcp), udp.map(SocketId), lsd.map(SocketId));
+                Command::Listen { tcp, udp, lsd, addr, device }
+            }
+        ),
         add().prop_map(|add| Command::Add(Box::new(add))),
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),

@@ -12,14 +12,16 @@ impl Transcript {
         let line = |word| Line::new(Kind::Action, word);
         match action {
             Action::Bind { sock, kind, addr, device } => {
-                let kind = match kind {
-                    SocketKind::TcpListener => "tcp",
-                    SocketKind::Udp => "udp",
+                let (kind, group) = match kind {
+                    SocketKind::TcpListener => ("tcp", None),
+                    SocketKind::Udp => ("udp", None),
+                    SocketKind::Multicast { group } => ("multicast", Some(*group)),
                 };
                 lines.push(
                     line("bind")
                         .with("socket", *sock)
                         .with("kind", Value::Word(kind))
+                        .maybe("group", group)
                         .with("local", *addr)
                         .maybe("device", device.as_ref()),
                 );

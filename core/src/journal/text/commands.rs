@@ -13,9 +13,10 @@ pub(super) fn line(id: CommandId, command: &Command) -> Line {
     let line = |what| Line::new(Kind::Event, "command").with("id", id.0).with("what", Value::Word(what));
     let of = |what, torrent: TorrentId| line(what).with("torrent", torrent);
     match command {
-        Command::Listen { tcp, udp, addr, device } => line("listen")
+        Command::Listen { tcp, udp, lsd, addr, device } => line("listen")
             .with("tcp-socket", *tcp)
             .maybe("udp-socket", *udp)
+            .maybe("lsd-socket", *lsd)
             .with("local", *addr)
             .maybe("device", device.as_ref()),
         Command::Add(add) => added(line("add"), add),

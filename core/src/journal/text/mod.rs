@@ -47,6 +47,7 @@ mod about;
 mod actions;
 mod commands;
 mod events;
+mod neighbours;
 mod notices;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ fn line(notice: &Notice) -> Line {
         Notice::Listening { command, sock, local } => {
             line("listening").with("command", command.0).with("socket", *sock).with("local", *local)
         }
+        Notice::DiscoveryFailed { sock, fault } => line("discovery failed").with("socket", *sock).why(fault),
         Notice::Added { command, torrent, hashes, name } => of("added", *torrent)
             .with("command", command.0)
             .with("info-hash", hashes.best())

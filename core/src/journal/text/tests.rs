@@ -11,7 +11,9 @@ use crate::journal::{Machine, Reader, Recorder, Secret, replay_with};
 use crate::time::Time;
 use crate::tracker::http::{PeersForm, encode_response};
 use crate::tracker::udp::UdpRequest;
-use crate::wire::{BlockRange, ExtendedHandshake, Extension, Handshake, Message, Reserved};
+use crate::wire::{
+    BlockRange, ExtendedHandshake, Extension, Handshake, Message, PexFlags, PexMessage, PexPeer, Reserved,
+};
 use bytes::{Bytes, BytesMut};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -116,6 +118,14 @@ fn a_conversation_is_text() {
         )
     );
     let range = BlockRange { piece: 3, begin: 16_384, length: 5 };
+    let contact = |addr: &str, flags| PexPeer { addr: addr.parse().unwrap(), flags };
+    let pex = PexMessage {
+        added: vec![
+            contact("10.0.0.9:1", PexFlags::SEED | PexFlags::REACHABLE),
+            contact("10.0.0.8:2", PexFlags::default()),
+        ],
+        dropped: vec!["[2001:db8::1]:3".parse().unwrap()],
+    };
     let words = [
         Message::KeepAlive,
         Message::Choke,
@@ -132,7 +142,7 @@ fn a_conversation_is_text() {
         Message::Reject(range),
         Message::AllowedFast(2),
         Message::Extended { id: 7, payload: Bytes::from_static(&[1]) },
-        Message::Extended { id: 2, payload: Bytes::from_static(b"de") },
+        Message::Extended { id: 2, payload: pex.emit().into() },
         Message::Extended { id: 9, payload: Bytes::from_static(b"x") },
         Message::Extended { id: 0, payload: Bytes::from_static(b"x") },
         Message::Unknown { id: 21, payload: Bytes::from_static(b"xyz") },
@@ -142,7 +152,7 @@ fn a_conversation_is_text() {
     assert_eq!(
         entry.to_string(),
         "\
-[3] 2.000000 tcp 3 (10.0.0.2:50000) received bytes 176
+[3] 2.000000 tcp 3 (10.0.0.2:50000) received bytes 242
   < keep-alive
   < choke
   < unchoke
@@ -158,9 +168,9 @@ fn a_conversation_is_text() {
   < reject request piece 3 begin 16384 length 5
   < allowed fast piece 2
   < extended upload_only number 7 on yes
-  < extended ut_pex number 2 payload 2 bytes (crc 6b40b476)
+  < extended ut_pex number 2 added [10.0.0.9:1/sr, 10.0.0.8:2] dropped [[2001:db8::1]:3]
   < extended number 9 payload 1 bytes (crc a93c5f93)
-  < extended handshake payload 1 bytes (crc a93c5f93) \"extended handshake that is not a dictionary\"
+  < extended handshake payload 1 bytes (crc a93c5f93) \"extended message that is not a dictionary\"
   < unknown message number 21 payload 3 bytes (crc 25236885)
   < bitfield payload 2 bytes (crc ffff0000) of 11 \"malformed\"
 "

@@ -23,6 +23,7 @@ pub(super) fn datagrams(kind: Kind, other: SocketAddr, segment: u16, bytes: &Byt
             Kind::Received => udp_answer(datagram, other.is_ipv6()),
             _ => udp_question(datagram),
         };
+        let line = line.or_else(|| super::neighbours::announce(kind, datagram));
         lines.push(line.unwrap_or_else(|| Line::new(kind, "unknown datagram").with("payload", Value::bytes(datagram))));
     }
 }

@@ -1,5 +1,6 @@
 //! Streams: bytes to messages, in both directions.
 
+use super::neighbours::contacts;
 use super::value::{Kind, Line, Value};
 use crate::bitfield::Bitfield;
 use crate::border::{TcpId, TorrentId, hex};
@@ -158,12 +159,20 @@ pub fn message_line(kind: Kind, message: &Message, takes: Option<&ExtensionIds>,
         },
         Message::Extended { id, payload } => {
             let name = takes.and_then(|takes| {
-                let known = [Extension::Metadata, Extension::Pex, Extension::UploadOnly];
+                let known = [
+                    Extension::Metadata,
+                    Extension::Pex,
+                    Extension::UploadOnly,
+                    Extension::DontHave,
+                    Extension::Holepunch,
+                ];
                 known.into_iter().find(|&extension| takes.get(extension) == Some(*id))
             });
             let line = plain("extended").maybe("what", name.map(|name| Value::Word(name.name()))).with("number", *id);
             match (name, &payload[..]) {
                 (Some(Extension::UploadOnly), &[flag]) => line.with("on", flag != 0),
+                (Some(Extension::DontHave), &[a, b, c, d]) => line.piece(u32::from_be_bytes([a, b, c, d])),
+                (Some(Extension::Pex), _) => contacts(line, payload),
                 _ => line.with("payload", Value::bytes(payload)),
             }
         }

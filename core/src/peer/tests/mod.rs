@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod laws;
+mod neighbours;
 mod patience;
 mod rules;
 mod rules_upload;
@@ -31,6 +32,7 @@ pub(super) struct World {
     pub lost: BTreeSet<PieceIndex>,
     id: PeerId,
     pub metadata_size: Option<u32>,
+    pub private: bool,
 }
 
 impl World {
@@ -45,6 +47,7 @@ impl World {
             geometry,
             id: PeerId([id; 20]),
             metadata_size: None,
+            private: false,
         }
     }
 
@@ -94,7 +97,7 @@ fn lend<R>(
         listen_port: Some(6881),
         metadata_size: world.metadata_size,
         upload_only: false,
-        private: false,
+        private: world.private,
     };
     call(&mut cx, &facts)
 }

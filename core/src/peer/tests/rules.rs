@@ -223,7 +223,10 @@ fn what_we_tell_in_the_extended_handshake() {
     let sent = held.sent();
     let [Message::HaveNone, Message::Extended { id: 0, payload }] = &sent[..] else { panic!("{sent:?}") };
     let told = ExtendedHandshake::parse(payload).unwrap();
-    assert_eq!(told.extensions, [(Extension::Metadata, 1), (Extension::UploadOnly, 3)]);
+    assert_eq!(
+        told.extensions,
+        [(Extension::Metadata, 1), (Extension::Pex, 2), (Extension::UploadOnly, 3), (Extension::DontHave, 4),]
+    );
     assert_eq!((told.metadata_size, told.reqq, told.port), (Some(77), Some(500), Some(6881)));
     assert_eq!(told.your_ip, Some("80.4.4.200".parse().unwrap()));
 }

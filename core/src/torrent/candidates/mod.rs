@@ -1,6 +1,6 @@
 //! Whom a torrent may connect to, and whom to dial next.
 //!
-//! **Told:** addresses with where they come from ([`Candidates::add`]), every connection's beginning and end
+//! **Told:** addresses with where they come from ([`Candidates::add`], [`Candidates::hear_of`]), every connection's beginning and end
 //! ([`Candidates::incoming`], [`Candidates::connected`], [`Candidates::closed`]), what peers tell of themselves
 //! ([`Candidates::listen_port`], [`Candidates::peer_is_seed`]), bans.
 //! **Says:** the address to dial next ([`Candidates::next`]), and whether an incoming connection is welcome.
@@ -22,45 +22,42 @@
 //!
 //! Who connects to us again and again, or again after it broke the protocol, is refused for the rest of a minute (`knocks`).
 //!
+//! Sources are merged: an address has one place, with all who have named it ([`Sources`]), and is dialled once however many they
+//! are. What anybody can put in by a false word (PEX, DHT, LSD: [`Source::is_hearsay`]) gets a part of the list only, for each
+//! of these sources; within it the least useful gives way.
+//!
 //! Limits: [`CandidateConfig`]. When the list is full, the least useful address gives way: never one that is dialled or
 //! linked, nor one that the user named. How many dials may be under way is not decided here.
 //!
 //! Order of dials: the user's first, then well-known ports (below 1024, where a false address would hit some other
-//! service) last, then fewest failures, then BEP 40's priority: "A peer's priority can be computed before connecting, so it may
+//! service) last, then fewest failures, then those that a peer alone has named and nobody is known to have reached (BEP 11's
+//! flag 0x10) or that are gone again, then BEP 40's priority: "A peer's priority can be computed before connecting, so it may
 //! be beneficial for clients to take that into consideration when deciding which peers to connect to". While our own
 //! address is not known, the order is random.
 
+mod address;
+mod entry;
 mod knocks;
 mod priority;
 
+pub use crate::border::{Source, SourceCounts, Sources};
+pub(crate) use address::has_reached;
 pub use knocks::machine;
 pub use priority::canonical_priority;
 
-use crate::border::{AddressTable, CandidateConfig, CloseReason, IoFault, IpFilter};
-use crate::journal::canon::{canon_enum, canon_struct};
-use crate::net_policy::AddrClass;
+use crate::border::{AddressTable, CandidateConfig, CloseReason, IpFilter};
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 use crate::time::Time;
+use crate::wire::PexFlags;
+use address::{all_of, canonical, is_dialable, is_well_known};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::net::{IpAddr, SocketAddr, SocketAddrV6};
-use core::ops::RangeInclusive;
-use core::time::Duration;
+use core::net::{IpAddr, SocketAddr};
+use entry::{Entry, Rank, Rest, Worth, rank, settle};
 use knocks::Knocks;
-
-/// Where an address comes from.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
-    /// The user named it: it is tried for ever.
-    User,
-    /// A tracker named it.
-    Tracker,
-    /// It connected to us.
-    Incoming,
-}
 
 /// How many addresses are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,8 +84,11 @@ pub struct Candidates {
     ready: BTreeSet<(Rank, SocketAddr)>,
     /// Those that rest, by when they may be dialled.
     resting: BTreeSet<(Time, SocketAddr)>,
-    /// Those that may give way, the least useful first.
-    expendable: BTreeSet<(Worth, SocketAddr)>,
+    /// Those that may give way, the least useful first: of each source those that it alone has named, and last all others.
+    expendable: [BTreeSet<(Worth, SocketAddr)>; Source::COUNT + 1],
+    /// How many each source alone has named.
+    lone: [usize; Source::COUNT],
+    by_source: SourceCounts,
     /// Far ends of incoming connections, with the listening address of each where it is known; that one is in `entries`.
     inbound: BTreeMap<SocketAddr, Option<SocketAddr>>,
     knocks: Knocks,
@@ -104,7 +104,7 @@ pub struct Candidates {
     linked: usize,
 }
 
-canon_struct!(out Candidates { rng, entries, ready, resting, expendable, inbound, knocks, banned, banned_in_order, bans, ours, external, seeding, dialling, linked } | table);
+canon_struct!(out Candidates { rng, entries, ready, resting, expendable, lone, by_source, inbound, knocks, banned, banned_in_order, bans, ours, external, seeding, dialling, linked } | table);
 
 #[cfg(test)]
 impl Candidates {
@@ -113,56 +113,6 @@ impl Candidates {
         self.rng.next_u32();
     }
 }
-
-#[derive(Clone, Debug)]
-struct Entry {
-    rest: Rest,
-    /// Being dialled.
-    dialling: bool,
-    /// Since when there is a connection that we made.
-    dialled: Option<Time>,
-    /// How many connections there are that it made to us.
-    inbound: u32,
-    /// Named by the user.
-    sticky: bool,
-    /// To be forgotten when its dial or connection has ended.
-    blocked: bool,
-    /// Failures in a row.
-    failures: u32,
-    /// A connection to it was ready once.
-    proven: bool,
-    /// Has everything, when last heard of.
-    seed: bool,
-    priority: u32,
-}
-
-canon_struct!(out Entry { rest, dialling, dialled, inbound, sticky, blocked, failures, proven, seed, priority });
-
-impl Entry {
-    fn is_linked(&self) -> bool {
-        self.dialled.is_some() || self.inbound > 0
-    }
-    fn is_busy(&self) -> bool {
-        self.dialling || self.is_linked()
-    }
-}
-
-/// Whether an address that has no connection may be dialled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rest {
-    Ready,
-    Until(Time),
-    /// Given up; taken up again when heard of after this moment.
-    Spent(Time),
-}
-
-canon_enum!(out Rest { 0 = Ready, 1 = Until(a), 2 = Spent(a) });
-
-/// Orders dials: not named by the user, well-known port, failures, low priority.
-type Rank = (bool, bool, u32, Reverse<u32>);
-
-/// Orders usefulness: not spent, not asleep, not a well-known port, few failures, proven, priority.
-type Worth = (bool, bool, bool, Reverse<u32>, bool, u32);
 
 /// The most of our own addresses that are remembered: interfaces and mappings of one machine. The lowest give way.
 const MAX_OURS: usize = 64;
@@ -176,7 +126,9 @@ impl Candidates {
             entries: BTreeMap::new(),
             ready: BTreeSet::new(),
             resting: BTreeSet::new(),
-            expendable: BTreeSet::new(),
+            expendable: [const { BTreeSet::new() }; Source::COUNT + 1],
+            lone: [0; Source::COUNT],
+            by_source: SourceCounts::default(),
             inbound: BTreeMap::new(),
             knocks: Knocks::default(),
             banned: BTreeMap::new(),
@@ -208,30 +160,65 @@ impl Candidates {
         }
     }
 
+    /// How many addresses each source has named.
+    pub fn by_source(&self) -> SourceCounts {
+        let mut counts = self.by_source;
+        for _ in self.inbound.values().filter(|told| told.is_none()) {
+            counts.count(Source::Incoming.into(), true);
+        }
+        counts
+    }
+
+    /// Who has named an address; of the far end of a connection that came in, of where it listens.
+    pub fn sources(&self, addr: SocketAddr) -> Sources {
+        let addr = canonical(addr);
+        let came = self.inbound.get(&addr).copied();
+        let known = self.entries.get(&came.flatten().unwrap_or(addr)).map(|entry| entry.sources).unwrap_or_default();
+        if came.is_some() { known | Source::Incoming.into() } else { known }
+    }
+
     /// An address has been heard of. True: it is new, and remembered.
     ///
-    /// Not remembered: what nobody can be dialled at (port 0, multicast, broadcast, unspecified), ourselves, the banned, and
-    /// what is less useful than everything in a full list.
+    /// Not remembered: what nobody can be dialled at (port 0, multicast, broadcast, unspecified), ourselves, the banned,
+    /// what is less useful than everything in a full list, and of hearsay what is less useful than all else of the same source,
+    /// when that has its [share](CandidateConfig::max_hearsay) of the list.
     pub fn add(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr, source: Source) -> bool {
+        self.hear(now, config, addr, source, PexFlags::default())
+    }
+
+    /// The same of one that another peer is connected to, with what it says of it. Hearsay: it orders dials, and is forgotten
+    /// when we know better.
+    pub fn hear_of(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr, flags: PexFlags) -> bool {
+        self.hear(now, config, addr, Source::Pex, flags)
+    }
+
+    fn hear(&mut self, now: Time, config: &CandidateConfig, addr: SocketAddr, source: Source, flags: PexFlags) -> bool {
         let addr = canonical(addr);
         if !is_dialable(addr) || self.is_ours(addr) || self.is_banned(addr.ip()) {
             return false;
         }
-        if let Some(entry) = self.entries.get(&addr) {
-            let named = source == Source::User && !entry.sticky;
-            let anew = matches!(entry.rest, Rest::Spent(until) if named || until <= now);
-            if named || anew {
-                self.change(addr, |entry| {
-                    entry.sticky |= named;
-                    if anew {
-                        entry.rest = Rest::Ready;
-                        entry.failures = 0;
-                    }
-                });
-            }
-            return false;
+        let Some(entry) = self.entries.get(&addr) else { return self.insert(config, addr, source, flags) };
+        let named = source == Source::User && !entry.is_sticky();
+        let anew = matches!(entry.rest, Rest::Spent(until) if named || until <= now);
+        if anew || !entry.sources.has(source) || entry.stale || entry.flags | flags != entry.flags {
+            self.change(addr, |entry| {
+                entry.sources |= source;
+                entry.stale = false;
+                entry.flags = entry.flags | flags;
+                // Where we know of it from somebody else, nobody can talk us out of it.
+                entry.seed |= flags.has(PexFlags::SEED) && entry.sources.lone() == Some(Source::Pex) && !entry.proven;
+                if anew {
+                    entry.rest = Rest::Ready;
+                    entry.failures = 0;
+                }
+            });
         }
-        self.insert(config, addr, source == Source::User)
+        false
+    }
+
+    /// Whoever named an address by peer exchange says that it is not connected to it any more. Others are dialled first then.
+    pub fn is_gone(&mut self, addr: SocketAddr) {
+        self.change(canonical(addr), |entry| entry.stale = true);
     }
 
     /// The address to dial now; it counts as being dialled until [`Candidates::connected`] or [`Candidates::closed`].
@@ -248,7 +235,7 @@ impl Candidates {
 
     /// Whether the user named an address, and whether a connection to it was ever ready.
     pub fn standing(&self, addr: SocketAddr) -> (bool, bool) {
-        self.entries.get(&canonical(addr)).map_or((false, false), |entry| (entry.sticky, entry.proven))
+        self.entries.get(&canonical(addr)).map_or((false, false), |entry| (entry.is_sticky(), entry.proven))
     }
 
     /// What [`Candidates::next`] gave is not dialled yet, but from `until` on.
@@ -316,12 +303,15 @@ impl Candidates {
         if !self.entries.contains_key(&addr) {
             let ports = self.entries.range(all_of(addr.ip())).take(config.max_ports_per_ip as usize).count();
             let too_many = ports >= config.max_ports_per_ip as usize && !addr.ip().is_loopback();
-            if too_many || !self.insert(config, addr, false) {
+            if too_many || !self.insert(config, addr, Source::Incoming, PexFlags::default()) {
                 return false;
             }
         }
         let linked = self.entries.get(&addr).is_some_and(Entry::is_linked);
-        self.change(addr, |entry| entry.inbound = entry.inbound.saturating_add(1));
+        self.change(addr, |entry| {
+            entry.inbound = entry.inbound.saturating_add(1);
+            entry.sources |= Source::Incoming;
+        });
         self.inbound.insert(from, Some(addr));
         linked
     }
@@ -411,7 +401,7 @@ impl Candidates {
     /// Forgets every address that the user has not named. Those that are dialled or linked stay until that has ended.
     pub fn forget_strangers(&mut self) {
         let strangers: Vec<SocketAddr> =
-            self.entries.iter().filter(|(_, entry)| !entry.sticky).map(|(&addr, _)| addr).collect();
+            self.entries.iter().filter(|(_, entry)| !entry.is_sticky()).map(|(&addr, _)| addr).collect();
         for addr in strangers {
             self.remove_idle(addr);
         }
@@ -478,22 +468,14 @@ impl Candidates {
     }
 
     /// Puts a new address in, when there is room or can be made.
-    fn insert(&mut self, config: &CandidateConfig, addr: SocketAddr, sticky: bool) -> bool {
-        let entry = Entry {
-            rest: Rest::Ready,
-            dialling: false,
-            dialled: None,
-            inbound: 0,
-            sticky,
-            blocked: false,
-            failures: 0,
-            proven: false,
-            seed: false,
-            priority: self.priority(addr),
-        };
-        if self.entries.len() >= config.max_known as usize {
-            let Some(&(least, victim)) = self.expendable.first() else { return false };
-            if !sticky && self.worth(addr, &entry) <= least {
+    fn insert(&mut self, config: &CandidateConfig, addr: SocketAddr, source: Source, flags: PexFlags) -> bool {
+        let entry = Entry::new(source, flags, self.priority(addr));
+        let has_its_share = source.is_hearsay() && self.lone[source as usize] >= config.max_hearsay as usize;
+        if has_its_share || self.entries.len() >= config.max_known as usize {
+            let among =
+                if has_its_share { &self.expendable[source as usize..=source as usize] } else { &self.expendable };
+            let Some(&(least, victim)) = among.iter().filter_map(BTreeSet::first).min() else { return false };
+            if !entry.is_sticky() && self.worth(addr, &entry) <= least {
                 return false;
             }
             self.remove_idle(victim);
@@ -527,8 +509,9 @@ impl Candidates {
         change(self);
         self.ready.clear();
         self.resting.clear();
-        self.expendable.clear();
+        self.expendable.iter_mut().for_each(BTreeSet::clear);
         (self.dialling, self.linked) = (0, 0);
+        (self.lone, self.by_source) = Default::default();
         let entries = core::mem::take(&mut self.entries);
         for (&addr, entry) in &entries {
             self.index(addr, entry);
@@ -539,11 +522,16 @@ impl Candidates {
     fn index(&mut self, addr: SocketAddr, entry: &Entry) {
         self.dialling += usize::from(entry.dialling);
         self.linked += usize::from(entry.is_linked());
+        self.by_source.count(entry.sources, entry.is_linked());
+        if let Some(source) = entry.sources.lone() {
+            self.lone[source as usize] += 1;
+        }
         if entry.is_busy() || self.inbound.contains_key(&addr) {
             return;
         }
-        if !entry.sticky {
-            self.expendable.insert((self.worth(addr, entry), addr));
+        if !entry.is_sticky() {
+            let worth = self.worth(addr, entry);
+            self.expendable[place(entry)].insert((worth, addr));
         }
         match entry.rest {
             _ if self.is_asleep(entry) => {}
@@ -556,7 +544,12 @@ impl Candidates {
     fn unindex(&mut self, addr: SocketAddr, entry: &Entry) {
         self.dialling -= usize::from(entry.dialling);
         self.linked -= usize::from(entry.is_linked());
-        self.expendable.remove(&(self.worth(addr, entry), addr));
+        self.by_source.discount(entry.sources, entry.is_linked());
+        if let Some(source) = entry.sources.lone() {
+            self.lone[source as usize] -= 1;
+        }
+        let worth = self.worth(addr, entry);
+        self.expendable[place(entry)].remove(&(worth, addr));
         self.ready.remove(&(rank(addr, entry), addr));
         if let Rest::Until(due) = entry.rest {
             self.resting.remove(&(due, addr));
@@ -565,109 +558,24 @@ impl Candidates {
 
     fn worth(&self, addr: SocketAddr, entry: &Entry) -> Worth {
         let spent = matches!(entry.rest, Rest::Spent(_));
-        let failures = Reverse(entry.failures);
-        (!spent, !self.is_asleep(entry), !is_well_known(addr), failures, entry.proven, entry.priority)
+        let (failures, sound) = (Reverse(entry.failures), !entry.is_doubtful());
+        (!spent, !self.is_asleep(entry), !is_well_known(addr), failures, sound, entry.proven, entry.priority)
     }
 
     /// A seed is of no use to a seed. One that the user named is tried all the same: somebody else may be there by now.
     fn is_asleep(&self, entry: &Entry) -> bool {
-        self.seeding && entry.seed && !entry.sticky
+        self.seeding && entry.seed && !entry.is_sticky()
     }
+}
+
+/// Among which an address gives way.
+fn place(entry: &Entry) -> usize {
+    entry.sources.lone().map_or(Source::COUNT, |source| source as usize)
 }
 
 /// BEP 40's priority, from the table where that has it.
 fn priority_in(table: &AddressTable, own: SocketAddr, peer: SocketAddr) -> u32 {
     table.priority(own, peer).unwrap_or_else(|| canonical_priority(own, peer))
-}
-
-fn rank(addr: SocketAddr, entry: &Entry) -> Rank {
-    (!entry.sticky, is_well_known(addr), entry.failures, Reverse(entry.priority))
-}
-
-/// Decides when an address may be dialled again after a connection or dial that `lasted` so long.
-fn settle(
-    now: Time,
-    config: &CandidateConfig,
-    (addr, entry): (SocketAddr, &mut Entry),
-    lasted: Duration,
-    reason: CloseReason,
-    was_ready: bool,
-) {
-    use CloseReason::{
-        Banned, BothSeeds, Duplicate, Fault, Filtered, LimitReached, Paused, Stopped, TrackerSwitched, Useless,
-    };
-    let rest = match reason {
-        // We left, and mean to come back: when, is ours to say.
-        Paused => Duration::ZERO,
-        // Our own decision says nothing against the address.
-        Banned | BothSeeds | Duplicate | Filtered | LimitReached | Stopped | TrackerSwitched | Useless => {
-            if entry.sticky { config.reconnect_after.min(config.user_retry_max) } else { config.reconnect_after }
-        }
-        // What broke the protocol once will do it again.
-        Fault(_) => return fail(now, config, (addr, entry), reason),
-        // A connection to the user's peer that ends again and again is no reason to knock every second.
-        _ if was_ready && entry.sticky && lasted < config.user_retry_max => {
-            return fail(now, config, (addr, entry), reason);
-        }
-        _ if was_ready => {
-            entry.failures = 0;
-            if entry.sticky { config.user_retry_min } else { config.reconnect_after }
-        }
-        _ => return fail(now, config, (addr, entry), reason),
-    };
-    entry.rest = Rest::Until(now + rest);
-}
-
-fn fail(now: Time, config: &CandidateConfig, (addr, entry): (SocketAddr, &mut Entry), reason: CloseReason) {
-    entry.failures = entry.failures.saturating_add(1);
-    entry.rest = if entry.sticky {
-        let factor = 1u32.checked_shl(entry.failures - 1).unwrap_or(u32::MAX);
-        Rest::Until(now + config.user_retry_min.saturating_mul(factor).min(config.user_retry_max))
-    } else if entry.failures >= config.max_failures {
-        Rest::Spent(now + config.forget_after)
-    } else {
-        let stranger = !entry.proven && AddrClass::of(addr.ip()) == AddrClass::Global && has_reached(reason);
-        let least = if stranger { config.unproven_rest } else { Duration::ZERO };
-        Rest::Until(now + config.retry_step.saturating_mul(entry.failures).max(least))
-    };
-}
-
-/// Every port of an address.
-fn all_of(ip: IpAddr) -> RangeInclusive<SocketAddr> {
-    match ip {
-        IpAddr::V4(ip) => SocketAddr::from((ip, 0))..=SocketAddr::from((ip, u16::MAX)),
-        IpAddr::V6(ip) => {
-            SocketAddrV6::new(ip, 0, 0, 0).into()..=SocketAddrV6::new(ip, u16::MAX, u32::MAX, u32::MAX).into()
-        }
-    }
-}
-
-/// Whether anything of ours can have come to the other end.
-pub(crate) fn has_reached(reason: CloseReason) -> bool {
-    use IoFault::{AddressUnavailable, Cancelled, TooManyOpen, Unsupported};
-    !matches!(reason, CloseReason::DialFailed(AddressUnavailable | Cancelled | TooManyOpen | Unsupported))
-}
-
-/// One way to write each address: IPv4 as IPv4, no flow label.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    match (addr.ip().to_canonical(), addr) {
-        (IpAddr::V6(ip), SocketAddr::V6(addr)) => SocketAddrV6::new(ip, addr.port(), 0, addr.scope_id()).into(),
-        (ip, _) => SocketAddr::new(ip, addr.port()),
-    }
-}
-
-/// Whether a peer can be there at all.
-fn is_dialable(addr: SocketAddr) -> bool {
-    let possible = match addr.ip() {
-        IpAddr::V4(ip) => !ip.is_broadcast(),
-        IpAddr::V6(_) => true,
-    };
-    possible && addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast()
-}
-
-/// Ports below 1024 belong to other services; to name one may be an attempt to have us knock there.
-fn is_well_known(addr: SocketAddr) -> bool {
-    addr.port() < 1024
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 use super::*;
 use crate::border::{IoFault, PeerFault};
+use crate::border::{Source, Sources};
 use crate::rng::{Seeds, Stream};
+use core::time::Duration;
 use proptest::prelude::*;
 use std::vec;
 
@@ -557,6 +559,98 @@ fn priorities_that_are_given_are_not_computed() {
         let order = [list.next(Time::ZERO, &config), list.next(Time::ZERO, &config)];
         assert_eq!(order, expected.map(Some));
     }
+}
+
+#[test]
+fn an_address_that_several_name_is_dialled_once_and_keeps_them_all() {
+    let (mut list, peer) = (list(), at("80.0.0.1:6881"));
+    assert!(list.hear_of(secs(0), &config(), peer, PexFlags::REACHABLE));
+    assert!(!list.add(secs(0), &config(), peer, Source::Tracker));
+    assert!(!list.add(secs(0), &config(), peer, Source::Lsd));
+    let all = Sources::from(Source::Pex) | Source::Tracker.into() | Source::Lsd.into();
+    assert_eq!((list.sources(peer), list.counts().known), (all, 1));
+    assert_eq!((list.next(secs(0), &config()), list.next(secs(0), &config())), (Some(peer), None));
+    list.connected(secs(0), peer);
+    list.add(secs(0), &config(), peer, Source::Pex);
+    assert_eq!(list.next(secs(0), &config()), None);
+    let counts = list.by_source();
+    for source in [Source::Pex, Source::Tracker, Source::Lsd] {
+        assert_eq!((counts.known(source), counts.connected(source)), (1, 1), "{source}");
+    }
+    assert_eq!(counts.known(Source::User), 0);
+}
+
+#[test]
+fn a_connection_that_came_in_counts_as_such_before_and_after_it_tells_its_port() {
+    let (mut list, from) = (list(), at("80.0.0.1:40000"));
+    list.add(secs(0), &config(), at("80.0.0.1:6881"), Source::Tracker);
+    list.incoming(secs(0), &config(), from).unwrap();
+    let counts =
+        |list: &Candidates| (list.by_source().known(Source::Incoming), list.by_source().connected(Source::Incoming));
+    assert_eq!((counts(&list), list.sources(from)), ((1, 1), Source::Incoming.into()));
+    list.listen_port(&config(), from, 6881);
+    assert_eq!((counts(&list), list.sources(from)), ((1, 1), Sources::from(Source::Incoming) | Source::Tracker.into()));
+    list.closed(secs(1), &config(), from, CloseReason::ClosedByPeer, true);
+    assert_eq!(counts(&list), (1, 0));
+}
+
+#[test]
+fn hearsay_gets_a_part_of_the_list_only() {
+    let config = CandidateConfig { max_known: 200, max_hearsay: 30, ..config() };
+    let nth = |n: u32| SocketAddr::from(((0x5000_0000 + n * 256).to_be_bytes(), 6881));
+    let mut list = list();
+    for n in 0..1_000 {
+        list.add(secs(0), &config, nth(n), Source::Pex);
+        list.add(secs(0), &config, nth(10_000 + n), Source::Lsd);
+    }
+    let known = |list: &Candidates, source| list.by_source().known(source);
+    assert_eq!((known(&list, Source::Pex), known(&list, Source::Lsd)), (30, 30));
+    for n in 0..40 {
+        assert!(list.add(secs(0), &config, nth(20_000 + n), Source::Tracker), "there is room for a tracker's");
+    }
+    for n in 1_000..2_000 {
+        list.add(secs(0), &config, nth(n), Source::Pex);
+    }
+    assert_eq!((known(&list, Source::Tracker), known(&list, Source::Pex)), (40, 30));
+    // What a tracker names besides is not hearsay any more, and makes room.
+    let pex: Vec<SocketAddr> = (0..2_000).map(nth).filter(|&addr| list.sources(addr).has(Source::Pex)).collect();
+    for &addr in &pex[..10] {
+        list.add(secs(0), &config, addr, Source::Tracker);
+    }
+    for n in 2_000..2_100 {
+        list.add(secs(0), &config, nth(n), Source::Pex);
+    }
+    assert_eq!((list.counts().known, list.lone[Source::Pex as usize]), (110, 30));
+}
+
+#[test]
+fn what_nobody_is_known_to_have_reached_is_dialled_last() {
+    let mut list = list();
+    let [doubtful, reachable, gone, tracker] =
+        ["80.0.1.1:6881", "80.0.2.1:6881", "80.0.3.1:6881", "80.0.4.1:6881"].map(at);
+    list.hear_of(secs(0), &config(), doubtful, PexFlags::default());
+    list.hear_of(secs(0), &config(), reachable, PexFlags::REACHABLE);
+    list.hear_of(secs(0), &config(), gone, PexFlags::REACHABLE);
+    list.add(secs(0), &config(), tracker, Source::Tracker);
+    list.is_gone(gone);
+    list.is_gone(tracker);
+    let order: Vec<SocketAddr> = core::iter::from_fn(|| list.next(secs(0), &config())).collect();
+    let sound: BTreeSet<_> = order[..2].iter().copied().collect();
+    assert_eq!(sound, BTreeSet::from([reachable, tracker]), "a peer cannot talk us out of what a tracker names");
+}
+
+#[test]
+fn a_peer_cannot_pass_off_as_seeds_whom_others_name() {
+    let mut list = list();
+    let (known, unknown) = (at("80.0.1.1:6881"), at("80.0.2.1:6881"));
+    list.add(secs(0), &config(), known, Source::Tracker);
+    for addr in [known, unknown] {
+        list.hear_of(secs(0), &config(), addr, PexFlags::SEED | PexFlags::REACHABLE);
+    }
+    list.set_seeding(true);
+    assert_eq!((list.next(secs(0), &config()), list.next(secs(0), &config())), (Some(known), None));
+    list.set_seeding(false);
+    assert_eq!(list.next(secs(0), &config()), Some(unknown), "a download wants seeds");
 }
 
 #[test]
