@@ -17,6 +17,7 @@ mod network;
 mod open_files;
 mod output;
 mod progress;
+mod publish;
 mod record;
 mod select;
 mod signals;
@@ -56,6 +57,7 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Verify(args) => commands::verify::run(args, output),
         Command::Inspect(args) => commands::inspect::run(args, output),
         Command::Magnet(args) => commands::magnet::run(args, output),
+        Command::Metadata(args) => commands::metadata::run(args, output),
         Command::Announce(args) => commands::announce::run(args, output),
         Command::Scrape(args) => commands::scrape::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),

@@ -23,13 +23,13 @@ pub fn state_dir(args: &NetworkArgs) -> anyhow::Result<PathBuf> {
     Ok(state.join("parcacik"))
 }
 
-/// Starts a client, and its recording where one is wanted.
+/// Starts a client, and its recording where one is wanted. Without a folder for them, resume data are not kept.
 ///
 /// # Errors
 /// In words for the user; most often an address that cannot be had.
-pub fn start(args: &NetworkArgs, state_dir: &Path) -> anyhow::Result<(Client, Option<Recording>)> {
+pub fn start(args: &NetworkArgs, state_dir: Option<&Path>) -> anyhow::Result<(Client, Option<Recording>)> {
     let mut config = ClientConfig {
-        state_dir: Some(state_dir.to_owned()),
+        state_dir: state_dir.map(Path::to_owned),
         listen: if args.listen.is_empty() { everywhere() } else { args.listen.clone() },
         ..ClientConfig::default()
     };

@@ -111,6 +111,8 @@ pub enum State {
     Waiting,
     /// Looking at what is there.
     Checking,
+    /// Fetching the info dictionary of a magnet link.
+    Metadata,
     /// Fetching.
     Downloading,
     /// Serving.
@@ -139,6 +141,7 @@ impl State {
         match self {
             State::Waiting => "waiting",
             State::Checking => "checking",
+            State::Metadata => "metadata",
             State::Downloading => "downloading",
             State::Seeding => "seeding",
             State::Paused => "paused",
@@ -173,6 +176,10 @@ impl fmt::Display for Row {
         let (state, percent) = (self.state.word(), percent(self.done, self.total));
         match self.state {
             State::Checking => write!(f, "{state} {percent}%, {}/{} pieces", self.pieces, self.piece_count),
+            State::Metadata if self.total == 0 => write!(f, "fetching {state}, {} peers", self.peers),
+            State::Metadata => {
+                write!(f, "fetching {state} {percent}% of {}, {} peers", size(self.total), self.peers)
+            }
             State::Downloading => {
                 write!(f, "{percent}% {}/{} pieces, ", self.pieces, self.piece_count)?;
                 write!(f, "{} down, {} up, ", rate(self.download_rate), rate(self.upload_rate))?;
@@ -260,9 +267,11 @@ fn draw(bar: &ProgressBar, row: &Row) {
 /// Many torrents as one.
 fn sum(rows: &[Row]) -> Row {
     let busy = |state| rows.iter().any(|row| row.state == state);
-    let order = [State::Downloading, State::Checking, State::Seeding, State::Stopping, State::Waiting];
-    let whole =
-        rows.iter().filter(|row| row.total > 0 && row.done == row.total && row.state != State::Checking).count();
+    let order = [State::Downloading, State::Metadata, State::Checking, State::Seeding, State::Stopping, State::Waiting];
+    let whole = rows
+        .iter()
+        .filter(|row| row.total > 0 && row.done == row.total && !matches!(row.state, State::Checking | State::Metadata))
+        .count();
     let add = |of: fn(&Row) -> u64| rows.iter().map(of).fold(0, u64::saturating_add);
     let count = |of: fn(&Row) -> u32| rows.iter().map(of).fold(0, u32::saturating_add);
     Row {
@@ -311,6 +320,8 @@ mod tests {
     fn a_line_tells_what_matters_in_each_state() {
         let downloading = Row { peers: 3, left: Some(Duration::from_secs(61)), ..row(State::Downloading, 250) };
         assert_eq!(downloading.to_string(), "25% 1/4 pieces, 0 B/s down, 0 B/s up, 3 peers, 1m01s left");
+        assert_eq!(row(State::Metadata, 500).to_string(), "fetching metadata 50% of 1000 B, 0 peers");
+        assert_eq!(Row { total: 0, peers: 2, ..row(State::Metadata, 0) }.to_string(), "fetching metadata, 2 peers");
         let counts = [(Source::Tracker, true), (Source::Tracker, true), (Source::Pex, true), (Source::Lsd, false)];
         let sources = SourceCounts::from_iter(counts);
         let told = Row { peers: 3, sources, ..row(State::Downloading, 250) };

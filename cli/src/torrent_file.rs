@@ -1,7 +1,7 @@
 //! Reading `.torrent` files: from the disk, or from the web.
 
 use crate::output::Output;
-use crate::values::span;
+use crate::values::{clean, span};
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
 use parcacik_core::fetch::{FetchError, FetchOptions};
@@ -31,7 +31,7 @@ pub enum Source<'a> {
     File(&'a Path),
     /// A URL to be fetched.
     Url(&'a str),
-    /// A magnet link.
+    /// A magnet link, or an info-hash alone.
     Magnet(&'a str),
 }
 
@@ -39,6 +39,10 @@ impl<'a> Source<'a> {
     /// What `word` is. A file that exists is a file, whatever its name.
     pub fn of(word: &'a Path) -> Source<'a> {
         let text = word.to_str().filter(|_| !word.exists());
+        if let Some(hash) = text.filter(|text| text.len() == 40 && text.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        {
+            return Source::Magnet(hash);
+        }
         let Some((text, (scheme, _))) = text.and_then(|text| Some((text, text.split_once(':')?))) else {
             return Source::File(word);
         };
@@ -124,7 +128,7 @@ fn advice(error: &FetchError) -> Option<String> {
             None => "try again later".into(),
         },
         FetchError::Status { .. } => "download the file with a browser and give that".into(),
-        FetchError::Magnet(_) => MAGNET_ADVICE.into(),
+        FetchError::Magnet(link) => format!("give that link itself to download or metadata: {}", clean(link)),
         FetchError::Downgrade { url } => format!("if you trust that, give {url} itself"),
         FetchError::Refused { url, refusal: Refusal::FromGlobalToLocal } => {
             format!("if that is meant, give {url} itself")
@@ -139,13 +143,13 @@ fn advice(error: &FetchError) -> Option<String> {
     })
 }
 
-const MAGNET_ADVICE: &str = "magnet links cannot be downloaded yet; give a .torrent file, or a URL of one";
+const MAGNET_ADVICE: &str = "a magnet link is taken by download and metadata only; give a .torrent file, such as `metadata LINK -o FILE` writes";
 
 fn magnet(link: &str) -> anyhow::Error {
     match link.parse::<Magnet>() {
         Ok(magnet) => {
             let name = magnet.name.unwrap_or_else(|| magnet.hashes.best().to_hex());
-            anyhow!("{name}: {MAGNET_ADVICE}")
+            anyhow!("{}: {MAGNET_ADVICE}", clean(&name))
         }
         Err(error) => anyhow!("{error}"),
     }
@@ -166,6 +170,8 @@ mod tests {
     fn sources_are_told_by_their_scheme() {
         assert_eq!(Source::of(Path::new("HTTPS://a.example/b")), Source::Url("HTTPS://a.example/b"));
         assert_eq!(Source::of(Path::new("magnet:?xt=")), Source::Magnet("magnet:?xt="));
+        let hash = "0123456789abcdefABCD0123456789abcdefABCD";
+        assert_eq!(Source::of(Path::new(hash)), Source::Magnet(hash));
         for file in ["a.torrent", "https", "c:a.torrent", "./http/a", "", "httpx://a"] {
             assert_eq!(Source::of(Path::new(file)), Source::File(Path::new(file)), "{file}");
         }

@@ -12,16 +12,17 @@ use crate::output::Output;
 use crate::progress::{Board, State};
 use crate::select::{Choice, select};
 use crate::signals::Interrupt;
-use crate::sources::Sources;
-use crate::values::span;
+use crate::sources::{Link, Sources, Wanted};
+use crate::values::{size, span};
 use async_io::Timer;
 use futures_lite::{FutureExt as _, StreamExt as _};
 use hook::{Finished, Hook};
 use job::{End, Job};
 use lines::{Line, PeerSources};
 use parcacik_core::border::{
-    CloseReason, IoFault, Notice, RemoveFiles, SeedGoal, StorageState, TorrentId, TorrentState,
+    CloseReason, IoFault, Notice, RemoveFiles, SeedGoal, StorageState, TorrentId, TorrentSource, TorrentState,
 };
+use parcacik_core::metainfo::{Magnet, Metainfo, MetainfoLimits};
 use parcacik_driver_smol::{AddOptions, Client, ClientError, NoticeReceiver};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -73,7 +74,7 @@ pub fn run(plan: Plan, args: &NetworkArgs, interrupt: &Interrupt, output: &Outpu
     }
     let state_dir = network::state_dir(args)?;
     let filter = ip_filter::load(&args.ip_filter, output)?;
-    let (client, recording) = network::start(args, &state_dir)?;
+    let (client, recording) = network::start(args, Some(&state_dir))?;
     let listening: Vec<String> = client.listening().iter().map(|socket| socket.addr.to_string()).collect();
     if !plan.seed_only {
         output.detail(format_args!("listening on {}", listening.join(" and ")));
@@ -257,7 +258,17 @@ impl Run<'_> {
 
     async fn add(&mut self, args: &NetworkArgs) -> anyhow::Result<()> {
         for (index, torrent) in self.plan.sources.torrents.iter().enumerate() {
-            let chosen = self.plan.select.as_ref().map(|choices| select(choices, &torrent.metainfo)).transpose();
+            let (source, chosen) = match torrent {
+                Wanted::File(file) => {
+                    let choose = |choices: &Vec<Choice>| select(choices, &file.metainfo);
+                    let source = TorrentSource::Metainfo(file.bytes.clone());
+                    (source, self.plan.select.as_ref().map(choose).transpose())
+                }
+                Wanted::Link(link) => {
+                    self.warn_if_alone(&link.magnet, args, index);
+                    (TorrentSource::Magnet(link.link.clone()), Ok(None))
+                }
+            };
             let chosen = match chosen {
                 Ok(chosen) => chosen,
                 Err(why) => {
@@ -268,8 +279,16 @@ impl Run<'_> {
             if let Some(chosen) = &chosen {
                 self.jobs[index].size = chosen.bytes;
             }
+            let selects = |link: &Link| !link.magnet.selected.is_empty();
             let options = AddOptions {
-                priorities: chosen.map(|chosen| chosen.priorities),
+                priorities: match torrent {
+                    Wanted::File(_) => chosen.map(|chosen| chosen.priorities),
+                    // None chosen are all, if the link does not say otherwise.
+                    Wanted::Link(link) if selects(link) => None,
+                    Wanted::Link(_) => self.plan.select.as_ref().map(|_| Vec::new()),
+                },
+                // Its files are not known before.
+                hold_at_metadata: self.chooses_late(torrent),
                 sequential: self.plan.sequential,
                 peers: args.peers.clone(),
                 extra_trackers: args.trackers.clone(),
@@ -279,7 +298,7 @@ impl Run<'_> {
                 recheck: self.plan.recheck,
                 seed_only: self.plan.seed_only,
                 super_seed: self.plan.super_seed,
-                ..AddOptions::new(torrent.bytes.clone(), &self.plan.dir)
+                ..AddOptions::of(source, &self.plan.dir)
             };
             match self.client.add(options).await {
                 Ok(id) => {
@@ -288,6 +307,57 @@ impl Run<'_> {
                 }
                 Err(error) => self.fail(index, error.to_string())?,
             }
+        }
+        Ok(())
+    }
+
+    /// Whether files are chosen when the info dictionary has come.
+    fn chooses_late(&self, torrent: &Wanted) -> bool {
+        matches!(torrent, Wanted::Link(_)) && self.plan.select.as_ref().is_some_and(|choices| !choices.is_empty())
+    }
+
+    fn warn_if_alone(&self, magnet: &Magnet, args: &NetworkArgs, index: usize) {
+        let trackers = !args.no_tracker && (!magnet.trackers.is_empty() || !args.trackers.is_empty());
+        if !trackers && magnet.peers.is_empty() && args.peers.is_empty() {
+            self.output.warn(format_args!(
+                "{}: the link names neither trackers nor peers; add --tracker or --peer if nobody is found",
+                self.jobs[index].name()
+            ));
+        }
+    }
+
+    /// What a magnet link leads to is known.
+    async fn metadata(&mut self, index: usize, info: &[u8]) -> anyhow::Result<()> {
+        // The core has read it already, by the same rules.
+        let torrent = Metainfo::parse_info(info, &MetainfoLimits::default())?;
+        let wanted = &self.plan.sources.torrents[index];
+        self.jobs[index].learn(&torrent);
+        if let (Wanted::Link(link), false) = (wanted, self.chooses_late(wanted)) {
+            self.jobs[index].wants_only(&link.magnet.selected);
+        }
+        if let (Some(choices), true, Some(id)) = (&self.plan.select, self.chooses_late(wanted), self.jobs[index].id) {
+            match select(choices, &torrent) {
+                Ok(chosen) => {
+                    self.jobs[index].size = chosen.bytes;
+                    let files = (0..).zip(chosen.priorities).collect();
+                    self.client.set_priorities(id, files).await?;
+                    self.client.resume(id).await?;
+                }
+                Err(why) => {
+                    self.fail(index, why)?;
+                    let _ = self.client.remove(id, RemoveFiles::Keep).await;
+                    return Ok(());
+                }
+            }
+        }
+        let (job, files) = (&self.jobs[index], torrent.files().len());
+        let (bytes, piece_count) = (torrent.geometry().total_length(), torrent.geometry().pieces());
+        if self.plan.json {
+            let (source, name, info_hash) = (&job.source, &job.name, &job.info_hash);
+            self.output.json(&Line::Metadata { source, name, info_hash, bytes, piece_count, files })?;
+        } else {
+            let plural = if files == 1 { "" } else { "s" };
+            self.output.say(format_args!("{}: metadata received, {} in {files} file{plural}", job.name(), size(bytes)));
         }
         Ok(())
     }
@@ -301,6 +371,10 @@ impl Run<'_> {
         let name = job.name();
         match notice {
             Notice::State { state, .. } => return self.state(index, state).await,
+            Notice::Metadata { info, .. } => return self.metadata(index, &info).await,
+            Notice::MetadataFailed { why, .. } => {
+                self.fail(index, format!("what the magnet link leads to cannot be used: {why}"))?;
+            }
             Notice::Checked { done, total, .. } => job.checked(done, total),
             Notice::Finished { .. } => {
                 job.whole.get_or_insert(job.started.elapsed());
@@ -535,6 +609,9 @@ impl Run<'_> {
 fn torrent_of(notice: &Notice) -> Option<TorrentId> {
     match notice {
         Notice::State { torrent, .. }
+        | Notice::MetadataProgress { torrent, .. }
+        | Notice::Metadata { torrent, .. }
+        | Notice::MetadataFailed { torrent, .. }
         | Notice::PieceDone { torrent, .. }
         | Notice::PieceFailed { torrent, .. }
         | Notice::Finished { torrent }

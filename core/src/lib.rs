@@ -119,7 +119,7 @@
 //!
 //! | work | do | [`JobResult`](border::JobResult) |
 //! |---|---|---|
-//! | `Open` | remember folder, layout and key; create nothing | `Done` |
+//! | `Open` | remember folder, layout and key; create nothing. Once more for the same torrent, with the files, when the info dictionary of a magnet link has come (nothing else is under way then): the new layout takes the place of the first, which has no file | `Done` |
 //! | `Load` | take the torrent for this process alone (else `Busy`), fetch what `Save` stored, the newest first, two at most | `Loaded`, empty when there is nothing |
 //! | `Check` | look which files exist, the folder looked up anew | `Checked` |
 //! | `CreateEmpty` | create these files of no length, and their folders | `Done` |
@@ -190,13 +190,14 @@
 //!
 //! Every table, queue, buffer and interval has a limit in [`Config`](border::Config), with the reason for its number beside it. What
 //! somebody declares (a length, a count) takes no memory before its bytes are there. What a session holds grows with its
-//! torrents (hashes and a few bits a piece), its connections and nothing else.
+//! torrents (info dictionary, hashes and a few bits a piece), its connections and nothing else.
 //!
 //! # Glossary
 //!
 //! | word | means |
 //! |---|---|
 //! | torrent, metainfo | what a `.torrent` file describes; that file |
+//! | info dictionary, metadata | the part of a metainfo that says what the content is; peers give it to each other (BEP 9), so that a magnet link is enough ([`metadata`](torrent::metadata)) |
 //! | info-hash | the SHA-1 of the file's info dictionary, by which the world knows a torrent: [`InfoHash`](border::InfoHash), [`InfoHashes`](border::InfoHashes). In a session it goes by [`TorrentId`](border::TorrentId) |
 //! | piece | what has a hash: all of one length but the last ([`PieceIndex`](metainfo::PieceIndex)) |
 //! | block | what is asked of a peer at once: 16 KiB of a piece ([`Block`](metainfo::Block)) |
@@ -230,7 +231,7 @@
 //! | floor | module | is |
 //! |---|---|---|
 //! | 5 | [`session`] | all torrents, sockets and limits, and the [`queue`](session::queue) of what runs at once; [`journal`] records and replays it, [takes the names out](journal::redact) of a recording and [makes one small](journal::shrink) |
-//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`pex`](torrent::pex), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`persist`](torrent::persist), [`resume`](torrent::resume) |
+//! | 4 | [`torrent`] | one torrent: [`picker`](torrent::picker), [`choker`](torrent::choker), [`candidates`](torrent::candidates), [`pex`](torrent::pex), [`brake`](torrent::brake), [`blame`](torrent::blame), [`superseed`](torrent::superseed), [`metadata`](torrent::metadata), [`persist`](torrent::persist), [`resume`](torrent::resume) |
 //! | 4 | [`fetch`] | a torrent file from the web, for whoever has no session yet |
 //! | 4 | [`capture`] | what other clients said, from a capture of their packets |
 //! | 3 | [`peer`], [`tracker`], [`lsd`] | one connection; both tracker protocols, the announcer, a tracker's server; announces to neighbours |
@@ -257,6 +258,7 @@
 //! - [`dht`]: messages of the distributed hash table, and what a node keeps for others.
 //! - [`capture`]: a dissector of capture files.
 //! - [`external`]: our own address by votes, for whoever hears them.
+//! - [`torrent::metadata`]: an info dictionary from peers of whom any may lie.
 //! - [`fetch`]: a torrent file from the web, with redirects that lead nowhere they should not.
 //! - [`lsd`]: announces on the local network, read and written; the machine that sends and hears them.
 //! - [`torrent::pex`]: whom to tell of whom, for whoever holds connections.
@@ -265,10 +267,10 @@
 //!
 //! # What is left out
 //!
-//! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), over TCP, with peers from trackers, other
-//! peers, the local network and the application. There is no transfer of torrents that are v2 only (their files are read, and refused by name when
-//! added), no transfer by magnet link (links are read and written), no DHT, no uTP, no
-//! encryption, no web seeds, and no proxies or port mapping.
+//! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), from their files or by magnet links, over TCP,
+//! with peers from trackers, links, other peers, the local network and the application. There is no transfer of torrents that are v2
+//! only (their files and links are read, and refused by name when added), no DHT, no uTP, no encryption, no web seeds, and no proxies or
+//! port mapping.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -295,6 +297,7 @@ pub mod path;
 pub mod peer;
 pub mod rate;
 pub mod rng;
+mod rows;
 pub mod session;
 pub mod time;
 mod timers;

@@ -58,7 +58,10 @@ impl Rate {
         let from = oldest.saturating_mul(SLOT_MICROS);
         // At least half a second, or the very first bytes would look like an enormous rate.
         let span = now.as_micros().saturating_sub(from).max(SLOT_MICROS);
-        (u128::from(sum) * 1_000_000 / u128::from(span)) as u64
+        match sum.checked_mul(1_000_000) {
+            Some(sum) => sum / span,
+            None => (u128::from(sum) * 1_000_000 / u128::from(span)) as u64,
+        }
     }
 
     /// How long `bytes` take at the present rate; `None` when nothing moves.

@@ -3,6 +3,7 @@
 use crate::second::{Range, Word};
 use bytes::Bytes;
 use parcacik_core::bencode::encode_dict;
+use parcacik_core::metainfo::{Magnet, Metainfo, MetainfoLimits};
 use sha1::{Digest, Sha1};
 
 /// A torrent made up for a test: content by a formula, and the metainfo for it.
@@ -33,6 +34,24 @@ impl Content {
     pub fn with_files(name: &str, files: &[(&str, usize)], piece_length: u32, salt: u64, trackers: &[&str]) -> Content {
         let tiers: Vec<Vec<&str>> = trackers.iter().map(|&tracker| vec![tracker]).collect();
         Content::with_tiers(name, files, (piece_length, salt), &tiers, false)
+    }
+
+    /// Its info dictionary.
+    ///
+    /// # Panics
+    /// When somebody has made its metainfo another text than such.
+    pub fn info(&self) -> Bytes {
+        let parsed = Metainfo::parse(&self.metainfo, &MetainfoLimits::default()).expect("metainfo");
+        self.metainfo.slice(parsed.info_span())
+    }
+
+    /// Its magnet link, with its trackers.
+    ///
+    /// # Panics
+    /// As [`Content::info`].
+    pub fn magnet(&self) -> String {
+        let parsed = Metainfo::parse(&self.metainfo, &MetainfoLimits::default()).expect("metainfo");
+        Magnet::of(&parsed).to_string()
     }
 
     /// The same with tiers of several trackers, and private (BEP 27) or not.

@@ -199,15 +199,16 @@ fn what_a_peer_makes_a_connection_allocate_is_in_proportion_to_what_it_sends() {
     let geometry = Geometry::new(u64::from(PIECES) * 16_384, 16_384).unwrap();
     let (have, lost) = (Bitfield::all(PIECES), BTreeSet::new());
     let info_hash = InfoHash([9; 20]);
+    let info = Bytes::from(vec![0; 2_000_000]);
     let facts = PeerFacts {
         torrent: TorrentId(0),
         info_hash,
         peer_id: PeerId(*b"-XX0001-chosenbyrng!"),
-        geometry: &geometry,
+        geometry: Some(&geometry),
         have: &have,
         lost: &lost,
         listen_port: Some(6881),
-        metadata_size: Some(2_000_000),
+        metadata: Some(&info),
         upload_only: false,
         private: false,
     };

@@ -99,7 +99,7 @@ pub struct InspectArgs {
 
 /// Print the magnet link of a torrent
 ///
-/// With its name, length, trackers, web seeds and DHT nodes. Whoever opens it needs a client that fetches the rest from peers.
+/// With its name, length, trackers, web seeds and DHT nodes. Whoever opens it fetches the rest from peers: `download` does, and `metadata`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

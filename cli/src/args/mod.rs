@@ -15,7 +15,7 @@ pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
 pub use recordings::{RedactArgs, ShrinkArgs};
 pub use tools::{CompletionsArgs, DemoArgs, ManArgs, ReplayArgs, TrackerArgs};
 pub use trackers::{AnnounceArgs, AskArgs, ScrapeArgs};
-pub use transfer::{DownloadArgs, GoalArgs, NetworkArgs, SeedArgs};
+pub use transfer::{DownloadArgs, GoalArgs, MetadataArgs, NetworkArgs, SeedArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -51,6 +51,7 @@ pub enum Command {
     Verify(VerifyArgs),
     Inspect(InspectArgs),
     Magnet(MagnetArgs),
+    Metadata(MetadataArgs),
     Announce(AnnounceArgs),
     Scrape(ScrapeArgs),
     Tracker(TrackerArgs),

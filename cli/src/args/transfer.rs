@@ -21,6 +21,7 @@ Examples:
   parcacik download https://example.org/debian.iso.torrent -o ~/Downloads
   parcacik download *.torrent -o ~/Downloads --seed-ratio 1.5
   parcacik download film.torrent --peer 192.0.2.1:6881 --no-tracker
+  parcacik download 'magnet:?xt=urn:btih:HASH' --peer 192.0.2.1:6881
   parcacik download film.torrent --select 1 --select '*film*' --sequential
   parcacik download film.torrent --on-complete cp -r {path} /mnt/films
   parcacik download film.torrent --on-complete touch {path}.done ';' --seed
@@ -29,10 +30,10 @@ The program of --on-complete runs without a shell, once for each torrent that wa
 PARCACIK_PATH, PARCACIK_NAME and PARCACIK_INFO_HASH. A name is a stranger's word: in a script, quote \"$PARCACIK_PATH\".
 
 JSON (--json), an object a line: {\"event\":\"progress\",\"name\",\"info_hash\",\"state\",\"bytes\",\"total\",\"pieces\",\"piece_count\",\"download_rate\",\"upload_rate\",\"uploaded\",\"peers\",\"sources\",\"seconds_left\"} at most once a
-second, where sources says who has named peers: {\"tracker\":{\"known\",\"connected\"},..} for each of user, tracker, dht, pex, lsd, resume and incoming (it connected to us) that has; {\"event\":\"finished\",\"name\",\"path\",\"info_hash\",\"bytes\",\"seconds\"} for each torrent that is whole; {\"event\":\"failed\",\"source\",\"name\",\"info_hash\",\"error\"} for each that is not (name and info_hash are null when the
+second, where sources says who has named peers: {\"tracker\":{\"known\",\"connected\"},..} for each of user, tracker, dht, pex, lsd, resume and incoming (it connected to us) that has; {\"event\":\"metadata\",\"source\",\"name\",\"info_hash\",\"bytes\",\"piece_count\",\"files\"} when what a magnet link leads to is known; {\"event\":\"finished\",\"name\",\"path\",\"info_hash\",\"bytes\",\"seconds\"} for each torrent that is whole; {\"event\":\"failed\",\"source\",\"name\",\"info_hash\",\"error\"} for each that is not (name and info_hash are null when the
 source could not be read).")]
 pub struct DownloadArgs {
-    /// .torrent files, or http and https URLs of them; the same torrent twice is downloaded once
+    /// .torrent files, http and https URLs of them, magnet links, or info-hashes; the same torrent twice is downloaded once
     #[arg(required = true, value_name = "SOURCE")]
     pub sources: Vec<PathBuf>,
     /// The folder to download into; made if it does not exist
@@ -161,4 +162,31 @@ pub struct NetworkArgs {
     /// How long a checked piece may wait until it is safe from a power cut: 5s. Shorter keeps the disk busier [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub sync_interval: Option<Duration>,
+}
+
+/// Fetch the .torrent file of a magnet link from peers
+///
+/// Asks the peers that the link names, those of its trackers and those of --peer, checks what they give by the link's hash, and writes it with the link's trackers. Nothing of the content is downloaded.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  parcacik metadata 'magnet:?xt=urn:btih:HASH' -o f.torrent --peer 192.0.2.1:6881
+  parcacik metadata HASH -o f.torrent --force --peer 192.0.2.1:6881
+
+JSON (--json): {\"path\",\"name\",\"info_hash\",\"bytes\",\"piece_length\",\"piece_count\",\"files\"}")]
+pub struct MetadataArgs {
+    /// The magnet link, or an info-hash of 40 hexadecimal digits
+    #[arg(value_name = "MAGNET")]
+    pub magnet: String,
+    /// The .torrent file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    /// Replace FILE when it exists
+    #[arg(short, long)]
+    pub force: bool,
+    /// Print one object to stdout
+    #[arg(long)]
+    pub json: bool,
 }

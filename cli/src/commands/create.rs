@@ -6,6 +6,7 @@ use crate::globs::Pattern;
 use crate::hashing::{self, ReadFault};
 use crate::output::Output;
 use crate::progress::Counter;
+use crate::publish::publish;
 use crate::signals::Interrupt;
 use crate::values::{clean, size};
 use anyhow::{Context as _, anyhow, bail};
@@ -13,8 +14,8 @@ use parcacik_core::metainfo::builder::{BuildOptions, Builder, SourceFile};
 use parcacik_core::metainfo::{Metainfo, MetainfoLimits};
 use serde::Serialize;
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -195,38 +196,6 @@ fn hash(builder: &mut Builder, found: &[Found], interrupt: &Interrupt, output: &
         Some(file) if !interrupt.asked() => Err(changed(&file.at)),
         _ => Ok(()),
     }
-}
-
-/// Writes a file whole or not at all: under another name first.
-fn publish(path: &Path, bytes: &[u8], replace: bool) -> io::Result<()> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let mut hidden = OsStr::new(".").to_owned();
-    hidden.push(name);
-    hidden.push(format!(".{}.tmp", std::process::id()));
-    let temporary = path.with_file_name(hidden);
-    let written = write_new(&temporary, bytes).and_then(|()| {
-        if replace {
-            return fs::rename(&temporary, path);
-        }
-        // Unlike a rename, a link never replaces what somebody has put there meanwhile.
-        match fs::hard_link(&temporary, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // The file system has no links.
-            Err(_) => fs::rename(&temporary, path),
-            Ok(()) => fs::remove_file(&temporary),
-        }
-    });
-    if written.is_err() {
-        // The first error is the one to tell; this one would only say that there is nothing to remove.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 #[derive(Debug, Serialize)]

@@ -16,7 +16,7 @@ use parcacik_core::border::SeedGoal;
 pub fn run(args: &DownloadArgs, output: &Output) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen()?;
     warn_of_swallowed(args, output);
-    let Some(sources) = sources::read_all(&args.sources, "downloaded", &interrupt, output)? else {
+    let Some(sources) = sources::read_all(&args.sources, "downloaded", true, &interrupt, output)? else {
         return Ok(Outcome::Interrupted);
     };
     let plan = Plan {

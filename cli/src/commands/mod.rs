@@ -9,6 +9,7 @@ pub mod download;
 pub mod inspect;
 pub mod magnet;
 pub mod man;
+pub mod metadata;
 pub mod redact;
 pub mod replay;
 pub mod scrape;

@@ -17,7 +17,7 @@ pub fn run(args: &SeedArgs, output: &Output) -> anyhow::Result<Outcome> {
     let interrupt = Interrupt::listen()?;
     // The client would make the folder: right for a download, wrong for data that should be there.
     std::fs::read_dir(&args.data).with_context(|| format!("cannot use the data folder {}", args.data.display()))?;
-    let Some(sources) = sources::read_all(&args.sources, "seeded", &interrupt, output)? else {
+    let Some(sources) = sources::read_all(&args.sources, "seeded", false, &interrupt, output)? else {
         return Ok(Outcome::Interrupted);
     };
     let plan = Plan {

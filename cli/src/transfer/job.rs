@@ -2,9 +2,11 @@
 
 use super::Plan;
 use crate::progress::{Row, State};
-use crate::torrent_file::TorrentFile;
+use crate::sources::Wanted;
 use crate::values::{clean, rate, size, span};
 use parcacik_core::border::{IoFault, Source, StorageLayout, StorageState, TorrentId, TorrentState};
+use parcacik_core::metainfo::Metainfo;
+use parcacik_core::metainfo::magnet::FileRanges;
 use parcacik_driver_smol::TorrentStats;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -42,28 +44,25 @@ pub(super) struct Job {
     /// A fault of the storage that has not been told yet.
     pub fault: Option<IoFault>,
     pub row: Row,
-    layout: StorageLayout,
+    /// `None`: its info dictionary is still fetched.
+    layout: Option<StorageLayout>,
     dir: PathBuf,
     checked: (u32, u32),
 }
 
 impl Job {
-    pub fn new(file: &TorrentFile, dir: &Path) -> Job {
-        let torrent = &file.metainfo;
+    pub fn new(wanted: &Wanted, dir: &Path) -> Job {
         // A path that cannot be made absolute (the current folder is gone) is told as it was given.
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-        let row = Row {
-            name: torrent.name().to_owned(),
-            total: torrent.geometry().total_length(),
-            piece_count: torrent.geometry().pieces(),
-            ..Row::default()
-        };
-        Job {
-            source: file.source.clone(),
-            name: torrent.name().to_owned(),
-            info_hash: torrent.hashes().best().to_hex(),
-            path: dir.join(torrent.name()),
-            size: torrent.content_length(),
+        let name = wanted.name();
+        let mut job = Job {
+            source: wanted.source().to_owned(),
+            row: Row { name: name.clone(), ..Row::default() },
+            name,
+            info_hash: wanted.hashes().best().to_hex(),
+            // The name in a link is not safe to be a path.
+            path: dir.clone(),
+            size: 0,
             id: None,
             started: Instant::now(),
             has_downloaded: false,
@@ -72,10 +71,34 @@ impl Job {
             end: None,
             failure: None,
             fault: None,
-            row,
-            layout: torrent.layout().clone(),
+            layout: None,
             dir,
             checked: (0, 0),
+        };
+        if let Wanted::File(file) = wanted {
+            job.learn(&file.metainfo);
+        }
+        job
+    }
+
+    /// The torrent is known.
+    pub fn learn(&mut self, torrent: &Metainfo) {
+        torrent.name().clone_into(&mut self.name);
+        self.row.name.clone_from(&self.name);
+        self.row.total = torrent.geometry().total_length();
+        self.row.piece_count = torrent.geometry().pieces();
+        self.path = self.dir.join(torrent.name());
+        self.size = torrent.content_length();
+        self.layout = Some(torrent.layout().clone());
+    }
+
+    /// Only these files are wanted.
+    pub fn wants_only(&mut self, selected: &FileRanges) {
+        let files = self.layout.iter().flat_map(|layout| (0..).zip(layout.files()));
+        let wanted: Vec<u64> =
+            files.filter(|(at, file)| selected.contains(*at) && !file.pad).map(|(_, file)| file.length).collect();
+        if !wanted.is_empty() {
+            self.size = wanted.iter().sum();
         }
     }
 
@@ -91,7 +114,7 @@ impl Job {
 
     /// Where a file lies.
     pub fn file(&self, index: u32) -> PathBuf {
-        let file = self.layout.files().get(index as usize);
+        let file = self.layout.as_ref().and_then(|layout| layout.files().get(index as usize));
         file.map_or_else(|| self.path.clone(), |file| self.dir.join(file.path.elements().iter().collect::<PathBuf>()))
     }
 
@@ -124,8 +147,11 @@ impl Job {
             sources: view.sources,
             left: view.eta,
         };
+        if let Some((have, size)) = view.metadata {
+            (self.row.done, self.row.total) = (have.into(), size.into());
+        }
         if view.state == TorrentState::Checking {
-            let piece_length = u64::from(self.layout.piece_length());
+            let piece_length = self.layout.as_ref().map_or(0, |layout| u64::from(layout.piece_length()));
             (self.row.pieces, self.row.piece_count) = self.checked;
             self.row.done = u64::from(self.checked.0) * piece_length;
             self.row.total = u64::from(self.checked.1) * piece_length;
@@ -151,6 +177,7 @@ impl Job {
 fn state_of(state: TorrentState) -> State {
     match state {
         TorrentState::Checking => State::Checking,
+        TorrentState::Metadata => State::Metadata,
         TorrentState::Downloading => State::Downloading,
         TorrentState::Seeding => State::Seeding,
         TorrentState::Paused => State::Paused,

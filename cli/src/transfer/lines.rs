@@ -44,6 +44,15 @@ pub(super) enum Line<'a> {
         sources: PeerSources,
         seconds_left: Option<u64>,
     },
+    /// What a magnet link leads to is known.
+    Metadata {
+        source: &'a str,
+        name: &'a str,
+        info_hash: &'a str,
+        bytes: u64,
+        piece_count: u32,
+        files: usize,
+    },
     Finished {
         name: &'a str,
         path: &'a Path,

@@ -15,6 +15,8 @@ struct Stage {
     tracker: Tracker,
     site: Site,
     seed: (Running, String),
+    /// The info-hash of film.
+    hash: String,
 }
 
 struct Tracker {
@@ -46,7 +48,9 @@ impl Stage {
         }
         let site = Site::start(vec![Page::ok("/debian.iso.torrent", here.read("debian.iso.torrent"))]);
         let seed = start_seed_of(&here, &["debian.iso.torrent", "film.torrent"], &[]);
-        Stage { here, tracker, site, seed }
+        let hash =
+            here.done(&["inspect", "film.torrent", "--json"]).json()["info_hash_v1"].as_str().unwrap().to_owned();
+        Stage { here, tracker, site, seed, hash }
     }
 
     /// What stands in the place of what, in this order.
@@ -62,6 +66,8 @@ impl Stage {
             pair(" --listen 0.0.0.0:6881", ""),
             pair("--listen 0.0.0.0:6969", "--listen 127.0.0.1:0"),
             pair("parcacik download ", "parcacik download --listen 127.0.0.1:0 "),
+            pair("parcacik metadata ", "parcacik metadata --listen 127.0.0.1:0 "),
+            pair("HASH", &self.hash),
             pair("parcacik seed ", "parcacik seed --listen 127.0.0.1:0 "),
             pair("parcacik announce ", "parcacik announce --listen 127.0.0.1:0 "),
             pair("parcacik scrape ", "parcacik scrape --listen 127.0.0.1:0 "),

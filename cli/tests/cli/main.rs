@@ -7,6 +7,7 @@ mod examples;
 mod files;
 mod hook;
 mod ip_filter;
+mod magnet;
 mod rates;
 mod recorded;
 mod recordings;

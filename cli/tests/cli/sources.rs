@@ -63,7 +63,7 @@ fn what_cannot_be_fetched_is_told_with_what_to_do() {
         (site.url("/forbidden"), "status 403; the site wants you to log in"),
         (site.url("/busy"), "status 503; try again in 1m30s"),
         (site.url("/loop"), "too many redirects"),
-        (site.url("/magnet"), "magnet links cannot be downloaded yet"),
+        (site.url("/magnet"), "give that link itself to download or metadata: magnet:?xt=urn:btih:0000"),
         (site.url("/file"), "file:///etc/passwd"),
         (format!("http://{closed}/"), "connection refused; check the URL"),
         // RFC 2606: never the name of a host.

@@ -74,8 +74,8 @@ fn what_cannot_be_done_is_told_with_what_to_do() {
     for (args, words) in [
         (&["download", "nothing.torrent"][..], "nothing.torrent"),
         (
-            &["download", "magnet:?xt=urn:btih:0000000000000000000000000000000000000000"],
-            "magnet links cannot be downloaded yet",
+            &["verify", "magnet:?xt=urn:btih:0000000000000000000000000000000000000000", "--data", "."],
+            "a magnet link is taken by download and metadata only",
         ),
         (&["download", "magnet:?dn=nothing"], "no info-hash"),
         (&["download", "."], "folder"),

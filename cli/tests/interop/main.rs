@@ -6,6 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`libtorrent`] | files of all shapes from and to libtorrent; a swarm; a recording |
+//! | [`magnet`] | magnet links, from and to libtorrent and Transmission |
 //! | [`aria2`] | from and to aria2, which finds its peers by our tracker |
 //! | [`transmission`] | from and to Transmission, and both at once |
 //! | [`opentracker`] | announces and scrapes; a seed that is found by it |
@@ -27,6 +28,7 @@ mod hostile;
 mod kill;
 mod lab;
 mod libtorrent;
+mod magnet;
 mod neighbours;
 mod opentracker;
 mod sockets;

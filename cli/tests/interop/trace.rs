@@ -231,6 +231,7 @@ fn small_trace(synced: u64) -> Vec<Call> {
         apart,
         priorities,
         sequential,
+        info: None,
     };
     let hex: String = data.emit().iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let length = data.emit().len();

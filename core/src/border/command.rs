@@ -31,7 +31,8 @@ pub enum Command {
         /// The network device to bind to; `None`: any.
         device: Option<String>,
     },
-    /// Add a torrent and start it; answered by [`Notice::Added`](super::Notice::Added).
+    /// Add a torrent and start it; answered by [`Notice::Added`](super::Notice::Added). Of one that is added by a magnet link,
+    /// [`Notice::Metadata`](super::Notice::Metadata) tells when its info dictionary has been had from peers.
     Add(Box<AddTorrent>),
     /// Tell a torrent of peers.
     AddPeers {
@@ -191,8 +192,8 @@ pub enum Command {
 /// A torrent to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddTorrent {
-    /// The bytes of a `.torrent` file.
-    pub metainfo: Bytes,
+    /// What says which torrent it is.
+    pub source: TorrentSource,
     /// The folder it is stored under.
     pub root: RootId,
     /// Trackers to use besides the torrent's own, a tier each.
@@ -210,7 +211,8 @@ pub struct AddTorrent {
     /// Whether nothing may be downloaded: the data are there, and are seeded as far as they are right.
     pub seed_only: bool,
     /// How much each file is wanted, in the layout's order: 0 (not wanted) to 7 (first). Files behind the end of the list
-    /// are wanted as usual (4). `None`: as the resume data say, and without them every file as usual.
+    /// are wanted as usual (4). `None`: as the resume data say, and without them every file as usual, or those that a magnet link
+    /// selects (BEP 53). Of a magnet link the number of files is not known yet: what is over is left out.
     pub priorities: Option<Vec<u8>>,
     /// Whether pieces are asked for in order. `None`: as the resume data say, and without them the rarest first.
     pub sequential: Option<bool>,
@@ -224,13 +226,26 @@ pub struct AddTorrent {
     pub paused: bool,
     /// Whether the session's queue ([`QueueConfig`](super::QueueConfig)) decides when it runs.
     pub managed: bool,
+    /// Of a magnet link: whether it waits when its info dictionary has come ([`Notice::Metadata`](super::Notice::Metadata)), before
+    /// anything is looked for or made on the disk. [`Command::SetPriorities`] may choose files then; [`Command::Resume`] lets it go on.
+    pub hold_at_metadata: bool,
 }
 
 impl AddTorrent {
     /// A download under `root` that uses the torrent's trackers, and is done when everything is there.
     pub fn new(metainfo: impl Into<Bytes>, root: RootId) -> AddTorrent {
+        AddTorrent::of(TorrentSource::Metainfo(metainfo.into()), root)
+    }
+
+    /// The same, of a magnet link or an info-hash.
+    pub fn magnet(link: impl Into<String>, root: RootId) -> AddTorrent {
+        AddTorrent::of(TorrentSource::Magnet(link.into()), root)
+    }
+
+    /// The same, of either.
+    pub fn of(source: TorrentSource, root: RootId) -> AddTorrent {
         AddTorrent {
-            metainfo: metainfo.into(),
+            source,
             root,
             extra_trackers: Vec::new(),
             use_trackers: true,
@@ -245,8 +260,19 @@ impl AddTorrent {
             super_seed: false,
             paused: false,
             managed: true,
+            hold_at_metadata: false,
         }
     }
+}
+
+/// What says which torrent is added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TorrentSource {
+    /// The bytes of a `.torrent` file.
+    Metainfo(Bytes),
+    /// A magnet link, or an info-hash alone (BEP 9). The torrent is had from peers: those of the link, of its trackers, and those
+    /// that are [named](AddTorrent::peers).
+    Magnet(String),
 }
 
 /// When a torrent that has everything is done.

@@ -109,6 +109,8 @@ pub enum PeerFault {
     BadExtendedHandshake,
     /// Data that failed the piece's hash, and nobody else could have sent it.
     CorruptData,
+    /// It gave or named an info dictionary that cannot be the right one, and nobody else could have.
+    BadMetadata,
     /// A message of peer exchange that is not a bencoded dictionary.
     BadPex,
     /// More messages of peer exchange, or more contacts in one, than patience allows.
@@ -132,6 +134,7 @@ impl fmt::Display for PeerFault {
             PeerFault::Flood => "too many messages of no effect",
             PeerFault::BadExtendedHandshake => "malformed extended handshake",
             PeerFault::CorruptData => "sent corrupt data",
+            PeerFault::BadMetadata => "lied about the info dictionary",
             PeerFault::BadPex => "malformed peer exchange",
             PeerFault::PexFlood => "too much peer exchange",
         })

@@ -19,11 +19,11 @@ mod tracker;
 mod work;
 
 pub use action::{Action, Actions, Route, SocketKind, Target};
-pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal};
+pub use command::{AddTorrent, Command, QueuePlace, RemoveFiles, SeedGoal, TorrentSource};
 pub use config::{
     AddressTable, AnnounceConfig, CandidateConfig, ChokeConfig, Config, ConfigError, ExternalConfig, LsdConfig,
-    NetPolicy, PeerConfig, PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, SessionConfig,
-    StorageConfig,
+    MetadataConfig, NetPolicy, PeerConfig, PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig,
+    SessionConfig, StorageConfig,
 };
 pub use event::Event;
 pub use fault::{CloseReason, IoFault, PeerFault};

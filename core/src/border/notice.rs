@@ -7,6 +7,7 @@ use super::{
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -61,6 +62,35 @@ pub enum Notice {
         torrent: TorrentId,
         /// The state it is in now.
         state: TorrentState,
+    },
+    /// More of the info dictionary has come from peers ([`TorrentState::Metadata`]). Nothing of it is checked before it is whole, so
+    /// both numbers may turn out to be a lie, and begin anew.
+    MetadataProgress {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Bytes that are here.
+        have: u32,
+        /// Bytes that there are to be.
+        size: u32,
+    },
+    /// The info dictionary of a torrent that was added by a magnet link is here: from peers, or from resume data. It has the right
+    /// hash and was checked as a `.torrent` file is. What `Added` said of the torrent is replaced.
+    Metadata {
+        /// The torrent.
+        torrent: TorrentId,
+        /// The torrent's hashes: a hybrid has both now.
+        hashes: InfoHashes,
+        /// Its name, safe as a file name.
+        name: String,
+        /// The info dictionary, as its hash is over it: what a `.torrent` file has under `info`.
+        info: Bytes,
+    },
+    /// The info dictionary has the right hash and is not usable. The torrent stops with [`IoFault::Unsupported`].
+    MetadataFailed {
+        /// The torrent.
+        torrent: TorrentId,
+        /// Why, in words.
+        why: String,
     },
     /// A piece has been checked and is there.
     PieceDone {
@@ -231,6 +261,8 @@ pub enum Notice {
 pub enum TorrentState {
     /// Looking at what is on the disk.
     Checking,
+    /// Fetching the info dictionary of a magnet link from peers.
+    Metadata,
     /// Fetching what is missing.
     Downloading,
     /// Everything that is wanted is there.
@@ -274,6 +306,8 @@ pub enum StorageState {
 pub enum CommandError {
     /// The metainfo was refused; the text says where and why.
     BadMetainfo(String),
+    /// The magnet link was refused; the text says why.
+    BadMagnet(String),
     /// The torrent has no v1 part, and v2 transfers are not supported.
     V2Only,
     /// The torrent is in the session already.
@@ -303,6 +337,7 @@ pub enum CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CommandError::BadMagnet(why) => f.write_str(why),
             CommandError::BadMetainfo(why) => write!(f, "not a usable torrent: {why}"),
             CommandError::V2Only => f.write_str("the torrent is v2 only, which cannot be transferred yet"),
             CommandError::Duplicate(_) => f.write_str("the torrent has been added already"),

@@ -14,7 +14,8 @@ use core::time::Duration;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Learn where a torrent lies. Creates nothing. Comes before all other disk work on it. Ends with [`JobResult::Done`].
+    /// Learn where a torrent lies. Creates nothing. Comes before all other disk work on it; and once more, with the files, when the info
+    /// dictionary of a magnet link has come, while no other work on it is under way. Ends with [`JobResult::Done`].
     Open {
         /// The torrent.
         torrent: TorrentId,

@@ -184,6 +184,9 @@ kinds!(of_notice, NOTICES, Notice, {
     87 "ExternalAddress": Notice::ExternalAddress { .. } => Nothing,
     88 "Storage": Notice::Storage { torrent, .. } => Torrent(*torrent),
     89 "DiscoveryFailed": Notice::DiscoveryFailed { sock, .. } => Socket(*sock),
+    90 "MetadataProgress": Notice::MetadataProgress { torrent, .. } => Torrent(*torrent),
+    91 "Metadata": Notice::Metadata { torrent, .. } => Torrent(*torrent),
+    92 "MetadataFailed": Notice::MetadataFailed { torrent, .. } => Torrent(*torrent),
 });
 
 /// The top bit of a sketch's first byte: the number of what it is about follows.

@@ -50,6 +50,8 @@ impl Put for PeerConn {
             watermark,
             our_fast,
             patience,
+            metadata,
+            early,
             asked_at,
         } = self;
         // What it says is taken before an event ends: nothing is left.
@@ -92,6 +94,8 @@ impl Put for PeerConn {
             watermark,
             our_fast,
             patience,
+            metadata,
+            early,
             asked_at,
         ];
         parts.iter().for_each(|part| part.put(to));

@@ -18,7 +18,7 @@ impl PeerConn {
             port: facts.listen_port.filter(|&port| port > 0),
             reqq: Some(cx.config.peer.reqq),
             your_ip: Some(self.remote.ip().to_canonical()),
-            metadata_size: facts.metadata_size,
+            metadata_size: facts.metadata.and_then(|info| u32::try_from(info.len()).ok()),
             upload_only: facts.upload_only.then_some(true),
             ..ExtendedHandshake::default()
         }
@@ -42,6 +42,22 @@ impl PeerConn {
         self.outbox.message(cx.now, &message);
     }
 
+    /// Tells a peer that the info dictionary, which we looked for, may be asked of us now; or that it may not. BEP 10: "If the
+    /// id is zero, the extension is disabled". It would be enough to say what has changed, but see above.
+    pub(super) fn introduce_metadata(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>) {
+        if !self.extended {
+            return;
+        }
+        let mut ours = self.our_introduction(cx, facts);
+        // What a torrent that turned out to be private does not offer any more (BEP 27).
+        for (at, extension) in [Extension::Metadata, Extension::Pex].into_iter().enumerate() {
+            if !offered(extension, cx, facts) {
+                ours.extensions.insert(at, (extension, 0));
+            }
+        }
+        self.outbox.message(cx.now, &Message::Extended { id: 0, payload: Bytes::from(ours.emit()) });
+    }
+
     pub(super) fn on_extended(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, id: u8, payload: Bytes) {
         if !self.extended {
             return self.fault(cx, PeerFault::ExtensionNotAgreed);
@@ -61,6 +77,7 @@ impl PeerConn {
                 }
                 _ => self.useless(cx),
             },
+            Some(Extension::Metadata) => self.on_metadata(cx, facts, &payload),
             Some(Extension::DontHave) => self.on_dont_have(cx, facts, &payload),
             Some(extension) => self.said.push_back(PeerSaid::Extended { extension, payload }),
             None => self.useless(cx),
@@ -73,7 +90,11 @@ impl PeerConn {
         let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
             return self.fault(cx, PeerFault::WrongMessageLength);
         };
-        let Some(piece) = facts.geometry.piece(number) else { return self.fault(cx, PeerFault::PieceOutOfRange) };
+        let Some(geometry) = facts.geometry else {
+            self.early.lost(number);
+            return self.useless(cx);
+        };
+        let Some(piece) = geometry.piece(number) else { return self.fault(cx, PeerFault::PieceOutOfRange) };
         if self.pieces.remove(number) {
             // "If the *Fast* extension has not been negotiated with the sending peer, then any outstanding requests for chunks of
             // the discarded piece are silently cancelled [...]. If [it] has been negotiated, no requests are silently cancelled:
@@ -108,7 +129,8 @@ impl PeerConn {
 /// Whether we take messages of an extension for this torrent.
 fn offered(extension: Extension, cx: &Cx<'_>, facts: &PeerFacts<'_>) -> bool {
     match extension {
-        Extension::Metadata => facts.metadata_size.is_some(),
+        // We ask for it, or serve it.
+        Extension::Metadata => facts.metadata.is_some() || facts.geometry.is_none(),
         Extension::UploadOnly | Extension::DontHave => true,
         // BEP 27: exchanging peers "by any of these mechanisms other than the private tracker subverts the tracker's access
         // control".

@@ -24,7 +24,8 @@
 //!
 //! All transitions are in `state.rs`, with what each message of the peer means; what the torrent orders is in `orders.rs`,
 //! what the peer asks for in `serve.rs`. What is orthogonal has its own file and knows nothing of the rest: our requests
-//! (`requests.rs`), the peer's (`upload.rs`), what waits to be sent (`outbox.rs`), read credit (`credit.rs`).
+//! (`requests.rs`), the peer's (`upload.rs`), what waits to be sent (`outbox.rs`), read credit (`credit.rs`), the info dictionary
+//! (`metadata.rs`), what the peer says of pieces before that is here (`early.rs`).
 //!
 //! # Limits
 //!
@@ -53,11 +54,11 @@
 //!     torrent: TorrentId(0),
 //!     info_hash: InfoHash([7; 20]),
 //!     peer_id: PeerId(*b"-XX0001-chosenbyrng!"),
-//!     geometry: &geometry,
+//!     geometry: Some(&geometry),
 //!     have: &Bitfield::none(geometry.pieces()),
 //!     lost: &BTreeSet::new(),
 //!     listen_port: None,
-//!     metadata_size: None,
+//!     metadata: None,
 //!     upload_only: false,
 //!     private: false,
 //! };
@@ -83,9 +84,12 @@
 //! assert_eq!(conn.pieces().iter().collect::<Vec<_>>(), [0, 2]);
 //! ```
 
+mod asked;
 mod canon;
 mod credit;
+mod early;
 mod introduce;
+mod metadata;
 mod offers;
 mod orders;
 mod outbox;
@@ -104,7 +108,7 @@ use crate::bitfield::Bitfield;
 use crate::border::{CloseReason, InfoHash, PeerId, TcpId, TorrentId};
 use crate::journal::canon::canon_enum;
 use crate::metainfo::{Block, Geometry, PieceIndex};
-use crate::wire::Extension;
+use crate::wire::{Extension, UtMetadata};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -128,8 +132,9 @@ pub struct PeerFacts<'a> {
     pub info_hash: InfoHash,
     /// What we call ourselves.
     pub peer_id: PeerId,
-    /// How it is cut into pieces. The same in all calls.
-    pub geometry: &'a Geometry,
+    /// How it is cut into pieces; `None` while its info dictionary is looked for (BEP 9). Once known, the same in all calls, and
+    /// told by [`PeerOrder::MetadataKnown`].
+    pub geometry: Option<&'a Geometry>,
     /// The pieces that we have and serve.
     pub have: &'a Bitfield,
     /// Pieces that peers were told of and that we have no more (a disk lost them): a request for one is refused, and not held
@@ -137,8 +142,8 @@ pub struct PeerFacts<'a> {
     pub lost: &'a BTreeSet<PieceIndex>,
     /// The port on which we listen, told to peers that we dial.
     pub listen_port: Option<u16>,
-    /// The length of the info dictionary, when we serve it (BEP 9). With `None`, the extension is not offered.
-    pub metadata_size: Option<u32>,
+    /// The info dictionary, when we serve it (BEP 9). With `None`, the extension is offered only while we look for it.
+    pub metadata: Option<&'a Bytes>,
     /// Whether we do not download (BEP 21).
     pub upload_only: bool,
     /// Whether the torrent is private (BEP 27): nothing that tells of other peers is offered.
@@ -192,6 +197,8 @@ pub enum PeerSaid {
     AllowedFast(PieceIndex),
     /// An extended handshake has been read (the first, or a further one).
     Introduced,
+    /// An answer to [`PeerOrder::AskMetadata`], once for each: a `data` or a `reject`, of a block that was asked for.
+    Metadata(UtMetadata),
     /// A message of an extension.
     Extended {
         /// The extension.
@@ -239,6 +246,10 @@ pub enum PeerOrder {
         /// What to say.
         payload: Bytes,
     },
+    /// Ask for a block of the info dictionary (BEP 9). Without effect when the peer does not take such messages.
+    AskMetadata(u32),
+    /// The info dictionary is here, and [`PeerFacts::geometry`] with it: what the peer has said of its pieces is looked at now.
+    MetadataKnown,
     /// Say anew whether we only give (`upload_only` of the facts): it has changed. Without effect when the peer has no extension
     /// protocol.
     Reintroduce,

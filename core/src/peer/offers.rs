@@ -4,11 +4,11 @@ use super::{PeerConn, PeerFacts, PeerSaid};
 use crate::bitfield::Bitfield;
 use crate::border::PeerFault;
 use crate::cx::Cx;
-use crate::metainfo::PieceIndex;
+use crate::metainfo::{Geometry, PieceIndex};
 use crate::wire::{Message, allowed_fast_set};
 
 impl PeerConn {
-    pub(super) fn on_pieces(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, pieces: Bitfield) {
+    pub(super) fn on_pieces(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, geometry: &Geometry, pieces: Bitfield) {
         if self.pieces_known {
             return self.on_late_pieces(cx, pieces);
         }
@@ -19,10 +19,10 @@ impl PeerConn {
         // BEP 6: "A peer SHOULD send Allowed Fast messages to any starting peer".
         if self.fast && self.pieces.count() <= count {
             let (ip, hash) = (self.remote.ip(), facts.info_hash);
-            let given = cx.config.addresses.fast_set(ip, hash, facts.geometry, count);
-            for piece in given.unwrap_or_else(|| allowed_fast_set(ip, &hash, facts.geometry, count)) {
+            let given = cx.config.addresses.fast_set(ip, hash, geometry, count);
+            for piece in given.unwrap_or_else(|| allowed_fast_set(ip, &hash, geometry, count)) {
                 if facts.have.get(piece.get()) && !self.pieces.get(piece.get()) {
-                    self.our_fast.push((piece, facts.geometry.length(piece)));
+                    self.our_fast.push((piece, geometry.length(piece)));
                     self.outbox.message(cx.now, &Message::AllowedFast(piece.get()));
                 }
             }

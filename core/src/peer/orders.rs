@@ -2,9 +2,9 @@
 
 use super::{PeerConn, PeerFacts, PeerOrder};
 use crate::cx::Cx;
-use crate::metainfo::PieceIndex;
+use crate::metainfo::{Block, PieceIndex};
 use crate::time::Time;
-use crate::wire::{Extension, Message};
+use crate::wire::{Extension, Message, REQUEST_LENGTH};
 use bytes::Bytes;
 
 impl PeerConn {
@@ -15,12 +15,7 @@ impl PeerConn {
             PeerOrder::Close(reason) if !self.is_closed() => self.close(cx, reason),
             _ if !self.is_ready() => {}
             PeerOrder::Close(_) => {}
-            PeerOrder::Request(block) => {
-                if self.may_request(block.piece()) && !self.requests.contains(block) {
-                    self.requests.sent(now, block);
-                    self.outbox.message(now, &Message::Request(block.into()));
-                }
-            }
+            PeerOrder::Request(block) => self.request(cx, &[block]),
             PeerOrder::Cancel(block) => {
                 if self.requests.cancel(block) {
                     self.outbox.message(now, &Message::Cancel(block.into()));
@@ -49,11 +44,24 @@ impl PeerConn {
                     self.outbox.message(now, &Message::Suggest(piece.get()));
                 }
             }
+            PeerOrder::AskMetadata(piece) => self.ask_metadata(cx, piece),
+            PeerOrder::MetadataKnown => self.catch_up(cx, facts),
             PeerOrder::Reintroduce => self.reintroduce(cx, facts),
             PeerOrder::Extended { extension, payload } => {
                 if let Some(id) = self.extension_ids.get(extension) {
                     self.outbox.message(now, &Message::Extended { id, payload });
                 }
+            }
+        }
+    }
+
+    /// The same as [`PeerOrder::Request`] for each of these, in order.
+    pub fn request(&mut self, cx: &mut Cx<'_>, blocks: &[Block]) {
+        self.outbox.expect(blocks.len() * REQUEST_LENGTH);
+        for &block in blocks {
+            if self.may_request(block.piece()) && !self.requests.contains(block) {
+                self.requests.sent(cx.now, block);
+                self.outbox.message(cx.now, &Message::Request(block.into()));
             }
         }
     }

@@ -76,6 +76,11 @@ impl Outbox {
         self.tail.extend_from_slice(bytes);
     }
 
+    /// So many bytes of messages are going to follow each other.
+    pub fn expect(&mut self, bytes: usize) {
+        self.tail.reserve(bytes);
+    }
+
     pub fn message(&mut self, now: Time, message: &Message) {
         let before = self.tail.len();
         message.emit(&mut self.tail);

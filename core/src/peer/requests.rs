@@ -10,12 +10,13 @@
 //! A snubbing peer is asked for one block at a time. One that does not choke us and rejects all that it is asked for is, after some
 //! patience, asked again after a wait, which is doubled each time; a block that comes ends that.
 
+use super::asked::BlockSet;
 use crate::border::PeerConfig;
 use crate::journal::canon::canon_struct;
 use crate::metainfo::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::rate::Rate;
 use crate::time::Time;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -26,8 +27,8 @@ const ROUND: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     outstanding: VecDeque<Request>,
-    /// The blocks of these: a deep queue is not searched for each block that joins it.
-    asked: BTreeSet<Block>,
+    /// The blocks of these.
+    asked: BlockSet,
     given_up: VecDeque<Block>,
     max_given_up: usize,
     /// How many requests should be under way.
@@ -104,7 +105,7 @@ impl Requests {
     pub fn new(now: Time, config: &PeerConfig) -> Requests {
         Requests {
             outstanding: VecDeque::new(),
-            asked: BTreeSet::new(),
+            asked: BlockSet::default(),
             given_up: VecDeque::new(),
             max_given_up: config.max_given_up as usize,
             target: config.depth_min,
@@ -129,7 +130,7 @@ impl Requests {
     }
 
     pub fn contains(&self, block: Block) -> bool {
-        self.asked.contains(&block)
+        self.asked.contains(block)
     }
 
     pub fn is_snubbed(&self) -> bool {
@@ -294,7 +295,7 @@ impl Requests {
         // Others were answered meanwhile, so this one was passed over.
         match self.outstanding.pop_front() {
             Some(oldest) => {
-                self.asked.remove(&oldest.block);
+                self.asked.remove(oldest.block);
                 self.give_up(oldest.block);
                 Overdue::One(oldest.block)
             }
@@ -338,7 +339,7 @@ impl Requests {
 
     /// Takes a request out; when it was sent. Answers come mostly in order, so it is nearly always the first.
     fn take(&mut self, block: Block) -> Option<Time> {
-        if !self.asked.remove(&block) {
+        if !self.asked.remove(block) {
             return None;
         }
         let at = self.outstanding.iter().position(|request| request.block == block)?;

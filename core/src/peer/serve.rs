@@ -6,16 +6,21 @@ use super::upload::ReadRun;
 use super::{PeerConn, PeerFacts};
 use crate::border::{IoFault, PeerFault};
 use crate::cx::Cx;
-use crate::metainfo::Block;
+use crate::metainfo::{Block, Geometry};
 use crate::time::Time;
 use crate::wire::{BlockRange, Message};
 use bytes::Bytes;
 
 impl PeerConn {
-    pub(super) fn on_request(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, range: BlockRange) {
+    pub(super) fn on_request(
+        &mut self,
+        cx: &mut Cx<'_>,
+        facts: &PeerFacts<'_>,
+        geometry: &Geometry,
+        range: BlockRange,
+    ) {
         let config = &cx.config.peer;
-        let block = facts
-            .geometry
+        let block = geometry
             .block(range.piece, range.begin, range.length)
             .filter(|block| block.length() <= config.max_request_length);
         let Some(block) = block else { return self.bad_request(cx, range) };
@@ -44,8 +49,8 @@ impl PeerConn {
         self.upload.push(block);
     }
 
-    pub(super) fn on_cancel(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, range: BlockRange) {
-        let block = facts.geometry.block(range.piece, range.begin, range.length);
+    pub(super) fn on_cancel(&mut self, cx: &mut Cx<'_>, geometry: &Geometry, range: BlockRange) {
+        let block = geometry.block(range.piece, range.begin, range.length);
         // BEP 6: "Even when a request is cancelled, the peer receiving the cancel should respond with either the
         // corresponding reject or the corresponding piece".
         if block.is_some_and(|block| self.upload.cancel(block)) {

@@ -1,6 +1,8 @@
 //! The connection machine: every transition is here. What it is told and says: see the [module](super).
 
 use super::credit::Credit;
+use super::early::Early;
+use super::metadata::MetadataTalk;
 use super::outbox::Outbox;
 use super::requests::{Arrival, Overdue, Rejection, Requests};
 use super::upload::Upload;
@@ -8,7 +10,7 @@ use super::{Link, PeerFacts, PeerSaid};
 use crate::bitfield::Bitfield;
 use crate::border::{Action, CloseReason, IoFault, PeerFault, PeerId, PeerKey, TcpId, TorrentId};
 use crate::cx::Cx;
-use crate::metainfo::PieceIndex;
+use crate::metainfo::{Geometry, PieceIndex};
 use crate::rate::Rate;
 use crate::time::Time;
 use crate::wire::{
@@ -75,6 +77,8 @@ pub struct PeerConn {
     /// What we serve the peer even while we choke it, and how many bytes of each piece are left to give.
     pub(super) our_fast: Vec<(PieceIndex, u32)>,
     pub(super) patience: Patience,
+    pub(super) metadata: MetadataTalk,
+    pub(super) early: Early,
     /// When the peer last asked for something, was given something, or was last told that it may ask.
     pub(super) asked_at: Time,
 }
@@ -151,7 +155,9 @@ impl PeerConn {
         incoming: bool,
     ) -> PeerConn {
         let config = &cx.config.peer;
-        let bitfield_length = facts.geometry.pieces().div_ceil(8).saturating_add(1);
+        // Of a torrent that is not known yet: an info dictionary has 20 bytes for each piece.
+        let pieces = facts.geometry.map_or(cx.config.metadata.max_size / 20, |geometry| geometry.pieces());
+        let bitfield_length = pieces.div_ceil(8).saturating_add(1);
         PeerConn {
             key,
             link: Link::Tcp(tcp),
@@ -179,7 +185,7 @@ impl PeerConn {
             extended: false,
             introduction: ExtendedHandshake::default(),
             extension_ids: ExtensionIds::default(),
-            pieces: Bitfield::none(facts.geometry.pieces()),
+            pieces: Bitfield::none(facts.geometry.map_or(0, |geometry| geometry.pieces())),
             pieces_known: false,
             // BEP 3: "Connections start out choked and not interested."
             choking_us: true,
@@ -198,6 +204,8 @@ impl PeerConn {
             watermark: u64::from(config.send_watermark_min),
             our_fast: Vec::new(),
             patience: Patience { useless_since: cx.now, ..Patience::default() },
+            metadata: MetadataTalk::default(),
+            early: Early::default(),
             asked_at: cx.now,
         }
     }
@@ -366,6 +374,7 @@ impl PeerConn {
                     }
                     Ok(None) => {
                         self.note_progress(cx);
+                        self.serve_metadata(cx, facts);
                         return None;
                     }
                     Err(WireError::TooLong { .. }) => self.fault(cx, PeerFault::MessageTooLong),
@@ -443,7 +452,7 @@ impl PeerConn {
 
     // Messages.
 
-    fn on_message(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, message: Message) {
+    pub(super) fn on_message(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, message: Message) {
         let is_fast = matches!(
             message,
             Message::Suggest(_) | Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast(_)
@@ -452,7 +461,6 @@ impl PeerConn {
             // BEP 6, of each of the five: "the peer MUST close the connection."
             return self.fault(cx, PeerFault::FastNotAgreed);
         }
-        let pieces = facts.geometry.pieces();
         match message {
             // These say nothing of pieces and may come before the first message that does.
             Message::KeepAlive => return self.useless(cx),
@@ -462,11 +470,26 @@ impl PeerConn {
                 return self.useless(cx);
             }
             Message::Extended { id, payload } => return self.on_extended(cx, facts, id, payload),
-            Message::HaveAll => return self.on_pieces(cx, facts, Bitfield::all(pieces)),
-            Message::HaveNone => return self.on_pieces(cx, facts, Bitfield::none(pieces)),
+            _ => {}
+        }
+        let of_state =
+            matches!(message, Message::Choke | Message::Unchoke | Message::Interested | Message::NotInterested);
+        match facts.geometry {
+            None if of_state => self.on_state(cx, message),
+            None => self.on_early(cx, message),
+            Some(geometry) => self.on_known(cx, facts, geometry, message),
+        }
+    }
+
+    /// A message about pieces or about who serves whom, in a torrent whose sizes are known.
+    fn on_known(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, geometry: &Geometry, message: Message) {
+        let pieces = geometry.pieces();
+        match message {
+            Message::HaveAll => return self.on_pieces(cx, facts, geometry, Bitfield::all(pieces)),
+            Message::HaveNone => return self.on_pieces(cx, facts, geometry, Bitfield::none(pieces)),
             Message::Bitfield(bits) => {
                 return match Bitfield::from_wire(&bits, pieces) {
-                    Ok(bits) => self.on_pieces(cx, facts, bits),
+                    Ok(bits) => self.on_pieces(cx, facts, geometry, bits),
                     Err(_) => self.fault(cx, PeerFault::BadBitfield),
                 };
             }
@@ -477,11 +500,35 @@ impl PeerConn {
             let mut first = Bitfield::none(pieces);
             // What it has is told once: a `have` that comes first is not news besides.
             let is_have = matches!(message, Message::Have(number) if number < pieces && first.insert(number));
-            self.on_pieces(cx, facts, first);
+            self.on_pieces(cx, facts, geometry, first);
             if is_have {
                 return;
             }
         }
+        match message {
+            Message::Have(number) => match geometry.piece(number) {
+                None => self.fault(cx, PeerFault::PieceOutOfRange),
+                Some(piece) if self.pieces.insert(number) => self.said.push_back(PeerSaid::Have(piece)),
+                Some(_) => self.useless(cx),
+            },
+            Message::Suggest(number) => match geometry.piece(number) {
+                None => self.fault(cx, PeerFault::PieceOutOfRange),
+                Some(piece) => self.on_suggest(cx, piece),
+            },
+            Message::AllowedFast(number) => match geometry.piece(number) {
+                None => self.fault(cx, PeerFault::PieceOutOfRange),
+                Some(piece) => self.on_allowed_fast(cx, piece),
+            },
+            Message::Request(range) => self.on_request(cx, facts, geometry, range),
+            Message::Cancel(range) => self.on_cancel(cx, geometry, range),
+            Message::Reject(range) => self.on_reject(cx, geometry, range),
+            Message::Piece { piece, begin, data } => self.on_piece(cx, geometry, piece, begin, data),
+            other => self.on_state(cx, other),
+        }
+    }
+
+    /// A message about who serves whom.
+    fn on_state(&mut self, cx: &mut Cx<'_>, message: Message) {
         match message {
             Message::Choke => self.on_choke(cx),
             Message::Unchoke if self.choking_us => {
@@ -500,26 +547,8 @@ impl PeerConn {
                 // Once is news; again and again is a flood.
                 self.useless(cx);
             }
-            Message::Unchoke | Message::Interested | Message::NotInterested => self.useless(cx),
-            Message::Have(number) => match facts.geometry.piece(number) {
-                None => self.fault(cx, PeerFault::PieceOutOfRange),
-                Some(piece) if self.pieces.insert(number) => self.said.push_back(PeerSaid::Have(piece)),
-                Some(_) => self.useless(cx),
-            },
-            Message::Suggest(number) => match facts.geometry.piece(number) {
-                None => self.fault(cx, PeerFault::PieceOutOfRange),
-                Some(piece) => self.on_suggest(cx, piece),
-            },
-            Message::AllowedFast(number) => match facts.geometry.piece(number) {
-                None => self.fault(cx, PeerFault::PieceOutOfRange),
-                Some(piece) => self.on_allowed_fast(cx, piece),
-            },
-            Message::Request(range) => self.on_request(cx, facts, range),
-            Message::Cancel(range) => self.on_cancel(cx, facts, range),
-            Message::Reject(range) => self.on_reject(cx, facts, range),
-            Message::Piece { piece, begin, data } => self.on_piece(cx, facts, piece, begin, data),
-            // All others were dealt with above.
-            _ => {}
+            // All others were dealt with before.
+            _ => self.useless(cx),
         }
     }
 
@@ -537,9 +566,9 @@ impl PeerConn {
         self.useless(cx);
     }
 
-    fn on_piece(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, piece: u32, begin: u32, data: Bytes) {
+    fn on_piece(&mut self, cx: &mut Cx<'_>, geometry: &Geometry, piece: u32, begin: u32, data: Bytes) {
         // The framer's limit keeps the length far below 2^32.
-        let block = facts.geometry.block(piece, begin, data.len() as u32);
+        let block = geometry.block(piece, begin, data.len() as u32);
         let config = &cx.config.peer;
         match block.map(|block| (block, self.requests.arrived(cx.now, block, config))) {
             Some((block, Arrival::Wanted)) => self.said.push_back(PeerSaid::Block { block, bytes: data }),
@@ -549,8 +578,8 @@ impl PeerConn {
         }
     }
 
-    fn on_reject(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>, range: BlockRange) {
-        let block = facts.geometry.block(range.piece, range.begin, range.length);
+    fn on_reject(&mut self, cx: &mut Cx<'_>, geometry: &Geometry, range: BlockRange) {
+        let block = geometry.block(range.piece, range.begin, range.length);
         match block.map(|block| (block, self.requests.rejected(cx.now, block, !self.choking_us, &cx.config.peer))) {
             Some((block, Rejection::Rejected)) => {
                 if self.choking_us {

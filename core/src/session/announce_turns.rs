@@ -72,6 +72,9 @@ impl AnnounceTurns {
     }
 
     fn first(&self, config: &SessionConfig, http_busy: u32) -> Option<Place> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let [udp, http] = &self.queues;
         let http = http.first().filter(|_| http_busy < config.max_http_announces);
         [udp.first(), http].into_iter().flatten().min().copied()

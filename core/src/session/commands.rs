@@ -3,17 +3,63 @@
 use super::Session;
 use super::sockets::Listen;
 use crate::border::{
-    Actions, AddTorrent, Command, CommandError, CommandId, IpFilter, Notice, PeerId, RateLimits, TorrentId,
+    Actions, AddTorrent, Command, CommandError, CommandId, InfoHashes, IpFilter, Notice, PeerId, RateLimits, TorrentId,
+    TorrentSource,
 };
 use crate::cx::Cx;
-use crate::metainfo::{Metainfo, MetainfoLimits};
+use crate::metainfo::magnet::MagnetLimits;
+use crate::metainfo::{Magnet, Metainfo, MetainfoLimits};
 use crate::net_policy::Word;
 use crate::rng::Stream;
 use crate::torrent::{Shared, Torrent, check_priorities};
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// What is known of a torrent that is to be added.
+enum Named {
+    /// All of it, and its info dictionary.
+    File(Box<Metainfo>, Bytes),
+    /// Its hashes, and whom to ask.
+    Link(Magnet),
+}
+
+impl Named {
+    fn read(source: &TorrentSource) -> Result<Named, CommandError> {
+        match source {
+            TorrentSource::Metainfo(file) => {
+                let meta = Metainfo::parse(file, &MetainfoLimits::default())
+                    .map_err(|error| CommandError::BadMetainfo(error.to_string()))?;
+                // Copied: what is around it (the layers of version 2, say) is not kept.
+                let info = file.get(meta.info_span()).map(Bytes::copy_from_slice).unwrap_or_default();
+                Ok(Named::File(Box::new(meta), info))
+            }
+            TorrentSource::Magnet(link) => Magnet::parse(link, &MagnetLimits::default())
+                .map(|(magnet, _)| Named::Link(magnet))
+                .map_err(|error| CommandError::BadMagnet(error.to_string())),
+        }
+    }
+
+    /// Its hashes, and what to call it.
+    fn is(&self) -> (InfoHashes, String) {
+        match self {
+            Named::File(meta, _) => (meta.hashes(), meta.name().to_string()),
+            Named::Link(magnet) => {
+                (magnet.hashes, magnet.name.clone().unwrap_or_else(|| magnet.hashes.best().to_hex()))
+            }
+        }
+    }
+
+    /// How many files it has at most.
+    fn files(&self) -> usize {
+        match self {
+            Named::File(meta, _) => meta.layout().files().len(),
+            Named::Link(_) => MetainfoLimits::default().files,
+        }
+    }
+}
 
 impl Session {
     pub(super) fn command(&mut self, out: &mut Actions, id: CommandId, command: Command) {
@@ -173,16 +219,15 @@ impl Session {
         if !add.limits.are_sound() {
             return Err(CommandError::ZeroLimit);
         }
-        let meta = Metainfo::parse(&add.metainfo, &MetainfoLimits::default())
-            .map_err(|error| CommandError::BadMetainfo(error.to_string()))?;
-        let hashes = meta.hashes();
+        let named = Named::read(&add.source)?;
+        let (hashes, name) = named.is();
         if hashes.v1.is_none() {
             return Err(CommandError::V2Only);
         }
         if let Some(&twin) = hashes.names().find_map(|name| self.names.get(&name)) {
             return Err(CommandError::Duplicate(twin));
         }
-        check_priorities(meta.layout().files().len(), add.priorities.as_deref().unwrap_or_default())?;
+        check_priorities(named.files(), add.priorities.as_deref().unwrap_or_default())?;
         let id = TorrentId(self.next_torrent);
         self.next_torrent += 1;
         // BEP 20 prefix, then chance: a fresh id for each torrent, so that torrents cannot be linked by it.
@@ -192,9 +237,12 @@ impl Session {
         for name in hashes.names() {
             self.names.insert(name, id);
         }
-        out.notices.push(Notice::Added { command, torrent: id, hashes, name: meta.name().to_string() });
+        out.notices.push(Notice::Added { command, torrent: id, hashes, name });
         let mut cx = cx!(self, out, id.0 + 1);
-        let torrent = Torrent::new(&mut cx, id, peer_id, &meta, add);
+        let torrent = match &named {
+            Named::File(meta, info) => Torrent::new(&mut cx, id, peer_id, meta, info.clone(), add),
+            Named::Link(magnet) => Torrent::from_magnet(&mut cx, id, peer_id, magnet, add),
+        };
         self.torrents.insert(id, Box::new(torrent));
         self.alive += 1;
         let waits = self.queue.add(self.now, &self.config.queue, id, add.managed);

@@ -59,6 +59,7 @@ use crate::cx::{Cx, IdSource};
 use crate::journal::canon::canon_struct;
 use crate::lsd::{Lsd, LsdSocket};
 use crate::rng::Seeds;
+use crate::rows::Rows;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::torrent::{Shared, Torrent, TorrentView};
@@ -91,7 +92,7 @@ pub struct Session {
     alive: usize,
     next_torrent: u32,
     names: BTreeMap<InfoHash, TorrentId>,
-    streams: BTreeMap<TcpId, (TorrentId, PeerKey)>,
+    streams: Rows<TcpId, (TorrentId, PeerKey)>,
     answers: BTreeMap<(SocketAddr, u32), TorrentId>,
     timers: Timers<TorrentId>,
     dialers: Timers<TorrentId>,
@@ -150,7 +151,7 @@ impl Session {
             alive: 0,
             next_torrent: 0,
             names: BTreeMap::new(),
-            streams: BTreeMap::new(),
+            streams: Rows::default(),
             answers: BTreeMap::new(),
             timers: Timers::default(),
             dialers: Timers::default(),
@@ -206,12 +207,12 @@ impl Session {
             }
             Event::Received { tcp, bytes } => self.received(out, tcp, bytes),
             Event::Flushed { tcp, bytes } => {
-                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                if let Some(&(id, key)) = self.streams.get(tcp) {
                     self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.flushed(cx, shared, key, bytes));
                 }
             }
             Event::Closed { tcp, fault } => {
-                if let Some(&(id, key)) = self.streams.get(&tcp) {
+                if let Some(&(id, key)) = self.streams.get(tcp) {
                     self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.lost(cx, shared, key, fault));
                 } else {
                     self.acceptor.lost(tcp);
@@ -358,6 +359,7 @@ impl Session {
         let mut cx = cx!(self, out, id.0 + 1);
         let was_stopped = torrent.is_stopped();
         let was_starting = torrent.is_starting();
+        let was_seeking = torrent.seeks_metadata();
         let result = call(torrent, &mut cx, &mut self.shared);
         if was_starting && !torrent.is_starting() {
             self.started.push(id);
@@ -378,7 +380,8 @@ impl Session {
             self.readers.remove(&id);
         }
         self.turns.note(id, torrent, self.now);
-        if !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
+        let asks = torrent.is_asking() || !torrent.udp_keys.is_empty();
+        if asks && !torrent.awaits_datagrams().eq(torrent.udp_keys.iter().copied()) {
             for old in core::mem::take(&mut torrent.udp_keys) {
                 self.answers.remove(&old);
             }
@@ -392,13 +395,19 @@ impl Session {
         self.shared.http_announces += http;
         self.shared.http_announces -= core::mem::replace(&mut torrent.http_held, http);
         self.announce_turns.set(id, torrent.wants_to_announce());
+        // A magnet link may have turned out to be of a hybrid. A name that another torrent has stays with that.
+        if was_seeking && !torrent.seeks_metadata() {
+            for name in torrent.hashes().names() {
+                self.names.entry(name).or_insert(id);
+            }
+        }
         self.lsd.set(self.now, &self.config.lsd, id, torrent.discovery_name(&cx));
         let standing = torrent.standing();
         if core::mem::replace(&mut torrent.noted, standing) != standing {
             self.queue.stands(self.now, &self.config.queue, id, standing);
         }
-        for tcp in self.shared.gone.drain(..) {
-            self.streams.remove(&tcp);
+        while let Some(tcp) = self.shared.gone.pop() {
+            self.streams.remove(tcp);
         }
         if !torrent.is_stopped() {
             // One that is removed with its files has to be opened again for that.
@@ -430,7 +439,9 @@ impl Session {
         self.turns.forget(id, &mut torrent);
         torrent.forgotten(&mut self.shared);
         for name in torrent.hashes().names() {
-            self.names.remove(&name);
+            if self.names.get(&name) == Some(&id) {
+                self.names.remove(&name);
+            }
         }
         out.notices.push(Notice::Removed { torrent: id });
     }
@@ -592,6 +603,9 @@ impl Session {
 
 /// Whose turn it is, of those who want one, after `last` had it.
 fn next_turn(wanting: &BTreeSet<TorrentId>, last: TorrentId) -> Option<TorrentId> {
+    if wanting.is_empty() {
+        return None;
+    }
     wanting.range((Bound::Excluded(last), Bound::Unbounded)).next().or_else(|| wanting.first()).copied()
 }
 

@@ -58,6 +58,10 @@ impl Session {
     /// Gives turns, one torrent after the other, while the session's limits have something to give.
     pub(super) fn share_rates(&mut self, out: &mut Actions) {
         for way in [Way::Down, Way::Up] {
+            if self.turns.way(way).wanting.is_empty() {
+                self.turns.way(way).due = None;
+                continue;
+            }
             while self.turn_may_be_had(way)
                 && let Some(id) = self.turns.way(way).wanting.whose_turn()
             {

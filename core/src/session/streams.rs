@@ -42,7 +42,7 @@ impl Session {
     }
 
     pub(super) fn received(&mut self, out: &mut Actions, tcp: TcpId, bytes: Bytes) {
-        if let Some(&(id, key)) = self.streams.get(&tcp) {
+        if let Some(&(id, key)) = self.streams.get(tcp) {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.received(cx, shared, key, bytes, 0));
             return;
         }

@@ -146,7 +146,7 @@ impl Torrent {
     }
 
     fn drop_bystander(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey) -> bool {
-        let Some(Some(peer)) = self.peers.get(&key) else { return false };
+        let Some(Some(peer)) = self.peers.get(key) else { return false };
         self.places.remember(cx.now, peer.conn.remote().ip());
         self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::Useless));
         true

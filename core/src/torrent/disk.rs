@@ -52,8 +52,26 @@ struct PieceWrites {
     full: bool,
     /// It is being hashed, and a sync has failed meanwhile: what was read may be gone, so it is hashed again.
     again: bool,
-    /// Who sent each block, as an address: connections may be gone when blame is found.
-    senders: BTreeMap<u32, SocketAddr>,
+    /// Who sent each block, as an address: connections may be gone when blame is found. Rising by block.
+    senders: Vec<(u32, SocketAddr)>,
+}
+
+impl PieceWrites {
+    /// A block may come a second time, when its piece was given up or its write failed: the last writer counts.
+    fn sent(&mut self, block: u32, from: SocketAddr) {
+        match self.senders.last() {
+            // Blocks come in order, mostly.
+            Some(&(last, _)) if last >= block => match self.senders.binary_search_by_key(&block, |&(block, _)| block) {
+                Ok(at) => self.senders[at].1 = from,
+                Err(at) => self.senders.insert(at, (block, from)),
+            },
+            _ => self.senders.push((block, from)),
+        }
+    }
+
+    fn was_lost(&mut self, block: u32) {
+        self.senders.retain(|&(number, _)| number != block);
+    }
 }
 
 canon_struct!(out PieceWrites { under_way, full, again, senders });
@@ -104,8 +122,7 @@ impl Torrent {
         let state = self.disk.pieces.entry(block.piece()).or_default();
         state.under_way += 1;
         state.full = piece_full;
-        // A block may come a second time, when its piece was given up or its write failed: the last writer counts.
-        state.senders.insert(block.number(), from);
+        state.sent(block.number(), from);
         shared.disk_queue += u64::from(block.length());
         let work = Work::Write { torrent: self.id, piece: block.piece().get(), begin: block.begin(), bytes };
         self.start(cx, work, Purpose::Write(block));
@@ -130,7 +147,7 @@ impl Torrent {
             }
             Err(fault) => {
                 state.full = false;
-                state.senders.remove(&block.number());
+                state.was_lost(block.number());
                 self.picker.write_failed(block);
                 self.refill = true;
                 self.storage_failed(cx, fault);
@@ -217,7 +234,7 @@ impl Torrent {
             return;
         }
         let senders: Vec<(u32, SocketAddr)> =
-            self.disk.pieces.remove(&piece).map(|state| state.senders.into_iter().collect()).unwrap_or_default();
+            self.disk.pieces.remove(&piece).map(|state| state.senders).unwrap_or_default();
         let guilty = self.blame.failed(piece, blocks, &senders);
         self.free_piece(piece);
         for addr in guilty {
@@ -231,17 +248,22 @@ impl Torrent {
         self.refill = true;
     }
 
-    fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
+    /// Nobody at this address is dialled or let in any more.
+    pub(super) fn ban_address(&mut self, cx: &mut Cx, addr: SocketAddr) {
         // Pieces of somebody banned may go on failing for a while; that is no news.
         if !self.candidates.is_banned(addr.ip()) {
             self.candidates.ban(&cx.config.candidates, addr.ip());
             cx.out.notices.push(Notice::PeerBanned { torrent: self.id, addr });
         }
+    }
+
+    fn ban(&mut self, cx: &mut Cx, shared: &mut Shared, addr: SocketAddr) {
+        self.ban_address(cx, addr);
         let guilty: Vec<PeerKey> = self
             .peers
             .iter()
             .filter(|(_, slot)| slot.as_ref().is_some_and(|peer| peer.conn.remote().ip() == addr.ip()))
-            .map(|(&key, _)| key)
+            .map(|(key, _)| key)
             .collect();
         for key in guilty {
             self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::Fault(PeerFault::CorruptData)));
@@ -344,6 +366,7 @@ impl Torrent {
                         apart: claims.apart,
                         priorities: self.selection.numbers(),
                         sequential: self.selection.sequential(),
+                        info: Some(self.facts.info.clone()).filter(|_| self.keeps_info && self.seeking.is_none()),
                     };
                     let work = Work::Save { torrent: self.id, bytes: Bytes::from(data.emit()) };
                     self.start(cx, work, Purpose::Save { pieces });

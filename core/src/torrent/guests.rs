@@ -124,7 +124,7 @@ impl Torrent {
         if let Some((_, peer)) = current {
             self.unveil(cx, shared, peer);
         }
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             if let Some(mut peer) = self.take(key) {
                 self.unveil(cx, shared, &mut peer);

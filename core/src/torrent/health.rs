@@ -135,7 +135,7 @@ impl Torrent {
         self.health.look_at = None;
         if self.health.ill.take().is_some() {
             self.refill = true;
-            self.hungry.extend(self.peers.keys().copied());
+            self.hungry.extend(self.peers.keys());
         }
         self.tell_storage(cx);
     }

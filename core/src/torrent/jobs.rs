@@ -5,7 +5,7 @@ use crate::journal::canon::{canon_enum, canon_struct};
 use crate::metainfo::{Block, PieceIndex};
 use crate::net_policy::Word;
 use crate::peer::ReadRun;
-use alloc::collections::BTreeMap;
+use crate::rows::Rows;
 
 /// Why a job was started; decides what its result means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ canon_enum!(out Purpose { 0 = Open, 1 = Load, 2 = Check, 3 = CreateEmpty, 4 = Pl
 /// The jobs that are under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Jobs {
-    open: BTreeMap<JobId, Purpose>,
+    open: Rows<JobId, Purpose>,
 }
 
 canon_struct!(out Jobs { open });
@@ -68,12 +68,12 @@ impl Jobs {
     }
 
     pub(super) fn take(&mut self, job: JobId) -> Option<Purpose> {
-        self.open.remove(&job)
+        self.open.remove(job)
     }
 
     /// Forgets jobs whose results are of no use any more.
     pub(super) fn forget(&mut self, useless: impl Fn(&Purpose) -> bool) {
-        self.open.retain(|_, purpose| !useless(purpose));
+        self.open.retain(|purpose| !useless(purpose));
     }
 
     pub(super) fn purposes(&self) -> impl Iterator<Item = &Purpose> + '_ {
@@ -81,6 +81,6 @@ impl Jobs {
     }
 
     pub(super) fn any(&self, wanted: impl Fn(&Purpose) -> bool) -> bool {
-        self.open.values().any(wanted)
+        self.purposes().any(wanted)
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Lifecycle {
     paused_said: bool,
     /// It has no place in the session's queue.
     pub(super) queued: bool,
+    /// Its info dictionary has come, and the application wants to have a say first.
+    held: bool,
     /// It is paused as soon as what it has asked for has come, and at this time at the latest.
     draining: Option<Time>,
     /// All of it is to be hashed.
@@ -61,7 +63,7 @@ pub(super) struct Lifecycle {
     trackers_told: bool,
 }
 
-canon_struct!(out Lifecycle { paused, paused_said, queued, draining, recheck, moving, delete, owned, trackers_told });
+canon_struct!(out Lifecycle { paused, paused_said, queued, held, draining, recheck, moving, delete, owned, trackers_told });
 
 #[derive(Clone, Copy, Debug)]
 struct Moving {
@@ -79,7 +81,7 @@ impl Lifecycle {
 
     /// Whether it is out of the swarm.
     fn rests(&self) -> bool {
-        (self.paused && self.draining.is_none()) || self.queued
+        (self.paused && self.draining.is_none()) || self.queued || self.held
     }
 
     fn halts(&self) -> bool {
@@ -99,6 +101,15 @@ impl Lifecycle {
         self.draining
     }
 
+    /// Whether it waits for the application, which has its info dictionary now.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
+    pub(super) fn hold(&mut self) {
+        self.held = true;
+    }
+
     /// Whether the files are wanted as they are, and nothing may be synced or saved beside.
     pub(super) fn needs_the_disk(&self) -> bool {
         self.moving.is_some() || self.recheck
@@ -115,6 +126,11 @@ impl Lifecycle {
         if !self.paused_said {
             self.paused |= paused;
         }
+    }
+
+    /// The files are others than before: it is not known whose they are.
+    pub(super) fn forget_owned(&mut self) {
+        self.owned = None;
     }
 
     /// Whether the application has said in this run whether it is paused.
@@ -155,10 +171,10 @@ impl Torrent {
             self.persist.touch(cx.now);
             self.persist.flush(cx.now);
             // Who was not asked while it drained may be asked again.
-            self.hungry.extend(self.peers.keys().copied());
+            self.hungry.extend(self.peers.keys());
             self.refill = true;
         }
-        self.life.paused_said = true;
+        (self.life.paused_said, self.life.held) = (true, false);
         self.settle(cx, shared);
         Ok(())
     }
@@ -185,6 +201,9 @@ impl Torrent {
             self.start_over(cx);
         } else if self.startup_distrusts(cx) {
             // Nothing was decided yet: then it is all hashed anyway.
+        } else if self.seeking.is_some() {
+            // So it will be when there is something to hash.
+            self.recheck = true;
         } else {
             self.life.recheck = true;
         }
@@ -227,7 +246,7 @@ impl Torrent {
     /// What it means to the queue.
     pub(crate) fn standing(&self) -> Standing {
         match self.phase {
-            _ if self.life.paused => Standing::Out,
+            _ if self.life.paused || self.life.held => Standing::Out,
             Phase::Running | Phase::Halted if self.only_gives() => Standing::Seed,
             Phase::Running | Phase::Halted => Standing::Download,
             _ => Standing::Out,
@@ -258,8 +277,16 @@ impl Torrent {
         if matches!(self.phase, Phase::Running) && self.life.halts() {
             self.halt(cx, shared);
         }
+        if matches!(self.phase, Phase::Failed(_)) {
+            return self.leave(cx, shared, CloseReason::Stopped);
+        }
         if !matches!(self.phase, Phase::Halted) {
             return;
+        }
+        if self.life.halts() && !self.peers.is_empty() {
+            // Those who stayed while the info dictionary of a magnet link was taken in.
+            self.close_all(cx, shared, CloseReason::Paused);
+            self.drop_dials(cx, shared, CloseReason::Paused);
         }
         if self.life.rests() && !core::mem::replace(&mut self.life.trackers_told, true) {
             self.announce_stop(cx, shared);
@@ -284,6 +311,17 @@ impl Torrent {
         self.persist.flush(cx.now);
     }
 
+    /// It has failed with peers about: they go, and trackers are told.
+    fn leave(&mut self, cx: &mut Cx, shared: &mut Shared, reason: CloseReason) {
+        if !self.peers.is_empty() || !self.dials.is_empty() {
+            self.close_all(cx, shared, reason);
+            self.drop_dials(cx, shared, reason);
+        }
+        if self.announcer.is_running() {
+            self.announce_stop(cx, shared);
+        }
+    }
+
     /// What they answer is not waited for.
     pub(super) fn drop_dials(&mut self, cx: &mut Cx, shared: &mut Shared, reason: CloseReason) {
         for (dial, addr) in core::mem::take(&mut self.dials) {
@@ -298,6 +336,7 @@ impl Torrent {
         self.phase = Phase::Running;
         self.life.trackers_told = false;
         self.refill = true;
+        self.peers_meet_pieces(cx, shared);
         self.announce_start(cx, shared);
     }
 

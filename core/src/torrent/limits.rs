@@ -215,7 +215,7 @@ impl Torrent {
     /// Limits have changed, its own or the session's: everybody is metered, or not any more.
     pub(crate) fn limits_changed(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let window = self.read_window(cx, shared);
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
             self.limits.down.leave(key, &mut peer.shares.down);

@@ -7,6 +7,7 @@
 //! | [`picker`] | which block to ask of whom |
 //! | [`choker`] | who is served |
 //! | [`candidates`] | whom to dial |
+//! | [`metadata`], `magnet` | how the info dictionary is had from peers; the torrent of a magnet link until then |
 //! | [`pex`] | which peer is told of which others, and what is believed of what they tell |
 //! | [`blame`] | who sent bad data |
 //! | [`superseed`] | which piece to show to whom, as the only seed |
@@ -31,7 +32,8 @@
 //! *Opening*: the storage learns the layout and resume data are fetched. *Looking*: which files exist; a storage that is not
 //! there yet is waited for. *Checking*: pieces that may be there are hashed. *Running*: peers and trackers. *Halted*: neither, because
 //! the torrent is paused, has no place in the [queue](crate::session::queue), or its files are to be moved or hashed again
-//! first. *Failed*: something that a person has to see to; a check begins anew. *Stopping*, from anywhere: trackers are told,
+//! first. Of a magnet link, what stands in for the torrent runs until the info dictionary is here, and then begins at *Opening*
+//! once more, with its peers (`magnet`). *Failed*: something that a person has to see to; a check begins anew. *Stopping*, from anywhere: trackers are told,
 //! what is dirty is synced and saved, files are deleted if that is wanted, and closed. Each phase has its code in a file of its own.
 //!
 //! A storage that fails is no phase: a torrent whose disk is full runs on and serves what it has (`health`).
@@ -53,6 +55,8 @@ mod health;
 mod jobs;
 mod lifecycle;
 mod limits;
+mod magnet;
+pub mod metadata;
 mod neighbours;
 mod peers;
 pub mod persist;
@@ -83,6 +87,7 @@ use crate::net_policy::Word;
 use crate::peer::{PeerConn, PeerFacts};
 use crate::rate::Rate;
 use crate::rng::Stream;
+use crate::rows::Rows;
 use crate::time::{Time, earliest};
 use crate::timers::Timers;
 use crate::tracker::announcer::Announcer;
@@ -93,6 +98,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use blame::Blame;
 pub use bystanders::Bystanders;
+use bytes::Bytes;
 use candidates::Candidates;
 use choker::Choker;
 use clock::Stopwatch;
@@ -120,6 +126,8 @@ struct Facts {
     piece_hashes: PieceHashes,
     layout: Arc<StorageLayout>,
     private: bool,
+    /// The info dictionary.
+    info: Bytes,
 }
 
 /// Where a torrent stands.
@@ -186,6 +194,10 @@ pub struct Torrent {
     recheck: bool,
     seed_only: bool,
     phase: Phase,
+    /// Its info dictionary is not known yet.
+    seeking: Option<Box<magnet::Seeking>>,
+    /// Whether resume data keep the info dictionary.
+    keeps_info: bool,
     /// Whether what is on the disk was looked at to the end: before, there is nothing to make durable, and what is durable
     /// already must not be replaced.
     examined: bool,
@@ -203,7 +215,7 @@ pub struct Torrent {
     announcer: Announcer,
 
     /// A peer is taken out (`None`) while it is being called.
-    peers: BTreeMap<PeerKey, Option<Box<Peer>>>,
+    peers: Rows<PeerKey, Option<Box<Peer>>>,
     ready_peers: u32,
     /// Who of them is whom, of those whose handshake was completed.
     peer_ids: BTreeMap<PeerId, PeerKey>,
@@ -277,14 +289,33 @@ pub struct Torrent {
 
 impl Torrent {
     /// Starts a torrent. Nothing is said to anybody before what is on the disk has been looked at.
-    pub(crate) fn new(cx: &mut Cx, id: TorrentId, peer_id: PeerId, meta: &Metainfo, add: &AddTorrent) -> Torrent {
-        let geometry = meta.geometry();
+    pub(crate) fn new(
+        cx: &mut Cx,
+        id: TorrentId,
+        peer_id: PeerId,
+        meta: &Metainfo,
+        info: Bytes,
+        add: &AddTorrent,
+    ) -> Torrent {
+        Torrent::begin(cx, id, peer_id, Facts::of(meta, info), meta.trackers().to_vec(), add, None)
+    }
+
+    fn begin(
+        cx: &mut Cx,
+        id: TorrentId,
+        peer_id: PeerId,
+        facts: Facts,
+        trackers: Vec<Vec<String>>,
+        add: &AddTorrent,
+        seeking: Option<magnet::Seeking>,
+    ) -> Torrent {
+        let (geometry, files) = (facts.geometry, facts.layout.files().len());
         let number = u64::from(id.0);
         let nothing = Bitfield::none(geometry.pieces());
         let mut tiers: Vec<Vec<String>> = Vec::new();
         if add.use_trackers {
             tiers.extend(add.extra_trackers.iter().map(|url| Vec::from([url.clone()])));
-            tiers.extend(meta.trackers().iter().cloned());
+            tiers.extend(trackers);
         }
         let (mut announcer, refused) = Announcer::with_policy(
             tiers,
@@ -293,14 +324,6 @@ impl Torrent {
             cx.seeds.secrets(Stream::Announcer, number),
         );
         announcer.trust(&add.extra_trackers, &cx.config.net);
-        let facts = Facts {
-            hashes: meta.hashes(),
-            name: String::from(meta.name()),
-            geometry,
-            piece_hashes: meta.piece_hashes().clone(),
-            layout: Arc::new(meta.layout().clone()),
-            private: meta.private(),
-        };
         let mut torrent = Torrent {
             id,
             peer_id,
@@ -310,19 +333,21 @@ impl Torrent {
             recheck: add.recheck,
             seed_only: add.seed_only,
             phase: Phase::Starting(Box::default()),
+            keeps_info: seeking.is_some(),
+            seeking: seeking.map(Box::new),
             examined: false,
             told: None,
-            selection: Selection::new(meta.layout().files().len(), add.priorities.as_deref(), add.sequential),
+            selection: Selection::new(files, add.priorities.as_deref(), add.sequential),
             placement: Placement::default(),
             picker: Picker::new(geometry, &nothing, &cx.config.pick, cx.seeds.decisions(Stream::Picker, number)),
             choker: Choker::new(cx.seeds.decisions(Stream::Choker, number)),
             candidates: Candidates::new(cx.seeds.decisions(Stream::Candidates, number))
                 .with_table(Arc::clone(&cx.config.addresses)),
-            pex: neighbours::exchange(cx, meta.private()),
+            pex: neighbours::exchange(cx, facts.private),
             blame: Blame::new(&cx.config.pick),
-            persist: Persist::fresh(geometry, meta.layout().files().len() + 1),
+            persist: Persist::fresh(geometry, files + 1),
             announcer,
-            peers: BTreeMap::new(),
+            peers: Rows::default(),
             ready_peers: 0,
             peer_ids: BTreeMap::new(),
             timers: Timers::default(),
@@ -414,6 +439,7 @@ impl Torrent {
             if running { self.goal_deadline() } else { None },
             if running { self.chance_at } else { None },
             if running { self.bystander_deadline(cx) } else { None },
+            if running { self.seeking_deadline(cx) } else { None },
             if running { self.pex.as_ref().and_then(|pex| pex.deadline()) } else { None },
             self.limits.deadline(cx.now),
             self.super_seed.as_ref().and_then(|machine| machine.deadline()),
@@ -435,6 +461,7 @@ impl Torrent {
         self.health_tick(cx);
         self.doubt_tick(cx);
         self.super_seed_tick(cx, shared);
+        self.seeking_tick(cx);
         if matches!(self.phase, Phase::Running) {
             self.drop_bystanders(cx, shared);
             self.exchange_tick(cx, shared);
@@ -493,6 +520,8 @@ impl Torrent {
     /// What is due after every call: nothing in it may depend on how the call came about.
     fn settle(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.note_own_address(shared);
+        self.seek(cx, shared, None);
+        self.adopt_step(cx, shared);
         if matches!(self.phase, Phase::Running) && self.choker.deadline().is_some_and(|due| due <= cx.now) {
             self.choke_round(cx, shared);
         }
@@ -525,7 +554,7 @@ impl Torrent {
     }
 
     fn take(&mut self, key: PeerKey) -> Option<Box<Peer>> {
-        self.peers.get_mut(&key)?.take()
+        self.peers.get_mut(key)?.take()
     }
 
     fn peer_facts(&self, shared: &Shared) -> PeerFacts<'_> {
@@ -533,11 +562,11 @@ impl Torrent {
             torrent: self.id,
             info_hash: self.info_hash(),
             peer_id: self.peer_id,
-            geometry: &self.facts.geometry,
+            geometry: if self.seeking.is_some() { None } else { Some(&self.facts.geometry) },
             have: self.picker.have(),
             lost: &self.lost,
             listen_port: shared.listen_port(),
-            metadata_size: None,
+            metadata: Some(&self.facts.info).filter(|_| self.seeking.is_none() && !self.facts.private),
             upload_only: self.only_gives(),
             private: self.facts.private,
         }
@@ -548,8 +577,9 @@ impl Torrent {
             Phase::Starting(_) => TorrentState::Checking,
             Phase::Halted if self.life.is_moving() => TorrentState::Moving,
             Phase::Halted if self.life.needs_the_disk() => TorrentState::Checking,
-            Phase::Halted if self.life.paused => TorrentState::Paused,
+            Phase::Halted if self.life.paused || self.life.is_held() => TorrentState::Paused,
             Phase::Halted if self.life.queued => TorrentState::Queued,
+            Phase::Running | Phase::Halted if self.seeking.is_some() => TorrentState::Metadata,
             Phase::Running | Phase::Halted if self.has_all() => TorrentState::Seeding,
             Phase::Running | Phase::Halted => TorrentState::Downloading,
             Phase::Failed(fault) => TorrentState::Failed(fault),
@@ -558,9 +588,9 @@ impl Torrent {
         }
     }
 
-    /// Whether nothing is to be downloaded (any more): everything wanted has come.
+    /// Whether nothing is to be downloaded (any more): everything wanted has come, the info dictionary before all.
     fn only_gives(&self) -> bool {
-        self.seed_only || self.picker.missing_bytes() == 0
+        self.seeking.is_none() && (self.seed_only || self.picker.missing_bytes() == 0)
     }
 
     /// Whether it is still finding out what is on the disk.
@@ -570,7 +600,7 @@ impl Torrent {
 
     /// Whether a connection is still there.
     pub(crate) fn has_peer(&self, key: PeerKey) -> bool {
-        self.peers.contains_key(&key)
+        self.peers.contains_key(key)
     }
 
     /// Tells the application of a new state, once.

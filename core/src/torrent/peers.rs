@@ -83,7 +83,7 @@ impl Torrent {
                 self.order(cx, shared, &mut peer, PeerOrder::Close(reason));
             } else if self.may_ask(cx, &peer) {
                 // After each message, not at the end of the event: what is asked must not depend on how the stream was cut.
-                self.ask(cx, shared, key, &mut peer);
+                self.ask(cx, key, &mut peer);
             }
         }
         if let Some(reason) = closing {
@@ -91,7 +91,7 @@ impl Torrent {
             return;
         }
         if matches!(self.phase, Phase::Running) && peer.conn.is_ready() {
-            self.ask(cx, shared, key, &mut peer);
+            self.ask(cx, key, &mut peer);
             self.serve(cx, shared, key, &mut peer);
             self.reveal(cx, shared, &mut peer);
         }
@@ -101,7 +101,7 @@ impl Torrent {
     /// Ends a call to a connection: what it collected goes out, and its next deadline is noted.
     pub(super) fn put_back(&mut self, cx: &mut Cx, shared: &mut Shared, key: PeerKey, mut peer: Box<Peer>) {
         self.end_call(cx, shared, key, &mut peer);
-        if let Some(slot) = self.peers.get_mut(&key) {
+        if let Some(slot) = self.peers.get_mut(key) {
             *slot = Some(peer);
         }
     }
@@ -121,7 +121,7 @@ impl Torrent {
         mut call: impl FnMut(&mut Self, &mut Cx, &mut Shared, PeerKey, &mut Peer),
     ) {
         let mut peers = core::mem::take(&mut self.peers);
-        for (&key, slot) in &mut peers {
+        for (key, slot) in peers.iter_mut() {
             let Some(peer) = slot else { continue };
             call(self, cx, shared, key, peer);
             self.end_call(cx, shared, key, peer);
@@ -152,16 +152,7 @@ impl Torrent {
     ) -> Option<CloseReason> {
         match said {
             PeerSaid::Ready => return self.peer_ready(cx, shared, key, peer),
-            PeerSaid::Pieces => {
-                if !peer.counted && self.has_a_voice(cx, peer) {
-                    self.count_pieces(peer);
-                }
-                peer.interesting = self.count_interesting(peer);
-                self.show_interest(cx, shared, peer);
-                self.note_seed(cx, key, peer);
-                self.saw_pieces(cx, shared, key, peer, None);
-                return self.nothing_to_exchange(peer);
-            }
+            PeerSaid::Pieces => return self.pieces_told(cx, shared, key, peer),
             PeerSaid::Have(piece) => {
                 if peer.counted {
                     self.picker.peer_gained(piece);
@@ -207,7 +198,12 @@ impl Torrent {
                     self.learn_port(cx, peer.conn.remote(), port);
                 }
                 self.note_contact(cx, key, peer);
-                return self.nothing_to_exchange(peer);
+                self.seeking_introduced(cx, key, peer);
+                return self.seek(cx, shared, Some((key, peer))).or_else(|| self.nothing_to_exchange(peer));
+            }
+            PeerSaid::Metadata(answer) => {
+                self.seeking_told(cx, key, &answer);
+                return self.seek(cx, shared, Some((key, peer)));
             }
             PeerSaid::Lost { piece, returned } => {
                 if peer.counted {
@@ -225,6 +221,24 @@ impl Torrent {
             PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
         }
         None
+    }
+
+    /// It is known which pieces a peer has.
+    pub(super) fn pieces_told(
+        &mut self,
+        cx: &mut Cx,
+        shared: &mut Shared,
+        key: PeerKey,
+        peer: &mut Peer,
+    ) -> Option<CloseReason> {
+        if !peer.counted && self.has_a_voice(cx, peer) {
+            self.count_pieces(peer);
+        }
+        peer.interesting = self.count_interesting(peer);
+        self.show_interest(cx, shared, peer);
+        self.note_seed(cx, key, peer);
+        self.saw_pieces(cx, shared, key, peer, None);
+        self.nothing_to_exchange(peer)
     }
 
     /// Whether what a peer says that it has is to count before it has given anything: not where enough others of its network do.
@@ -247,7 +261,7 @@ impl Torrent {
     /// Of two connections to one peer, whether the new one is to stay. Both ends must come to the same answer: when each has dialled
     /// the other, the one that the lower peer id dialled stays; else the older.
     fn is_the_survivor(&self, id: PeerId, peer: &Peer, twin: PeerKey) -> bool {
-        let Some(Some(twin)) = self.peers.get(&twin) else { return true };
+        let Some(Some(twin)) = self.peers.get(twin) else { return true };
         let theirs_stays = id < self.peer_id;
         peer.conn.incoming() != twin.conn.incoming() && peer.conn.incoming() == theirs_stays
     }
@@ -365,32 +379,39 @@ impl Torrent {
     /// Asks a connection for as much as it has room for; one that lets us wait, or has just given blocks back, only after all
     /// others. It would get the same ones at once again otherwise: a few that never answer could keep the last blocks from
     /// everybody.
-    fn ask(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
+    fn ask(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) {
         if !comes_last(peer) {
-            self.ask_now(cx, shared, key, peer);
+            self.ask_now(cx, key, peer);
         } else if peer.interesting > 0 && peer.conn.room(cx.now) > 0 {
             self.refill |= self.hungry.insert(key);
         }
     }
 
-    fn ask_now(&mut self, cx: &mut Cx, shared: &Shared, key: PeerKey, peer: &mut Peer) {
-        self.hungry.remove(&key);
+    fn ask_now(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) {
+        if self.ask_for_room(cx, key, peer) {
+            self.hungry.insert(key);
+        } else {
+            self.hungry.remove(&key);
+        }
+    }
+
+    /// Asks a connection for as much as it has room for; whether there was less.
+    fn ask_for_room(&mut self, cx: &mut Cx, key: PeerKey, peer: &mut Peer) -> bool {
         if self.seed_only || peer.interesting == 0 || self.life.is_draining() {
-            return;
+            return false;
         }
         if self.health.is_ill() || !self.persist.may_write() {
-            self.hungry.insert(key);
-            return;
+            return true;
         }
         let conn = &peer.conn;
         let choked = conn.choking_us();
         let only = if choked { Some(conn.allowed_fast()) } else { None };
         if only.is_some_and(|pieces| pieces.is_empty()) {
-            return;
+            return false;
         }
         let room = if choked { conn.fast_room() } else { conn.room(cx.now) };
         if room == 0 {
-            return;
+            return false;
         }
         let was_end_game = self.picker.end_game();
         let mut blocks = core::mem::take(&mut self.scratch);
@@ -405,16 +426,13 @@ impl Torrent {
             host: Some(conn.remote().ip().to_canonical()).filter(|ip| !ip.is_loopback()),
         };
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
-        if (blocks.len() as u32) < room {
-            self.hungry.insert(key);
-        }
-        for &block in &blocks {
-            self.order(cx, shared, peer, PeerOrder::Request(block));
-        }
+        let hungry = (blocks.len() as u32) < room;
+        peer.conn.request(cx, &blocks);
         self.scratch = blocks;
         if !was_end_game && self.picker.end_game() {
             self.refill = true;
         }
+        hungry
     }
 
     /// Whether a peer of this rate is given whole pieces: it takes a few seconds for one at most.
@@ -424,7 +442,7 @@ impl Torrent {
 
     /// In which order peers are asked for what has become free: the lowest first.
     fn trust(&self, key: PeerKey) -> u8 {
-        match self.peers.get(&key) {
+        match self.peers.get(key) {
             Some(Some(peer)) if peer.conn.snubbed() => 3,
             Some(Some(peer)) if peer.gave_back => 2,
             Some(Some(peer)) if peer.conn.last_piece_at().is_some() => 0,
@@ -448,7 +466,7 @@ impl Torrent {
                 continue;
             };
             if comes_last(&peer) && peer.conn.is_ready() {
-                self.ask_now(cx, shared, key, &mut peer);
+                self.ask_now(cx, key, &mut peer);
                 peer.gave_back = false;
             }
             self.drive(cx, shared, key, peer);
@@ -571,7 +589,8 @@ impl Torrent {
     /// Counts anew what is wanted of everybody: after a piece was lost, or wishes have changed.
     pub(super) fn recount_interest(&mut self, cx: &mut Cx, shared: &mut Shared) {
         self.each_peer(cx, shared, |this, cx, shared, key, peer| {
-            if peer.counted {
+            // Also of who has no voice in what is rare: it may be asked all the same.
+            if peer.conn.is_ready() {
                 peer.interesting = this.count_interesting(peer);
                 this.show_interest(cx, shared, peer);
                 this.hungry.insert(key);
@@ -597,7 +616,7 @@ impl Torrent {
         self.timers.clear(key, &mut timer);
         self.hungry.remove(&key);
         self.waiting_reads.remove(&key);
-        self.peers.remove(&key);
+        self.peers.remove(key);
         shared.peers = shared.peers.saturating_sub(1);
         shared.gone.push(conn.tcp());
         let was_ready = peer.ready;
@@ -611,6 +630,7 @@ impl Torrent {
             self.not_answered(cx, shared, conn.remote(), reason);
         }
         self.candidates.closed(cx.now, &cx.config.candidates, conn.remote(), reason, was_ready);
+        self.seeking_lost(key);
         self.contact_closed(cx, key, reason);
         self.guest_left(cx, shared, key);
         cx.out.notices.push(Notice::PeerClosed { torrent: self.id, addr: conn.remote(), reason });
@@ -641,7 +661,7 @@ impl Torrent {
 
     /// Closes every connection.
     pub(super) fn close_all(&mut self, cx: &mut Cx, shared: &mut Shared, reason: CloseReason) {
-        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: alloc::vec::Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             self.order_to(cx, shared, key, PeerOrder::Close(reason));
         }

@@ -28,6 +28,7 @@ use crate::border::{CommandError, Notice, PeerKey, StorageLayout, Work};
 use crate::cx::Cx;
 use crate::journal::canon::canon_struct;
 use crate::metainfo::Block;
+use crate::metainfo::magnet::FileRanges;
 use crate::path::SafePath;
 use crate::peer::PeerOrder;
 use crate::torrent::picker::Priority;
@@ -99,6 +100,30 @@ impl Selection {
         if let Some(early) = &mut self.early {
             early.sequential = Some(on);
         }
+    }
+
+    /// Wants of all files only these, where nothing else was said or is in resume data. A link that selects none of the files that
+    /// there are selects nothing: nobody adds a torrent to fetch none of it.
+    pub(super) fn only(&mut self, selected: &FileRanges) {
+        let chosen = |file: usize| u32::try_from(file).is_ok_and(|file| selected.contains(file));
+        if (0..self.priorities.len()).any(chosen) {
+            for (_, priority) in self.priorities.iter_mut().enumerate().filter(|(file, _)| !chosen(*file)) {
+                *priority = Priority::SKIP;
+            }
+        }
+    }
+
+    /// Before there are files: takes over from resume data whether pieces are asked for in order.
+    pub(super) fn keep_sequential(&mut self, data: Option<&ResumeData>) {
+        let said = self.early.as_ref().and_then(|early| early.sequential);
+        if let Some(data) = data.filter(|_| said.is_none()) {
+            self.set_sequential(data.sequential);
+        }
+    }
+
+    /// Whether pieces are asked for in order, where that was said.
+    pub(super) fn sequential_said(&self) -> Option<bool> {
+        self.early.as_ref().and_then(|early| early.sequential)
     }
 
     /// Whether a file is wanted.
@@ -199,6 +224,9 @@ impl Torrent {
         files: &[(u32, u8)],
     ) -> Result<(), CommandError> {
         self.is_not_ending()?;
+        if self.seeks_metadata() {
+            return self.choose_before(files);
+        }
         let mut changes = Vec::with_capacity(files.len());
         for &(file, number) in files {
             if file as usize >= self.facts.layout.files().len() {
@@ -270,7 +298,7 @@ impl Torrent {
 
     /// Takes back requests for what is not wanted any more.
     fn cancel_unwanted(&mut self, cx: &mut Cx, shared: &mut Shared) {
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
             let unwanted = |block: &Block| !self.picker.wants(block.piece());
@@ -290,7 +318,7 @@ impl Torrent {
 
     /// Whether it does what a torrent does that has all that it may have.
     pub(super) fn has_all(&self) -> bool {
-        self.seed_only || self.is_whole()
+        self.seeking.is_none() && (self.seed_only || self.is_whole())
     }
 
     /// Tells when all that is wanted has come to be there, and takes note when it is not any more.
@@ -323,7 +351,7 @@ impl Torrent {
         }
         // Of a complete torrent everybody knows it by its pieces.
         let tell = !self.picker.is_complete();
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        let keys: Vec<PeerKey> = self.peers.keys().collect();
         for key in keys {
             let Some(mut peer) = self.take(key) else { continue };
             if tell {

@@ -53,6 +53,16 @@ pub(super) struct Startup {
 canon_struct!(out Startup { opened, loaded, known, resume, files, sorted, passed, queue, under_way, done, total, free });
 
 impl Startup {
+    /// For a torrent whose info dictionary has come, and with it perhaps what is known of earlier runs.
+    pub(super) fn adopted(resume: Option<ResumeData>) -> Startup {
+        Startup { loaded: true, resume, ..Startup::default() }
+    }
+
+    /// Whether the storage knows the torrent, and what was saved of it is here.
+    pub(super) fn has_all(&self) -> bool {
+        self.opened && self.loaded
+    }
+
     /// For a torrent that is known to the storage, and has looked at all of it before.
     pub(super) fn again() -> Startup {
         Startup { opened: true, loaded: true, known: true, ..Startup::default() }
@@ -87,6 +97,9 @@ impl Torrent {
             (Purpose::Open, Ok(_)) => startup.opened = true,
             (Purpose::Load, Ok(JobResult::Loaded(copies))) => {
                 startup.loaded = true;
+                if self.seeking.is_some() {
+                    return self.seeking_opens(cx, copies);
+                }
                 let (pieces, files) = (self.facts.geometry.pieces(), self.facts.layout.files().len());
                 startup.resume = ResumeData::choose(&copies, &self.facts.hashes, pieces, files).ok();
                 if let Some(resume) = &startup.resume {
@@ -108,14 +121,18 @@ impl Torrent {
             // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
             (Purpose::Load, Err(fault)) if fault != IoFault::Busy => {
                 startup.loaded = true;
-                self.selection.resume(None);
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
+                if self.seeking.is_some() {
+                    return self.seeking_opens(cx, Vec::new());
+                }
+                self.selection.resume(None);
             }
+            (_, Ok(_)) if self.seeking.is_some() => return self.seeking_opens(cx, Vec::new()),
             (_, Ok(_)) => {}
             (_, Err(fault)) if may_pass(fault) => return self.storage_failed(cx, fault),
             (_, Err(fault)) => return self.fail(cx, fault),
         }
-        if matches!(&self.phase, Phase::Starting(startup) if startup.opened && startup.loaded) {
+        if matches!(&self.phase, Phase::Starting(startup) if startup.has_all()) {
             self.start(cx, Work::Check { torrent: self.id }, Purpose::Check);
         }
     }
@@ -133,6 +150,7 @@ impl Torrent {
     pub(super) fn startup_again(&mut self, cx: &mut Cx) {
         let Phase::Starting(startup) = &self.phase else { return };
         match (startup.opened, startup.loaded) {
+            (true, true) if self.seeking.is_some() => self.seeking_opens(cx, Vec::new()),
             (true, true) => _ = self.start(cx, Work::Check { torrent: self.id }, Purpose::Check),
             (true, false) => _ = self.start(cx, Work::Load { torrent: self.id }, Purpose::Load),
             (false, _) => self.start_over(cx),
@@ -296,7 +314,11 @@ impl Torrent {
                     self.persist.flush(cx.now);
                 }
             }
-            None => self.persist = Persist::fresh(geometry, startup.files.len()).with_apart(self.placement.apart()),
+            None => {
+                self.persist = Persist::fresh(geometry, startup.files.len())
+                    .with_apart(self.placement.apart())
+                    .following(self.persist.generation());
+            }
         }
         for piece in geometry.iter() {
             match (found.get(piece.get()), trusted.get(piece.get())) {
@@ -308,6 +330,10 @@ impl Torrent {
         self.persist.examined();
         let rng = cx.seeds.decisions(Stream::Picker, u64::from(self.id.0));
         self.picker = Picker::new(geometry, &found, &cx.config.pick, rng);
+        // Peers that have stayed meanwhile are counted when it runs.
+        for peer in self.peers.values_mut().flatten() {
+            (peer.counted, peer.interesting) = (false, 0);
+        }
         self.apply_selection();
         self.examined = true;
         self.run(cx, first, free);

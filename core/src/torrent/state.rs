@@ -7,7 +7,7 @@ use crate::journal::{StatePart, Sums};
 impl Put for Facts {
     fn put(&self, to: &mut Encoder<'_>) {
         // The rest follows from what the hashes are of.
-        let Facts { hashes, name: _, geometry: _, piece_hashes: _, layout: _, private: _ } = self;
+        let Facts { hashes, name: _, geometry: _, piece_hashes: _, layout: _, private: _, info: _ } = self;
         hashes.put(to);
     }
 }
@@ -40,6 +40,8 @@ impl Torrent {
             recheck,
             seed_only,
             phase,
+            seeking,
+            keeps_info,
             examined,
             told,
             selection,
@@ -102,7 +104,7 @@ impl Torrent {
         sums.add(StatePart::Torrents, &[selection, suggestions, lost, wants_super_seed, super_seed, serving, life]);
         sums.add(StatePart::Torrents, &[chance_at, started_at, whole, told_only_gives, active, seeding, goal_reached]);
         sums.add(StatePart::Torrents, &[downloaded, uploaded, uploaded_before, downloaded_before, verified_here]);
-        sums.add(StatePart::Torrents, &[wasted, refused_peers, timer, noted]);
+        sums.add(StatePart::Torrents, &[wasted, refused_peers, timer, noted, seeking, keeps_info]);
         sums.add(StatePart::Picker, &[picker, hungry, refill, blame]);
         sums.add(StatePart::Choker, &[choker]);
         sums.add(StatePart::Candidates, &[candidates, pex, places, dials, dry, dial_timer]);
@@ -111,8 +113,8 @@ impl Torrent {
         sums.add(StatePart::Disk, &[disk, placement, health, jobs, held, waiting_reads, last_reader]);
         sums.add(StatePart::Limits, &[limits]);
         sums.add(StatePart::Peers, &[ready_peers, peer_ids, timers]);
-        for (key, peer) in peers {
-            sums.add(StatePart::Peers, &[key, peer]);
+        for (key, peer) in peers.iter() {
+            sums.add(StatePart::Peers, &[&key, peer]);
         }
     }
 

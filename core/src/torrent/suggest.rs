@@ -104,7 +104,7 @@ impl Torrent {
         if !self.only_gives() || self.super_seeds() || self.choker.served() < 2 || self.disk.doubts(piece) {
             return;
         }
-        if let Some(Some(peer)) = self.peers.get_mut(&reader) {
+        if let Some(Some(peer)) = self.peers.get_mut(reader) {
             peer.suggest.sent = Some(piece);
         }
         let (most, rest) = (cx.config.choke.suggest_to, cx.config.choke.suggest_rest);
@@ -112,7 +112,7 @@ impl Torrent {
         if left == 0 || !self.picker.is_spread() {
             return;
         }
-        let hears = |key: &PeerKey| match self.peers.get(key) {
+        let hears = |key: &PeerKey| match self.peers.get(*key) {
             Some(Some(peer)) => *key != reader && lacks(peer, piece) && peer.suggest.may_hear(cx.now, rest, piece),
             _ => false,
         };

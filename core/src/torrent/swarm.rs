@@ -82,7 +82,7 @@ impl Torrent {
     pub(crate) fn drop_blocked(&mut self, cx: &mut Cx, shared: &mut Shared) {
         let is_blocked = |peer: &Peer| cx.filter.blocks(peer.conn.remote().ip());
         let blocked = self.peers.iter().filter(|(_, slot)| slot.as_deref().is_some_and(is_blocked));
-        let blocked: Vec<PeerKey> = blocked.map(|(&key, _)| key).collect();
+        let blocked: Vec<PeerKey> = blocked.map(|(key, _)| key).collect();
         for key in blocked {
             self.order_to(cx, shared, key, PeerOrder::Close(CloseReason::Filtered));
         }
@@ -140,7 +140,7 @@ impl Torrent {
         if known.is_some() {
             shared.half_open = shared.half_open.saturating_sub(1);
         }
-        let Some(addr) = known.filter(|_| matches!(self.phase, Phase::Running)) else {
+        let Some(addr) = known.filter(|_| matches!(self.phase, Phase::Running | Phase::Starting(_))) else {
             Self::refuse(cx, tcp);
             return None;
         };

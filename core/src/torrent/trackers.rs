@@ -71,6 +71,11 @@ impl Torrent {
         self.announcer.wants_turn()
     }
 
+    /// Whether announces are under way.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.announcer.is_asking()
+    }
+
     /// How many of its announces by HTTP are under way.
     pub(crate) fn http_asks(&self) -> u32 {
         self.announcer.http_asks()
@@ -209,7 +214,7 @@ impl Torrent {
                         interval,
                         warning,
                     });
-                    if matches!(self.phase, Phase::Running) {
+                    if matches!(self.phase, Phase::Running | Phase::Starting(_)) {
                         let word = if from_global { Word::Global } else { Word::Local };
                         self.add_peers(cx, &peers, word);
                     }

@@ -23,6 +23,9 @@ pub struct TorrentView {
     pub name: String,
     /// What it is doing.
     pub state: TorrentState,
+    /// While the info dictionary of a magnet link is fetched: bytes of it that are here, and how many there are to be as far as that is
+    /// known (else 0). The sizes below are 0 then.
+    pub metadata: Option<(u32, u32)>,
     /// Pieces that are verified.
     pub pieces: Bitfield,
     /// All bytes of the torrent.
@@ -87,15 +90,18 @@ canon_struct!(out RefusedPeers { filtered, policy });
 impl Torrent {
     /// What the torrent is at `now`.
     pub fn view(&self, now: Time) -> TorrentView {
-        let missing = self.picker.missing_bytes();
+        let metadata = self.metadata_progress();
+        let known = |bytes: u64| if metadata.is_none() { bytes } else { 0 };
+        let missing = known(self.picker.missing_bytes());
         TorrentView {
             torrent: self.id,
             hashes: self.facts.hashes,
             name: self.facts.name.clone(),
             state: self.state(),
-            pieces: self.picker.have().clone(),
-            total_bytes: self.facts.geometry.total_length(),
-            wanted_bytes: self.picker.wanted_bytes(),
+            pieces: if metadata.is_none() { self.picker.have().clone() } else { Bitfield::none(0) },
+            metadata,
+            total_bytes: known(self.facts.geometry.total_length()),
+            wanted_bytes: known(self.picker.wanted_bytes()),
             missing_bytes: missing,
             downloaded: self.verified_here,
             uploaded: self.uploaded.total(),
@@ -131,7 +137,7 @@ impl Torrent {
     pub fn peer_list(&self, now: Time) -> Vec<PeerSummary> {
         self.peers
             .iter()
-            .filter_map(|(&key, slot)| {
+            .filter_map(|(key, slot)| {
                 let peer = slot.as_ref()?;
                 let conn = &peer.conn;
                 Some(PeerSummary {

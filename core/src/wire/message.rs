@@ -1,6 +1,6 @@
 //! The messages of BEP 3 and BEP 6, and the envelope of BEP 10.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use core::fmt;
 
 /// Message numbers.
@@ -150,10 +150,11 @@ impl Message {
             id::HAVE => number().map(Message::Have).map_or(wrong, Ok),
             id::BITFIELD => Ok(Message::Bitfield(body)),
             id::REQUEST => range().map(Message::Request).map_or(wrong, Ok),
-            id::PIECE => match body.first_chunk::<8>() {
-                Some(head) => {
-                    let [piece, begin] = [0, 4].map(|at| be32(head, at));
-                    Ok(Message::Piece { piece, begin, data: body.slice(8..) })
+            id::PIECE => match body.first_chunk::<8>().map(|head| [0, 4].map(|at| be32(head, at))) {
+                Some([piece, begin]) => {
+                    let mut data = body;
+                    data.advance(8);
+                    Ok(Message::Piece { piece, begin, data })
                 }
                 None => wrong,
             },
@@ -250,6 +251,9 @@ impl Message {
     }
 }
 
+/// How long a `request` is, its length in front counted, in bytes.
+pub const REQUEST_LENGTH: usize = 17;
+
 /// Appends what stands in front of the data of a `piece` message; the data are sent apart, without a copy.
 pub fn emit_piece_head(out: &mut BytesMut, block: BlockRange) {
     head(out, id::PIECE, block.length.saturating_add(8));
@@ -266,16 +270,20 @@ fn plain(out: &mut BytesMut, id: u8) {
     head(out, id, 0);
 }
 
+// Haves and requests are most of what is sent: they are put together first, and appended once.
+
 fn number(out: &mut BytesMut, id: u8, number: u32) {
-    head(out, id, 4);
-    out.put_u32(number);
+    let [a, b, c, d] = number.to_be_bytes();
+    out.put_slice(&[0, 0, 0, 5, id, a, b, c, d]);
 }
 
 fn range(out: &mut BytesMut, id: u8, block: BlockRange) {
-    head(out, id, 12);
-    out.put_u32(block.piece);
-    out.put_u32(block.begin);
-    out.put_u32(block.length);
+    let mut message = [0; REQUEST_LENGTH];
+    message[3..5].copy_from_slice(&[13, id]);
+    message[5..9].copy_from_slice(&block.piece.to_be_bytes());
+    message[9..13].copy_from_slice(&block.begin.to_be_bytes());
+    message[13..].copy_from_slice(&block.length.to_be_bytes());
+    out.put_slice(&message);
 }
 
 fn bytes(out: &mut BytesMut, id: u8, first: &[u8], rest: &[u8]) {

@@ -11,7 +11,7 @@ use parcacik_core::peer::{PeerConn, PeerFacts};
 use parcacik_core::rng::Seeds;
 use parcacik_core::time::Time;
 use parcacik_core::wire::{
-    BlockRange, ExtendedHandshake, Extension, Framer, HANDSHAKE_LENGTH, Handshake, Message, Reserved,
+    BlockRange, ExtendedHandshake, Extension, Framer, HANDSHAKE_LENGTH, Handshake, Message, Reserved, UtMetadata,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -105,11 +105,11 @@ fn outcome(bytes: &[u8]) -> (Outcome, PeerConn) {
         torrent: TorrentId(0),
         info_hash: InfoHash([7; 20]),
         peer_id: PeerId([8; 20]),
-        geometry: &geometry,
+        geometry: Some(&geometry),
         have: &Bitfield::all(100),
         lost: &BTreeSet::new(),
         listen_port: None,
-        metadata_size: None,
+        metadata: None,
         upload_only: false,
         private: false,
     };
@@ -166,4 +166,29 @@ fn bad(id: &str, action: &str, bytes: &[u8]) -> Result<(), String> {
         same("metadata_size", conn.introduction().metadata_size, None)?;
     }
     same(id, outcome, due)
+}
+
+#[test]
+fn metadata_messages() {
+    Cases::read("ut_metadata", include_str!("data/ut_metadata.json")).check(|case| {
+        let payload = Bytes::from(unhex(text(case, "payload_hex")));
+        let is = &case["is"];
+        let number = |field: &str| is[field].as_u64().map(|number| number as u32);
+        match UtMetadata::parse(&payload) {
+            Err(_) => return ensure(is.is_null(), || "refused".to_owned()),
+            Ok(UtMetadata::Request { piece }) => {
+                same("request", (is["type"].as_str(), number("piece")), (Some("request"), Some(piece)))?
+            }
+            Ok(UtMetadata::Reject { piece }) => {
+                same("reject", (is["type"].as_str(), number("piece")), (Some("reject"), Some(piece)))?
+            }
+            Ok(UtMetadata::Data { piece, total_size, data }) => {
+                same("data", (is["type"].as_str(), number("piece")), (Some("data"), Some(piece)))?;
+                same("size", total_size, number("total_size"))?;
+                same("length", Some(data.len() as u32), number("length"))?;
+            }
+            Ok(_) => return same("type", is["type"].as_str(), Some("unknown")),
+        }
+        same("written again", UtMetadata::parse(&payload).map(|message| message.emit()), Ok(payload.to_vec()))
+    });
 }

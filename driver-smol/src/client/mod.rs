@@ -115,7 +115,8 @@ impl<M: Machine> Client<M> {
         self.engine.hub.subscribe()
     }
 
-    /// Adds a torrent and starts it. The folder is made if it does not exist.
+    /// Adds a torrent and starts it. The folder is made if it does not exist. Of one that is added by a magnet link,
+    /// [`Notice::Metadata`] tells when its info dictionary has been had from peers.
     ///
     /// # Errors
     /// [`AddError::Folder`] when the folder cannot be made or opened, [`AddError::Refused`] when the session does not
@@ -123,7 +124,7 @@ impl<M: Machine> Client<M> {
     pub async fn add(&self, options: AddOptions) -> Result<TorrentId, AddError> {
         let root = self.root(&options.dir).await?;
         let command = Command::Add(Box::new(AddTorrent {
-            metainfo: options.metainfo,
+            source: options.source,
             root,
             extra_trackers: options.extra_trackers,
             use_trackers: options.use_trackers,
@@ -138,6 +139,7 @@ impl<M: Machine> Client<M> {
             super_seed: options.super_seed,
             paused: options.paused,
             managed: options.managed,
+            hold_at_metadata: options.hold_at_metadata,
         }));
         match self.ask(command).await? {
             Notice::Added { torrent, .. } => Ok(torrent),

@@ -4,7 +4,7 @@ use crate::engine::Recorder;
 use crate::http::HttpOptions;
 use crate::storage::StorageOptions;
 use bytes::Bytes;
-use parcacik_core::border::{Config, RateLimits, SeedGoal, Target};
+use parcacik_core::border::{Config, RateLimits, SeedGoal, Target, TorrentSource};
 use parcacik_core::rng::Seeds;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -77,8 +77,8 @@ impl fmt::Debug for ClientConfig {
 /// A torrent to be added.
 #[derive(Clone, Debug)]
 pub struct AddOptions {
-    /// The bytes of a `.torrent` file.
-    pub metainfo: Bytes,
+    /// The bytes of a `.torrent` file, or a magnet link.
+    pub source: TorrentSource,
     /// The folder to store it under; made if it does not exist.
     pub dir: PathBuf,
     /// Peers that are known from elsewhere; they are dialled for as long as the torrent runs.
@@ -108,13 +108,26 @@ pub struct AddOptions {
     pub paused: bool,
     /// Whether the session's queue decides when it runs; without limits in its configuration, it always does.
     pub managed: bool,
+    /// Of a magnet link: whether it waits for [`Client::resume`](crate::Client::resume) when its info dictionary has come, before
+    /// anything is made of it on the disk.
+    pub hold_at_metadata: bool,
 }
 
 impl AddOptions {
     /// A download into `dir` that uses the torrent's trackers and stops when it is done.
     pub fn new(metainfo: impl Into<Bytes>, dir: impl Into<PathBuf>) -> AddOptions {
+        AddOptions::of(TorrentSource::Metainfo(metainfo.into()), dir)
+    }
+
+    /// The same, of a magnet link or an info-hash.
+    pub fn magnet(link: impl Into<String>, dir: impl Into<PathBuf>) -> AddOptions {
+        AddOptions::of(TorrentSource::Magnet(link.into()), dir)
+    }
+
+    /// The same, of either.
+    pub fn of(source: TorrentSource, dir: impl Into<PathBuf>) -> AddOptions {
         AddOptions {
-            metainfo: metainfo.into(),
+            source,
             dir: dir.into(),
             peers: Vec::new(),
             extra_trackers: Vec::new(),
@@ -129,6 +142,7 @@ impl AddOptions {
             super_seed: false,
             paused: false,
             managed: true,
+            hold_at_metadata: false,
         }
     }
 }

@@ -17,7 +17,7 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
                 addr: *addr,
                 device: device.clone(),
             }),
-            Command::Add(add) => out.notices.push(match add.metainfo.is_empty() {
+            Command::Add(add) => out.notices.push(match add.source == TorrentSource::Metainfo(Default::default()) {
                 true => failed(*id, CommandError::BadMetainfo("empty".into())),
                 false => Notice::Added {
                     command: *id,

@@ -3,7 +3,7 @@
 //! Each [`NoticeReceiver`] has a queue of its own and sees what is told from its making on. The engine never waits for
 //! a receiver. When a queue is full, what is least missed goes first:
 //!
-//! 1. the oldest notice of mere progress: `PieceDone`, `Checked`, `PeerConnected`, `PeerClosed`;
+//! 1. the oldest notice of mere progress: `PieceDone`, `MetadataProgress`, `Checked`, `PeerConnected`, `PeerClosed`;
 //! 2. where there is none, the oldest report that comes again and again: `PieceFailed`, `PeerBanned`,
 //!    `TrackerAnswered`, `TrackerFailed`, `StorageFailed`, `Saved`;
 //! 3. of what is left, only a `State` that a later `State` of the same torrent has made untrue. Answers to commands,
@@ -152,6 +152,7 @@ fn state_of(notice: &Notice) -> Option<TorrentId> {
 fn rank(notice: &Notice) -> usize {
     match notice {
         Notice::PieceDone { .. }
+        | Notice::MetadataProgress { .. }
         | Notice::Checked { .. }
         | Notice::PeerConnected { .. }
         | Notice::PeerClosed { .. } => 0,

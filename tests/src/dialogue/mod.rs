@@ -29,7 +29,7 @@
 //! | `tracker URL` | one more tracker, a tier of its own |
 //! | `host NAME is IP IP ...` | what a name's look-up finds; other names are not found |
 //! | `we have PIECES` | what of it lies on our disk: `all`, `none` (so it is without this line), or `0,2-4` |
-//! | `we add WITH` | how we add it: `super seed`, `seed only`, `sequential`, `paused`, `goal none`, `peers A`, `priorities 4 0` |
+//! | `we add WITH` | how we add it: `super seed`, `seed only`, `sequential`, `paused`, `by magnet link`, `hold at metadata`, `goal none`, `peers A`, `priorities 4 0` |
 //! | `config NAME VALUE` | one of the settings that [`stage`] knows by name |
 //!
 //! Then comes what happens, one line after the other. Peers are `A` to `Z`; each has an address of its own.
@@ -60,6 +60,8 @@
 //! | `handshake WITH` | with `no fast`, `no extended`, `other torrent`, `our id`, `id of B`, `dht`, with commas between |
 //! | `start of handshake`, `rest of handshake` | its first 48 bytes, up to the info-hash; the peer id |
 //! | `piece 0 damaged` | other bytes |
+//! | `metadata offer`, `metadata wanted` | an extended handshake that takes messages of BEP 9 as number 3, with the size of the info dictionary and without |
+//! | `metadata request 0`, `metadata reject 0`, `metadata data 0`, `metadata data 0 damaged` | such messages |
 //! | `extended 3 "TEXT"`, `message 21 "TEXT"` | `\x01` is a byte |
 //! | `bytes "TEXT"` | no message: these bytes |
 //!

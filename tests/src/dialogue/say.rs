@@ -3,6 +3,7 @@
 use crate::content::Content;
 use crate::hostile::{BLOCK, bitfield};
 use crate::second::{GREETING, Range, Word};
+use parcacik_core::wire::{Extension, METADATA_BLOCK, UtMetadata};
 
 /// The bytes of one message of a script, by the second encoder. `letter` is the peer, `our_id` what our side calls itself.
 pub(super) fn bytes(text: &str, letter: char, content: &Content, our_id: [u8; 20]) -> Result<Vec<u8>, String> {
@@ -39,6 +40,9 @@ fn with_numbers(text: &str, letter: char, content: &Content, our_id: [u8; 20]) -
         }
         let have = pieces(rest, content.pieces())?;
         return Ok(Word::Bitfield(bitfield(content.pieces(), |piece| have.contains(&piece))).bytes());
+    }
+    if let Some(rest) = text.strip_prefix("metadata ") {
+        return metadata(rest, content);
     }
     if let Some(payload) = text.strip_prefix("extended handshake ") {
         let payload = if payload.starts_with('"') { quoted(payload)? } else { payload.as_bytes().to_vec() };
@@ -100,6 +104,35 @@ pub(super) fn block(range: Range, content: &Content, damaged: bool) -> Word {
         }
         _ => Word::Piece(piece, begin, vec![0; length as usize]),
     }
+}
+
+/// The number under which a scripted peer takes messages of BEP 9.
+const THEIRS: u8 = 3;
+
+/// What is said of the info dictionary: `offer` (an extended handshake with its size), `wanted` (one without), `request N`, `reject N`,
+/// `data N`, `data N damaged`.
+fn metadata(text: &str, content: &Content) -> Result<Vec<u8>, String> {
+    let info = content.info();
+    let ours = Extension::Metadata.our_id();
+    let (what, damaged) = text.strip_suffix(" damaged").map_or((text, false), |what| (what, true));
+    let (name, number) = what.split_once(' ').unwrap_or((what, "0"));
+    let piece: u32 = number.parse().map_err(|_| format!("no number: {number}"))?;
+    let message = match name {
+        "offer" | "wanted" => {
+            let size = if name == "offer" { format!("13:metadata_sizei{}e", info.len()) } else { String::new() };
+            return Ok(Word::Extended(0, format!("d1:md11:ut_metadatai{THEIRS}ee{size}e").into_bytes()).bytes());
+        }
+        "request" => UtMetadata::Request { piece },
+        "reject" => UtMetadata::Reject { piece },
+        "data" => {
+            let begin = piece as usize * METADATA_BLOCK as usize;
+            let part = info.get(begin..info.len().min(begin + METADATA_BLOCK as usize)).ok_or("no such block")?;
+            let data = part.iter().map(|byte| if damaged { !byte } else { *byte }).collect();
+            UtMetadata::Data { piece, total_size: Some(info.len() as u32), data }
+        }
+        other => return Err(format!("no such message of metadata: {other}")),
+    };
+    Ok(Word::Extended(ours, message.emit()).bytes())
 }
 
 fn handshake(with: &str, letter: char, content: &Content, our_id: [u8; 20]) -> Result<Vec<u8>, String> {

@@ -5,7 +5,7 @@ use super::stage::{Delivery, Setup, Stage, usual_add};
 use super::trackers;
 use crate::content::Content;
 use crate::second::Word;
-use parcacik_core::border::{Command, Config, IoFault, IpFilter, RemoveFiles, SeedGoal, Target};
+use parcacik_core::border::{Command, Config, IoFault, IpFilter, RemoveFiles, SeedGoal, Target, TorrentSource};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -192,6 +192,8 @@ impl Header {
                 "seed only" => add.seed_only = true,
                 "sequential" => add.sequential = Some(true),
                 "paused" => add.paused = true,
+                "by magnet link" => add.source = TorrentSource::Magnet(content.magnet()),
+                "hold at metadata" => add.hold_at_metadata = true,
                 "goal none" => add.goal = SeedGoal::None,
                 other if other.starts_with("priorities ") => {
                     let numbers = other["priorities ".len()..].split(' ').map(str::parse);

@@ -54,11 +54,15 @@
 //! | completion | from a peer's coming until it has everything |
 //! | fairness | Jain's index of the peers' download rates: 1 when all are alike, 1 / N when one has everything |
 //! | share ratio | content given / content had, of each peer that is no seed |
+//! | first copy | when each piece was whole at somebody besides the seeds, and how much of what the seeds had given until then was there already |
+//! | tail | how long after that half of the peers, 95 of 100 and all had everything |
+//! | idle | the share of the uplinks that stood still until the last peer had everything, by why it did ([`Sample`]): looked at once a second |
 //! | waste | content that came twice or was not wanted |
 //! | blocks a second | blocks that were received, by seconds of processor time |
 
 mod bound;
 mod census;
+mod idle;
 mod network;
 mod node;
 mod options;
@@ -71,7 +75,8 @@ mod tracker;
 
 pub use bound::shortest;
 pub use census::{Census, KINDS};
+pub use idle::Sample;
 pub use options::{Join, Options, OptionsError, Policy};
 pub use plot::plot;
-pub use report::{Cost, PeerReport, Report, table};
+pub use report::{Cost, FirstCopy, PeerReport, Report, table};
 pub use swarm::run;

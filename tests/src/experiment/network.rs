@@ -190,7 +190,10 @@ pub(super) struct Sending {
 /// Buffers for what is told to sessions. They are used again and again, with whatever is in them where content would be.
 #[derive(Debug)]
 pub(super) struct Buffers {
-    lent: Vec<Bytes>,
+    /// The one that was lent first is likely to be back first.
+    lent: VecDeque<Bytes>,
+    /// Lists that were emptied, with their memory.
+    lists: Vec<Vec<Segment>>,
     /// For blocks that nobody sends anywhere.
     pub zeros: Bytes,
 }
@@ -200,13 +203,26 @@ const TRIES: usize = 4;
 
 impl Buffers {
     pub fn new() -> Buffers {
-        Buffers { lent: Vec::new(), zeros: Bytes::from(vec![0; 1 << 20]) }
+        Buffers { lent: VecDeque::new(), lists: Vec::new(), zeros: Bytes::from(vec![0; 1 << 20]) }
+    }
+
+    /// An empty list.
+    pub fn list(&mut self) -> Vec<Segment> {
+        self.lists.pop().unwrap_or_default()
+    }
+
+    /// A list that is not needed any more.
+    pub fn emptied(&mut self, list: Vec<Segment>) {
+        debug_assert!(list.is_empty());
+        self.lists.push(list);
     }
 
     /// One buffer with all segments in it, of [`BURST`] bytes together at most.
     pub fn join(&mut self, segments: &mut Vec<Segment>) -> Bytes {
-        if let [_] = segments[..] {
-            return match segments.remove(0) {
+        if segments.len() == 1
+            && let Some(segment) = segments.pop()
+        {
+            return match segment {
                 Segment::Plain(bytes) => bytes,
                 Segment::Content(length) => self.zeros.slice(..length as usize),
             };
@@ -221,17 +237,17 @@ impl Buffers {
         }
         let buffer = buffer.freeze();
         let told = buffer.slice(..at);
-        self.lent.push(buffer);
+        self.lent.push_back(buffer);
         told
     }
 
     fn take(&mut self) -> BytesMut {
         for _ in 0..TRIES {
-            let Some(last) = self.lent.pop() else { break };
-            match last.try_into_mut() {
+            let Some(first) = self.lent.pop_front() else { break };
+            match first.try_into_mut() {
                 Ok(buffer) => return buffer,
-                // Somebody has it yet: it is not looked at again, and goes when he lets it go.
-                Err(_) => continue,
+                // Somebody has it yet.
+                Err(buffer) => self.lent.push_back(buffer),
             }
         }
         BytesMut::zeroed(BURST)

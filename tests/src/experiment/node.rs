@@ -28,8 +28,8 @@ pub(super) struct Outside {
     pub actions: Actions,
     /// Calls to sessions.
     pub events: u64,
-    /// When which node got a piece.
-    pub pieces: Vec<(Time, u32)>,
+    /// When which node got which piece.
+    pub pieces: Vec<(Time, u32, u32)>,
 }
 
 /// A peer.
@@ -65,6 +65,9 @@ pub(super) struct Node {
     next_command: u64,
 
     pub finished_at: Option<Time>,
+    /// How many pieces it got, unless it had all from the beginning.
+    pub pieces: u32,
+    pub has_come_whole: bool,
     pub left: bool,
     pub census: Census,
     /// Bytes of content that have left, and all bytes.
@@ -119,6 +122,8 @@ impl Node {
             scratch: Vec::new(),
             next_command: 0,
             finished_at: None,
+            pieces: 0,
+            has_come_whole: false,
             left: false,
             census: Census::default(),
             content_sent: 0,
@@ -135,6 +140,11 @@ impl Node {
     pub fn expect(&mut self, at: Time, arrival: Arrival) {
         self.arrivals.push((at, arrival));
         self.next_arrival = self.next_arrival.min(at);
+    }
+
+    /// Whether something of it is on its way up.
+    pub fn is_sending(&self) -> bool {
+        self.sending.is_some()
     }
 
     /// When something happens to it next.
@@ -230,7 +240,10 @@ impl Node {
     fn note(&mut self, notice: Notice, out: &mut Outside) {
         match notice {
             Notice::Added { torrent, .. } => self.torrent = Some(torrent),
-            Notice::PieceDone { .. } => out.pieces.push((self.now, self.id)),
+            Notice::PieceDone { piece, .. } => {
+                self.pieces += 1;
+                out.pieces.push((self.now, self.id, piece));
+            }
             Notice::PeerClosed { .. } => self.closed += 1,
             Notice::Finished { .. } if self.finished_at.is_none() => {
                 self.finished_at = Some(self.now);
@@ -377,14 +390,15 @@ impl Node {
     }
 
     /// Bytes are through the downlink.
-    fn came(&mut self, tcp: u64, segments: Vec<Segment>, out: &mut Outside) {
+    fn came(&mut self, tcp: u64, mut segments: Vec<Segment>, out: &mut Outside) {
         let stream = &mut self.streams[tcp as usize];
         if stream.life == Life::Closed || stream.life == Life::Ending {
             return;
         }
-        for segment in segments {
+        for segment in segments.drain(..) {
             stream.unread.push(segment);
         }
+        out.buffers.emptied(segments);
         self.read(tcp, out);
     }
 
@@ -434,7 +448,8 @@ impl Node {
 
     /// Has what was queued during an event take its place.
     fn send_touched(&mut self, out: &mut Outside) {
-        for tcp in std::mem::take(&mut self.touched) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for tcp in touched.drain(..) {
             let stream = &mut self.streams[tcp as usize];
             stream.touched = false;
             if stream.in_turn || stream.sending.len() == 0 {
@@ -447,8 +462,9 @@ impl Node {
                 self.turns.push_back(tcp);
             }
         }
+        self.touched = touched;
         if self.sending.is_none() {
-            self.next_burst();
+            self.next_burst(out);
         }
     }
 
@@ -456,7 +472,7 @@ impl Node {
     fn send_at_once(&mut self, tcp: u64, out: &mut Outside) {
         let now = nanos(self.now);
         let stream = &mut self.streams[tcp as usize];
-        let mut segments = Vec::with_capacity(1);
+        let mut segments = out.buffers.list();
         let bytes = stream.sending.take(PACKET, &mut segments);
         let (start, end) = self.up_first.serve(now, bytes);
         let took = self.up.takes(bytes);
@@ -474,13 +490,14 @@ impl Node {
     }
 
     /// The next stream has its turn.
-    fn next_burst(&mut self) {
+    fn next_burst(&mut self, out: &mut Outside) {
         let now = nanos(self.now);
         while let Some(tcp) = self.turns.pop_front() {
             let stream = &mut self.streams[tcp as usize];
-            let mut segments = Vec::with_capacity(8);
+            let mut segments = out.buffers.list();
             let bytes = stream.sending.take(BURST, &mut segments);
             if bytes == 0 {
+                out.buffers.emptied(segments);
                 stream.in_turn = false;
                 continue;
             }
@@ -503,7 +520,7 @@ impl Node {
                 self.end(tcp, after(end), out);
             }
         }
-        self.next_burst();
+        self.next_burst(out);
     }
 
     fn left_home(&mut self, tcp: u64, start: u64, end: u64, segments: Vec<Segment>, bytes: usize, out: &mut Outside) {

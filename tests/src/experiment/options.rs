@@ -138,6 +138,7 @@ impl Options {
         wrong(self.free_riders <= self.peers, "there are more free riders than peers")?;
         wrong(self.size > 0, "the file is empty")?;
         wrong(self.piece_length >= 16 << 10, "pieces are shorter than 16 KiB")?;
+        wrong(self.pieces() < u32::MAX, "there are more pieces than numbers for them")?;
         wrong(self.piece_length.is_power_of_two(), "the length of a piece is not a power of two")?;
         wrong(self.up > 0 && self.down > 0 && self.seed_up != Some(0), "a rate is 0")?;
         wrong(self.latency >= Duration::from_millis(1), "the latency is less than a millisecond")?;
@@ -156,6 +157,10 @@ impl Options {
             Policy::Rarest | Policy::Sequential => PickOrder::RarestFirst,
         };
         config
+    }
+
+    pub(super) fn pieces(&self) -> u32 {
+        u32::try_from(self.size.div_ceil(u64::from(self.piece_length))).unwrap_or(u32::MAX)
     }
 
     pub(super) fn nodes(&self) -> u32 {

@@ -2,6 +2,7 @@
 
 use super::bound::shortest;
 use super::census::Census;
+use super::idle::Sample;
 use super::options::{Join, Options};
 use parcacik_core::metainfo::BLOCK_LENGTH;
 use parcacik_core::time::Time;
@@ -52,6 +53,15 @@ impl PeerReport {
     }
 }
 
+/// When each piece was whole at somebody who had not got it from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstCopy {
+    /// When.
+    pub at: Time,
+    /// Bytes of content that the seeds had given until then.
+    pub sent: u64,
+}
+
 /// What came of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -65,6 +75,10 @@ pub struct Report {
     pub events: u64,
     /// When somebody who is no seed got a piece, rising by and large.
     pub pieces: Vec<Time>,
+    /// When all pieces were out; `None`: they never were.
+    pub first_copy: Option<FirstCopy>,
+    /// How it stood with the uplinks, second by second.
+    pub idle: Vec<Sample>,
     /// What it cost.
     pub cost: Cost,
 }
@@ -156,6 +170,34 @@ impl Report {
         given as f64 / self.options.size as f64
     }
 
+    /// How much of what the seeds gave until the first copy was out had been given before, of all that they gave until then.
+    pub fn given_twice(&self) -> Option<f64> {
+        self.first_copy.map(|copy| copy.sent.saturating_sub(self.options.size) as f64 / copy.sent.max(1) as f64)
+    }
+
+    /// How long after the first copy was out so many hundredths of the peers had everything, in seconds.
+    pub fn after_first_copy(&self, hundredths: usize) -> Option<f64> {
+        let mut finished: Vec<f64> = Vec::new();
+        for peer in self.leeches() {
+            finished.push(peer.finished?.as_micros() as f64 / 1e6);
+        }
+        finished.sort_by(f64::total_cmp);
+        Some(percentile(&finished, hundredths)? - self.first_copy?.at.as_micros() as f64 / 1e6)
+    }
+
+    /// The shares of uplinks that stood still until the last peer had everything, by why: see [`Sample::idle`].
+    pub fn idle_shares(&self) -> [f64; 4] {
+        let until = self.leeches().filter_map(|peer| peer.finished).max().unwrap_or(self.ended);
+        let samples: Vec<&Sample> = self.idle.iter().filter(|sample| sample.at <= until).collect();
+        let mut shares = [0.0; 4];
+        for sample in &samples {
+            for (sum, share) in shares.iter_mut().zip(sample.idle()) {
+                *sum += share / samples.len() as f64;
+            }
+        }
+        shares
+    }
+
     /// Blocks by seconds of processor time, or by the clock where that is not known.
     pub fn blocks_per_second(&self) -> f64 {
         self.blocks() as f64 / self.seconds()
@@ -192,6 +234,20 @@ impl Report {
                 "links": peer.links,
                 "closed": peer.closed,
             })
+        });
+        let idle = self.idle_shares();
+        let samples = self.idle.iter().map(|sample| {
+            json!([
+                seconds(sample.at),
+                sample.sent,
+                sample.busy,
+                sample.unwanted,
+                sample.choking,
+                sample.unasked,
+                sample.waiting,
+                sample.fewest,
+                sample.most
+            ])
         });
         let messages: Map<String, Value> =
             self.messages().iter().map(|(kind, count)| (kind.to_owned(), count.into())).collect();
@@ -230,6 +286,21 @@ impl Report {
             "waste": self.waste(),
             "wasted_bytes": self.leeches().map(|peer| peer.wasted).sum::<u64>(),
             "copies_of_seeds": self.copies_of_seeds(),
+            "first_copy": self.first_copy.map(|copy| json!({
+                "at_seconds": seconds(copy.at),
+                "sent_by_seeds": copy.sent,
+                "given_twice": self.given_twice(),
+                "to_median_seconds": self.after_first_copy(50),
+                "to_p95_seconds": self.after_first_copy(95),
+                "to_last_seconds": self.after_first_copy(100),
+            })),
+            "idle": {
+                "unwanted": idle[0],
+                "choking": idle[1],
+                "unasked": idle[2],
+                "waiting": idle[3],
+                "samples": samples.collect::<Vec<_>>(),
+            },
             "blocks": self.blocks(),
             "messages": messages,
             "events": self.events,
@@ -282,6 +353,27 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
+            "first copy   {} s, of what the seeds gave until then {} % was there already; after it {} s to the median, {} s to p95, {} s to \
+             the last",
+            figure(self.first_copy.map(|copy| copy.at.as_micros() as f64 / 1e6), 1),
+            figure(self.given_twice().map(|share| share * 100.0), 1),
+            figure(self.after_first_copy(50), 1),
+            figure(self.after_first_copy(95), 1),
+            figure(self.after_first_copy(100), 1)
+        )?;
+        let idle = self.idle_shares();
+        writeln!(
+            f,
+            "idle         {:.1} % of uplinks: nobody wants anything {:.1}, all who do are choked {:.1}, nobody asks {:.1}, a request is on \
+             its way {:.1}",
+            idle.iter().sum::<f64>() * 100.0,
+            idle[0] * 100.0,
+            idle[1] * 100.0,
+            idle[2] * 100.0,
+            idle[3] * 100.0
+        )?;
+        writeln!(
+            f,
             "fairness     {} (Jain); share ratio min {}, median {}, max {}",
             figure(self.fairness(), 4),
             figure(ratios.first().copied(), 2),
@@ -305,12 +397,13 @@ impl fmt::Display for Report {
 
 /// Several experiments beside each other.
 pub fn table(reports: &[Report]) -> String {
-    let mut out =
-        String::from("policy      efficiency  min s  median s  p95 s  max s  Jain    waste %  seed copies  finished\n");
+    let mut out = String::from(
+        "policy      efficiency  min s  median s  p95 s  max s  Jain    waste %  seed copies  first copy s  idle %  finished\n",
+    );
     for report in reports {
         let took = report.completions();
         out.push_str(&format!(
-            "{:<11} {:>10} {:>6} {:>9} {:>6} {:>6}  {:<6} {:>8.3} {:>12.2} {:>9}\n",
+            "{:<11} {:>10} {:>6} {:>9} {:>6} {:>6}  {:<6} {:>8.3} {:>12.2} {:>13} {:>7.1} {:>9}\n",
             report.options.policy.name(),
             figure(report.efficiency(), 3),
             figure(took.first().copied(), 1),
@@ -320,6 +413,8 @@ pub fn table(reports: &[Report]) -> String {
             figure(report.fairness(), 4),
             report.waste() * 100.0,
             report.copies_of_seeds(),
+            figure(report.first_copy.map(|copy| copy.at.as_micros() as f64 / 1e6), 1),
+            report.idle_shares().iter().sum::<f64>() * 100.0,
             report.finished(),
         ));
     }

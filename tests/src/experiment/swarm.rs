@@ -1,11 +1,13 @@
 //! The swarm: nodes, and what goes between them.
 
+use super::idle::{self, Sample};
 use super::network::{Arrival, Buffers};
 use super::node::{Node, Outside};
 use super::options::{Join, Options, OptionsError, Policy};
-use super::report::{Cost, PeerReport, Report};
+use super::report::{Cost, FirstCopy, PeerReport, Report};
 use super::tracker::{self, Tracker};
 use parcacik_core::bencode::encode_dict;
+use parcacik_core::bitfield::Bitfield;
 use parcacik_core::border::{Actions, AddTorrent, Command, RateLimits, RootId, SeedGoal, SocketId};
 use parcacik_core::rng::{Rng, Seeds, Stream};
 use parcacik_core::session::Session;
@@ -44,6 +46,12 @@ struct Swarm<'o> {
     now: Time,
     /// Peers that have not got everything yet, or not left.
     unfinished: u32,
+    /// Which pieces somebody who is no seed has, and how many notices of pieces were looked at.
+    out: Bitfield,
+    seen: usize,
+    first_copy: Option<FirstCopy>,
+    idle: Vec<Sample>,
+    next_sample: Time,
 }
 
 /// Seeds for one purpose: all chance of an experiment comes from one number.
@@ -61,7 +69,7 @@ fn chance(options: &Options, purpose: u8) -> Rng {
 }
 
 fn metainfo(options: &Options) -> Vec<u8> {
-    let pieces = options.size.div_ceil(u64::from(options.piece_length)) as usize;
+    let pieces = options.pieces() as usize;
     let info = encode_dict(|info| {
         info.int("length", options.size as i64)
             .bytes("name", "experiment")
@@ -113,6 +121,7 @@ impl<'o> Swarm<'o> {
             let first = vec![listen, Command::Add(Box::new(add))];
             let mut node = Node::new(id, session, comes, first, options.size, options.uplink(id), options.down);
             node.has_file = options.is_seed(id);
+            node.has_come_whole = options.is_seed(id);
             node.leaves = options.leave && !options.is_seed(id);
             nodes.push(node);
         }
@@ -133,6 +142,11 @@ impl<'o> Swarm<'o> {
             tracker: Tracker::new(chance(options, 3), options.nodes(), contacts),
             now: Time::ZERO,
             unfinished: options.peers,
+            out: Bitfield::none(options.pieces()),
+            seen: 0,
+            first_copy: None,
+            idle: Vec::new(),
+            next_sample: Time::ZERO,
         })
     }
 
@@ -153,6 +167,12 @@ impl<'o> Swarm<'o> {
                 self.unfinished -= u32::from(counts && is_finished(node, self.options) && !was);
             }
         }
+        self.look_what_is_out();
+        if until >= self.next_sample {
+            self.next_sample = until + idle::EVERY;
+            let counts = |id| !self.options.is_free_rider(id);
+            self.idle.push(idle::sample(until, &self.nodes, counts));
+        }
         self.answer();
         for (to, at, arrival) in self.outside.post.drain(..) {
             let to = to as usize;
@@ -162,6 +182,24 @@ impl<'o> Swarm<'o> {
             }
         }
         true
+    }
+
+    /// Whether each piece has come to somebody now, for the first time.
+    fn look_what_is_out(&mut self) {
+        if self.first_copy.is_some() {
+            return;
+        }
+        let mut last = Time::ZERO;
+        for &(at, id, piece) in self.outside.pieces.iter().skip(self.seen) {
+            if !self.options.is_seed(id) && self.out.insert(piece) {
+                last = last.max(at);
+            }
+        }
+        self.seen = self.outside.pieces.len();
+        if self.out.is_full() {
+            let seeds = self.nodes.iter().take(self.options.seeds as usize);
+            self.first_copy = Some(FirstCopy { at: last, sent: seeds.map(|seed| seed.content_sent).sum() });
+        }
     }
 
     /// The tracker answers, in the order in which it was asked. Whoever asks in the same moment is known to the others.
@@ -203,9 +241,11 @@ impl<'o> Swarm<'o> {
                 .outside
                 .pieces
                 .iter()
-                .filter(|(_, id)| !self.options.is_seed(*id))
-                .map(|(at, _)| *at)
+                .filter(|(_, id, _)| !self.options.is_seed(*id))
+                .map(|(at, ..)| *at)
                 .collect(),
+            first_copy: self.first_copy,
+            idle: self.idle.clone(),
             cost,
         }
     }

@@ -78,6 +78,23 @@ fn the_bound_is_the_largest_of_its_three() {
 }
 
 #[test]
+fn the_first_copy_is_out_before_anybody_is_done_with_it_and_each_uplink_is_looked_at_each_second() {
+    let report = run(&small()).unwrap();
+    let copy = report.first_copy.unwrap();
+    assert!(report.leeches().all(|peer| peer.finished.unwrap() >= copy.at));
+    assert!(copy.sent >= report.options.size, "the only seed has given each piece once");
+    let twice = report.given_twice().unwrap();
+    assert!((0.0..1.0).contains(&twice), "{twice}");
+    let after = [50, 95, 100].map(|hundredths| report.after_first_copy(hundredths).unwrap());
+    assert!(after[0] <= after[1] && after[1] <= after[2], "{after:?}");
+    assert!(report.idle.windows(2).all(|pair| pair[0].at < pair[1].at && pair[0].sent <= pair[1].sent));
+    assert!(report.idle.len() as f64 >= report.last().unwrap() / 2.0);
+    assert!(report.idle.iter().skip(1).all(|sample| sample.all() == 13), "twelve peers and the seed");
+    assert!(report.idle.iter().any(|sample| sample.busy > 6));
+    assert!((0.0..1.0).contains(&report.idle_shares().iter().sum::<f64>()));
+}
+
+#[test]
 fn what_makes_no_experiment_is_refused() {
     let refused = |options: Options| run(&options).unwrap_err().to_string();
     assert_eq!(refused(Options { peers: 0, ..small() }), "there is no peer");
@@ -96,7 +113,7 @@ fn the_picture_has_both_curves_of_each_and_the_text_all_figures() {
         assert!(table(&reports).contains(policy.name()));
     }
     let text = reports[0].to_string();
-    for word in ["completion", "efficiency", "fairness", "waste", "messages", "cost"] {
+    for word in ["completion", "efficiency", "first copy", "idle", "fairness", "waste", "messages", "cost"] {
         assert!(text.contains(word), "{text}");
     }
 }

@@ -240,11 +240,11 @@ impl Seat {
             // Either name of a hybrid torrent is as good.
             info_hash: theirs.info_hash,
             peer_id,
-            geometry: &self.geometry,
+            geometry: Some(&self.geometry),
             have: &self.have,
             lost: &BTreeSet::new(),
             listen_port: None,
-            metadata_size: None,
+            metadata: None,
             upload_only: false,
             private: false,
         };

@@ -33,6 +33,7 @@ pub mod krpc;
 pub mod lsd;
 pub mod magnet;
 pub mod messages;
+pub mod metadata;
 pub mod metainfo;
 pub mod path;
 pub mod peer;
@@ -51,6 +52,7 @@ pub mod tracker_server;
 pub mod tracker_udp;
 pub mod tracker_url;
 pub mod udp_server;
+pub mod ut_metadata;
 pub mod ut_pex;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -89,6 +91,6 @@ macro_rules! targets {
 
 targets! {
     announcer, bencode, blame, candidates, capture, choker, connection, extended, fetch, framer, handshake, ip_filter, journal, krpc, lsd,
-    magnet, messages, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
-    tracker_server, tracker_udp, tracker_url, udp_server, ut_pex,
+    magnet, messages, metadata, metainfo, path, peer, persist, picker, rates, recording, resume, script, session, superseed, tracker_http, tracker_query,
+    tracker_server, tracker_udp, tracker_url, udp_server, ut_metadata, ut_pex,
 }

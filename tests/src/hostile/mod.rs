@@ -31,6 +31,7 @@
 //! |---|---|
 //! | selfish | [`NeverUnchoke`], [`OneBlockEvery`], [`SuperSeed`], [`LeaveAfter`] (with [`Peer::comes_back`]), [`RequestThenCancel`]; many ids at one address: [`Peer::dials`] |
 //! | lying | [`AlternateAllNone`], [`HaveNothing`], [`WrongBitfield`], [`DontHave`], [`Introduction`], [`Chatter`], [`Mute`] |
+//! | info dictionary (BEP 9) | [`Metadata`], each kind of [`Gives`] |
 //! | corrupting | [`Corrupt`] |
 //! | resource | [`Drip`], [`Flood`], [`RequestFlood`], [`NeverRead`], [`Promise`] |
 //! | anything | [`Havoc`], [`RandomHandshake`] |
@@ -46,6 +47,7 @@ mod any;
 mod corrupting;
 mod fuzz;
 mod lying;
+mod metadata;
 mod peer;
 mod resource;
 mod selfish;
@@ -56,6 +58,7 @@ pub use any::any_peer;
 pub use corrupting::Corrupt;
 pub use fuzz::{Havoc, RandomHandshake, damage};
 pub use lying::{AlternateAllNone, Chatter, DontHave, Excuse, HaveNothing, Introduction, Mute, WrongBitfield};
+pub use metadata::{Gives, Metadata};
 pub use peer::{BLOCK, Peer, Talk, bitfield};
 pub use resource::{Drip, Flood, NeverRead, Promise, RequestFlood};
 pub use selfish::{LeaveAfter, NeverUnchoke, OneBlockEvery, RequestThenCancel, SuperSeed};

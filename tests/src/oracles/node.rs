@@ -18,7 +18,7 @@ use crate::{Breach, Call};
 use bytes::Bytes;
 use parcacik_core::border::{
     Action, AddTorrent, CloseReason, Command, CommandId, Config, Event, Notice, PeerFault, Target, TcpId, TorrentId,
-    TorrentState, Work,
+    TorrentSource, TorrentState, Work,
 };
 use parcacik_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,11 +185,17 @@ impl NodeModel {
             }
             let Notice::Added { command, torrent, hashes, .. } = notice else { continue };
             let hash = hashes.best().0;
-            match (terms.get(&hash), self.adds.remove(command)) {
-                (Some(terms), Some(add)) => {
-                    let private = is_private(&add.metainfo);
-                    self.trackers.added(*torrent, hash, &add, private);
-                    self.torrents.insert(*torrent, TorrentModel::new(*torrent, hash, terms.clone(), &add, private));
+            let add = self.adds.remove(command);
+            // Of a magnet link the rules about pieces hold only from some moment on, which is not looked for here.
+            let file = add.as_deref().and_then(|add| match &add.source {
+                TorrentSource::Metainfo(file) => Some((add, file)),
+                TorrentSource::Magnet(_) => None,
+            });
+            match (terms.get(&hash), file) {
+                (Some(terms), Some((add, file))) => {
+                    let private = is_private(file);
+                    self.trackers.added(*torrent, hash, add, private);
+                    self.torrents.insert(*torrent, TorrentModel::new(*torrent, hash, terms.clone(), add, private));
                 }
                 _ => _ = self.unknown.insert(*torrent),
             }

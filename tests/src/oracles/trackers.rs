@@ -8,7 +8,7 @@ use super::{Oracle, Tally};
 use crate::Breach;
 use crate::second::Value;
 use bytes::Bytes;
-use parcacik_core::border::{Actions, AddTorrent, Config, JobId, JobResult, Notice, TorrentId, Work};
+use parcacik_core::border::{Actions, AddTorrent, Config, JobId, JobResult, Notice, TorrentId, TorrentSource, Work};
 use parcacik_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -502,7 +502,8 @@ fn tiers_of(add: &AddTorrent) -> Option<Vec<Vec<String>>> {
     if !add.use_trackers || !add.extra_trackers.is_empty() {
         return None;
     }
-    let value = Value::read(&add.metainfo).ok()?;
+    let TorrentSource::Metainfo(file) = &add.source else { return None };
+    let value = Value::read(file).ok()?;
     let text = |value: &Value| match value {
         Value::Bytes(bytes) => String::from_utf8(bytes.clone()).ok().map(|url| key_of(&url)),
         _ => None,

@@ -37,7 +37,7 @@ use clock::Clock;
 use faults::Doom;
 use parcacik_core::border::{
     Actions, AddTorrent, Command, CommandId, Config, Event, InfoHash, JobId, Notice, RootId, SeedGoal, SocketId,
-    Target, TcpId, TorrentId,
+    Target, TcpId, TorrentId, TorrentSource,
 };
 use parcacik_core::rng::{Rng, Seeds};
 use parcacik_core::session::Session;
@@ -436,6 +436,11 @@ impl World {
     /// Has a node download content, and stay to seed.
     pub fn download(&mut self, node: NodeId, content: &Content, peers: &[SocketAddr]) {
         self.add(node, content, peers, |_| {});
+    }
+
+    /// Has a node download content of which it knows the magnet link alone, and stay to seed.
+    pub fn magnet(&mut self, node: NodeId, content: &Content, peers: &[SocketAddr]) {
+        self.add(node, content, peers, |add| add.source = TorrentSource::Magnet(content.magnet()));
     }
 
     /// Adds a torrent with options of one's own.

@@ -1,6 +1,6 @@
 """A peer made of libtorrent. One JSON object as its argument, one word (and what belongs to it) on each line of output.
 
-torrent   path of the .torrent file
+torrent   path of the .torrent file, or a magnet link
 dir       the folder that contains the torrent's name
 listen    "IP:0"; it also dials from there
 peers     ["IP:PORT", ...] to dial
@@ -42,8 +42,11 @@ session = lt.session({
     "alert_mask": lt.alert.category_t.all_categories,
 })
 
-torrent = lt.add_torrent_params()
-torrent.ti = lt.torrent_info(options["torrent"])
+if options["torrent"].startswith("magnet:"):
+    torrent = lt.parse_magnet_uri(options["torrent"])
+else:
+    torrent = lt.add_torrent_params()
+    torrent.ti = lt.torrent_info(options["torrent"])
 torrent.save_path = options["dir"]
 torrent.trackers = options.get("trackers", [])
 torrent.flags |= lt.torrent_flags.override_trackers

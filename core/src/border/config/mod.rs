@@ -6,6 +6,7 @@ mod candidates;
 mod choke;
 mod external;
 mod lsd;
+mod metadata;
 mod net;
 mod peer;
 mod persist;
@@ -22,6 +23,7 @@ pub use candidates::CandidateConfig;
 pub use choke::ChokeConfig;
 pub use external::ExternalConfig;
 pub use lsd::LsdConfig;
+pub use metadata::MetadataConfig;
 pub use net::NetPolicy;
 pub use peer::PeerConfig;
 pub use persist::PersistConfig;
@@ -62,6 +64,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// Which torrents run at once.
     pub queue: QueueConfig,
+    /// Info dictionaries from and for peers.
+    pub metadata: MetadataConfig,
     /// Peer exchange.
     pub pex: PexConfig,
     /// Local discovery.
@@ -102,6 +106,7 @@ impl Config {
         self.external.check()?;
         self.storage.check()?;
         self.queue.check()?;
+        self.metadata.check()?;
         self.pex.check()?;
         self.lsd.check()
     }

@@ -19,7 +19,7 @@
 //! assert_eq!(message.encode(), ping);
 //!
 //! let refused = Message::parse(b"d1:ade1:q4:ping1:t2:aa1:y1:qe").unwrap_err();
-//! assert_eq!(refused.to_string(), "field \"id\" (byte 3): missing");
+//! assert_eq!(refused.to_string(), "field \"id\" (byte 4): missing");
 //! let answer = refused.answer().unwrap();
 //! assert_eq!(answer.encode(), b"d1:eli203e13:invalid querye1:t2:aa1:y1:ee");
 //! ```

@@ -3,8 +3,9 @@
 
 use super::{DecodeError, Decoder, Encoder, Put, Take, canon_enum, canon_struct};
 use crate::border::{
-    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, LsdConfig, NetPolicy, PeerConfig,
-    PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig, StorageConfig,
+    AnnounceConfig, CandidateConfig, ChokeConfig, Config, ExternalConfig, LsdConfig, MetadataConfig, NetPolicy,
+    PeerConfig, PersistConfig, PexConfig, PickConfig, PickOrder, QueueConfig, RateConfig, RateLimits, SessionConfig,
+    StorageConfig,
 };
 use alloc::sync::Arc;
 
@@ -27,7 +28,7 @@ macro_rules! canon_sections {
 }
 
 canon_sections!(
-    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd
+    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd, metadata
 );
 
 canon_struct!(SessionConfig {
@@ -195,6 +196,21 @@ canon_struct!(RateLimits { download, upload });
 canon_struct!(ExternalConfig { min_networks, max_votes, vote_life });
 
 canon_struct!(StorageConfig { retry_min, retry_max, look_max, read_tries, check_space, reserve, delete_limit });
+
+canon_struct!(MetadataConfig {
+    max_size,
+    requests_per_peer,
+    request_timeout,
+    hurry_after,
+    retry_after,
+    retry_max,
+    sizes_at_once,
+    alone_at_once,
+    turn,
+    max_early_haves,
+    serve_queue,
+    serve_factor,
+});
 
 canon_struct!(QueueConfig {
     max_downloads,

@@ -31,6 +31,9 @@ canon_enum!(out Notice {
     23 = ExternalAddress { v6, ip },
     24 = Storage { torrent, state },
     25 = DiscoveryFailed { sock, fault },
+    26 = MetadataProgress { torrent, have, size },
+    27 = Metadata { torrent, hashes, name, info },
+    28 = MetadataFailed { torrent, why },
 });
 
 canon_enum!(out TorrentState {
@@ -43,6 +46,7 @@ canon_enum!(out TorrentState {
     6 = Paused,
     7 = Queued,
     8 = Moving,
+    9 = Metadata,
 });
 
 canon_enum!(out StorageState { 0 = Good, 1 = Full { needed, free }, 2 = Failing(fault) });
@@ -61,6 +65,7 @@ canon_enum!(out CommandError {
     10 = Storage(fault),
     11 = NoSuchFile(file),
     12 = BadPriority(number),
+    13 = BadMagnet(why),
 });
 
 impl Put for ScrapeCounts {

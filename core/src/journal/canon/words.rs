@@ -4,7 +4,7 @@ use super::{DecodeError, Decoder, Encoder, Problem, Put, Take, canon_enum, canon
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, CloseReason, Command, CommandId, DialId, Event, FileState, HttpResponse,
     InfoHash, InfoHashes, IoFault, JobId, JobResult, PeerFault, PeerId, PeerKey, QueuePlace, RemoveFiles, RootId,
-    SeedGoal, SocketId, Target, TcpId, TorrentId, Verdict,
+    SeedGoal, SocketId, Target, TcpId, TorrentId, TorrentSource, Verdict,
 };
 
 macro_rules! canon_id {
@@ -101,8 +101,10 @@ canon_enum!(Command {
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });
 canon_enum!(AnnounceEvent { 0 = Started, 1 = Completed, 2 = Stopped, 3 = Paused });
 
+canon_enum!(TorrentSource { 0 = Metainfo(bytes), 1 = Magnet(link) });
+
 canon_struct!(AddTorrent {
-    metainfo,
+    source,
     root,
     extra_trackers,
     use_trackers,
@@ -117,6 +119,7 @@ canon_struct!(AddTorrent {
     super_seed,
     paused,
     managed,
+    hold_at_metadata,
 });
 
 canon_enum!(SeedGoal { 0 = None, 1 = Ratio(thousandths), 2 = Time(span), 3 = Forever, 4 = Either { thousandths, time } });
@@ -180,6 +183,7 @@ canon_enum!(out PeerFault {
     13 = CorruptData,
     14 = BadPex,
     15 = PexFlood,
+    16 = BadMetadata,
 });
 
 canon_enum!(out CloseReason {

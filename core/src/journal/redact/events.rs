@@ -6,7 +6,7 @@ use super::trackers;
 use super::wire::{Kind, Part, Walker, replaced};
 use crate::border::{
     AddTorrent, AnnounceOnce, Command, Config, Event, FileState, InfoHash, IpFilter, JobResult, SessionConfig, Target,
-    TcpId, Verdict,
+    TcpId, TorrentSource, Verdict,
 };
 use crate::torrent::resume::ResumeData;
 use alloc::boxed::Box;
@@ -189,6 +189,8 @@ pub(super) fn resume(mapper: &mut Mapper, bytes: &[u8]) -> Vec<u8> {
     for file in data.files.iter_mut().flatten() {
         *file = state(mapper, *file);
     }
+    // Nobody can find the new one's: who replays it sees a torrent that has to ask its peers.
+    data.info = data.info.map(|info| Bytes::from(alloc::vec![0; info.len()]));
     data.emit()
 }
 
@@ -223,7 +225,7 @@ fn command(mapper: &mut Mapper, command: &Command) -> Command {
         },
         Command::Add(add) => {
             let AddTorrent {
-                metainfo,
+                source,
                 root,
                 extra_trackers,
                 use_trackers,
@@ -238,9 +240,13 @@ fn command(mapper: &mut Mapper, command: &Command) -> Command {
                 super_seed,
                 paused,
                 managed,
+                hold_at_metadata,
             } = &**add;
             Command::Add(Box::new(AddTorrent {
-                metainfo: mapper.metainfo(metainfo),
+                source: match source {
+                    TorrentSource::Metainfo(file) => TorrentSource::Metainfo(mapper.metainfo(file)),
+                    TorrentSource::Magnet(link) => TorrentSource::Magnet(mapper.magnet(link)),
+                },
                 root: *root,
                 extra_trackers: urls(mapper, extra_trackers),
                 use_trackers: *use_trackers,
@@ -255,6 +261,7 @@ fn command(mapper: &mut Mapper, command: &Command) -> Command {
                 super_seed: *super_seed,
                 paused: *paused,
                 managed: *managed,
+                hold_at_metadata: *hold_at_metadata,
             }))
         }
         Command::AddPeers { torrent, peers } => Command::AddPeers { torrent: *torrent, peers: targets(mapper, peers) },

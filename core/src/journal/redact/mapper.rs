@@ -5,13 +5,15 @@
 //! those. So nothing that is replaced in one place can be forgotten in another.
 
 use super::addresses::{Addresses, TooMany};
+use super::events::target;
 use super::key::Key;
 use super::metainfo;
-use crate::border::{InfoHash, InfoHashes, PeerId, TorrentId};
+use crate::border::{InfoHash, InfoHashes, PeerId, Target, TorrentId};
+use crate::metainfo::magnet::{Magnet, MagnetLimits};
 use crate::metainfo::{Geometry, Metainfo, MetainfoLimits};
 use crate::rng::{Seeds, Stream};
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
@@ -246,6 +248,29 @@ impl Mapper {
     pub fn own_probe(&mut self, prefix: [u8; 8], seeds: [&Seeds; 2]) {
         let [old, new] = seeds.map(|seeds| drawn(prefix, seeds, Stream::Probe, 0));
         self.ids.insert(old, new);
+    }
+
+    /// A link to a torrent. What is none becomes letters.
+    pub fn magnet(&mut self, link: &str) -> String {
+        let Ok((magnet, _)) = Magnet::parse(link, &MagnetLimits::default()) else { return self.text("link", link) };
+        let mut urls = |urls: Vec<String>| -> Vec<String> { urls.iter().map(|url| self.url(url)).collect() };
+        let (trackers, web_seeds) = (urls(magnet.trackers), urls(magnet.web_seeds));
+        let (sources, alternatives) = (urls(magnet.sources), urls(magnet.alternatives));
+        let mut targets = |list: Vec<Target>| -> Vec<Target> { list.iter().map(|one| target(self, one)).collect() };
+        let (peers, nodes) = (targets(magnet.peers), targets(magnet.nodes));
+        let new = Magnet {
+            hashes: self.info_hashes(magnet.hashes),
+            name: magnet.name.map(|name| self.text("name", &name)),
+            length: magnet.length,
+            trackers,
+            web_seeds,
+            sources,
+            alternatives,
+            peers,
+            nodes,
+            selected: magnet.selected,
+        };
+        new.to_string()
     }
 
     /// Metainfo, each string of it replaced. What is none becomes zeros.

@@ -31,6 +31,10 @@
 //! Some decisions depend on an address or an info-hash as a number: BEP 40's order of peers and BEP 6's allowed-fast pieces. Their values go with the
 //! recording ([`AddressTable`], which the header has apart). All others ask only what stays.
 //!
+//! # What cannot be redacted
+//! A torrent that was added by a magnet link: its info dictionary comes from peers, block by block, and has to have the hash that the link
+//! names. In the new session no peer has one, so the first difference is where it would be whole.
+//!
 //! # That it is the same session
 //! Both recordings are run side by side, and after each event every action of the new session must be that of the old one, with
 //! pseudonyms in the place of originals: the same messages on each stream, the same work, the same notices, in the same order. At last

@@ -3,7 +3,7 @@
 use crate::border::{
     AddTorrent, AnnounceEvent, AnnounceOnce, Command, CommandId, DialId, Event, FileState, HttpResponse, InfoHash,
     IoFault, IpFilter, JobId, JobResult, QueuePlace, RateLimits, RemoveFiles, RootId, SeedGoal, SocketId, Target,
-    TcpId, TorrentId, Verdict,
+    TcpId, TorrentId, TorrentSource, Verdict,
 };
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -90,13 +90,14 @@ fn place() -> impl Strategy<Value = QueuePlace> {
 }
 
 fn add() -> impl Strategy<Value = AddTorrent> {
-    let switches = any::<(bool, bool, bool, bool, bool, bool, bool)>();
+    let switches = any::<(bool, bool, bool, bool, bool, bool, bool, bool)>();
     let selection = (option::of(vec(any::<u8>(), 0..4)), option::of(any::<bool>()));
-    (bytes(), any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), (switches, limits()), selection).prop_map(
-        |(metainfo, root, extra_trackers, peers, goal, (switches, limits), (priorities, sequential))| {
-            let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed) = switches;
+    let source = prop_oneof![bytes().prop_map(TorrentSource::Metainfo), text().prop_map(TorrentSource::Magnet),];
+    (source, any::<u32>(), vec(text(), 0..3), vec(target(), 0..3), goal(), (switches, limits()), selection).prop_map(
+        |(source, root, extra_trackers, peers, goal, (switches, limits), (priorities, sequential))| {
+            let (use_trackers, overwrite, recheck, seed_only, super_seed, paused, managed, hold_at_metadata) = switches;
             AddTorrent {
-                metainfo,
+                source,
                 root: RootId(root),
                 extra_trackers,
                 use_trackers,
@@ -111,6 +112,7 @@ fn add() -> impl Strategy<Value = AddTorrent> {
                 super_seed,
                 paused,
                 managed,
+                hold_at_metadata,
             }
         },
     )

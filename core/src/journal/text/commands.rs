@@ -2,7 +2,9 @@
 
 use super::trackers::event_word;
 use super::value::{Kind, Line, Value};
-use crate::border::{AddTorrent, AnnounceOnce, Command, CommandId, QueuePlace, RemoveFiles, SeedGoal, TorrentId};
+use crate::border::{
+    AddTorrent, AnnounceOnce, Command, CommandId, QueuePlace, RemoveFiles, SeedGoal, TorrentId, TorrentSource,
+};
 use crate::metainfo::{Metainfo, MetainfoLimits};
 use alloc::format;
 use alloc::string::String;
@@ -77,9 +79,22 @@ pub(super) fn line(id: CommandId, command: &Command) -> Line {
     }
 }
 
+fn described(line: Line, file: &[u8]) -> Line {
+    match Metainfo::parse(file, &MetainfoLimits::default()) {
+        Ok(parsed) => line
+            .with("info-hash", parsed.hashes().best())
+            .with("name", parsed.name())
+            .with("pieces", parsed.geometry().pieces())
+            .with("piece-length", parsed.geometry().piece_length())
+            .with("total-length", parsed.geometry().total_length()),
+        // The session says what is wrong with it.
+        Err(_) => line,
+    }
+}
+
 fn added(line: Line, add: &AddTorrent) -> Line {
     let AddTorrent {
-        metainfo,
+        source,
         root,
         extra_trackers,
         use_trackers,
@@ -94,16 +109,11 @@ fn added(line: Line, add: &AddTorrent) -> Line {
         super_seed,
         paused,
         managed,
+        hold_at_metadata,
     } = add;
-    let line = match Metainfo::parse(metainfo, &MetainfoLimits::default()) {
-        Ok(parsed) => line
-            .with("info-hash", parsed.hashes().best())
-            .with("name", parsed.name())
-            .with("pieces", parsed.geometry().pieces())
-            .with("piece-length", parsed.geometry().piece_length())
-            .with("total-length", parsed.geometry().total_length()),
-        // The session says what is wrong with it.
-        Err(_) => line,
+    let line = match source {
+        TorrentSource::Magnet(link) => line.with("magnet", &**link),
+        TorrentSource::Metainfo(file) => described(line, file),
     };
     let switches = [
         (!use_trackers, "no trackers"),
@@ -113,10 +123,14 @@ fn added(line: Line, add: &AddTorrent) -> Line {
         (*super_seed, "super seed"),
         (*paused, "paused"),
         (!managed, "unmanaged"),
+        (*hold_at_metadata, "hold at metadata"),
     ];
     let switches: Vec<Value> = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| Value::Word(word)).collect();
-    line.with("metainfo", Value::bytes(metainfo))
-        .with("root", root.0)
+    let line = match source {
+        TorrentSource::Metainfo(file) => line.with("metainfo", Value::bytes(file)),
+        TorrentSource::Magnet(_) => line,
+    };
+    line.with("root", root.0)
         .maybe("extra-trackers", Some(extra_trackers).filter(|list| !list.is_empty()).map(Value::list))
         .maybe("peers", Some(peers).filter(|list| !list.is_empty()).map(Value::list))
         .with("goal", goal(*until))

@@ -33,6 +33,15 @@ fn line(notice: &Notice) -> Line {
             .with("hashes", Value::Id(format!("{hashes:?}")))
             .with("name", name),
         Notice::State { torrent, state } => torrent_state(of("state", *torrent), state),
+        Notice::MetadataProgress { torrent, have, size } => {
+            of("metadata progress", *torrent).with("bytes", *have).with("of", *size)
+        }
+        Notice::Metadata { torrent, hashes, name, info } => of("metadata", *torrent)
+            .with("info-hash", hashes.best())
+            .with("hashes", Value::Id(format!("{hashes:?}")))
+            .with("name", name)
+            .with("bytes", Value::count(info.len())),
+        Notice::MetadataFailed { torrent, why } => of("metadata failed", *torrent).why(why),
         Notice::PieceDone { torrent, piece } => of("piece done", *torrent).piece(*piece),
         Notice::PieceFailed { torrent, piece } => of("piece failed", *torrent).piece(*piece),
         Notice::Finished { torrent } => of("finished", *torrent),
@@ -90,6 +99,7 @@ fn line(notice: &Notice) -> Line {
 fn torrent_state(line: Line, state: &TorrentState) -> Line {
     let word = match state {
         TorrentState::Checking => "checking",
+        TorrentState::Metadata => "metadata",
         TorrentState::Downloading => "downloading",
         TorrentState::Seeding => "seeding",
         TorrentState::Failed(fault) => return line.with("what", Value::Word("failed")).why(fault),

@@ -5,7 +5,7 @@ use super::value::{Kind, Line, Value};
 use crate::bitfield::Bitfield;
 use crate::border::{TcpId, TorrentId, hex};
 use crate::wire::{
-    BlockRange, ExtendedHandshake, Extension, ExtensionIds, Framer, HANDSHAKE_LENGTH, Handshake, Message,
+    BlockRange, ExtendedHandshake, Extension, ExtensionIds, Framer, HANDSHAKE_LENGTH, Handshake, Message, UtMetadata,
 };
 use alloc::format;
 use alloc::string::String;
@@ -171,6 +171,7 @@ pub fn message_line(kind: Kind, message: &Message, takes: Option<&ExtensionIds>,
             let line = plain("extended").maybe("what", name.map(|name| Value::Word(name.name()))).with("number", *id);
             match (name, &payload[..]) {
                 (Some(Extension::UploadOnly), &[flag]) => line.with("on", flag != 0),
+                (Some(Extension::Metadata), _) => metadata_line(line, payload),
                 (Some(Extension::DontHave), &[a, b, c, d]) => line.piece(u32::from_be_bytes([a, b, c, d])),
                 (Some(Extension::Pex), _) => contacts(line, payload),
                 _ => line.with("payload", Value::bytes(payload)),
@@ -231,6 +232,21 @@ fn put_run(text: &mut String, run: Option<(u32, u32)>) {
     let _ = write!(text, "{first}");
     if last > first {
         let _ = write!(text, "-{last}");
+    }
+}
+
+/// What a message of BEP 9 says; its data, as how many they are.
+fn metadata_line(line: Line, payload: &Bytes) -> Line {
+    match UtMetadata::parse(payload) {
+        Ok(UtMetadata::Request { piece }) => line.with("kind", Value::Word("request")).with("block", piece),
+        Ok(UtMetadata::Reject { piece }) => line.with("kind", Value::Word("reject")).with("block", piece),
+        Ok(UtMetadata::Data { piece, total_size, data }) => line
+            .with("kind", Value::Word("data"))
+            .with("block", piece)
+            .maybe("total-size", total_size)
+            .with("data", Value::bytes(&data)),
+        Ok(UtMetadata::Unknown { kind }) => line.with("kind", Value::Id(format!("{kind}"))),
+        Err(error) => line.with("payload", Value::bytes(payload)).why(&error),
     }
 }
 

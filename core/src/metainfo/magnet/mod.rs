@@ -36,9 +36,10 @@ mod parse;
 pub use files::FileRanges;
 
 use super::Metainfo;
+use crate::bencode::encode_dict;
 use crate::border::{InfoHash, InfoHashes, Target};
 use alloc::borrow::ToOwned;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
@@ -188,6 +189,38 @@ impl Magnet {
     /// When it is no link, is too long, or does not name exactly one torrent.
     pub fn parse(text: &str, limits: &MagnetLimits) -> Result<(Magnet, Vec<MagnetWarning>), MagnetError> {
         parse::parse(text, limits)
+    }
+
+    /// A `.torrent` file of the info dictionary that the link led to, with the trackers, web seeds and DHT nodes of the link. The
+    /// dictionary goes in as it is; whether it is the right one was for the caller to see.
+    pub fn torrent_file(&self, info: &[u8]) -> Vec<u8> {
+        let place = |target: &Target| match target {
+            Target::Addr(addr) => (addr.ip().to_string(), addr.port()),
+            Target::Host { name, port } => (name.clone(), *port),
+        };
+        encode_dict(|file| {
+            if let Some(first) = self.trackers.first() {
+                file.bytes("announce", first);
+            }
+            if self.trackers.len() > 1 {
+                file.list("announce-list", |tiers| {
+                    for url in &self.trackers {
+                        tiers.list(|tier| _ = tier.bytes(url));
+                    }
+                });
+            }
+            file.raw("info", info);
+            if !self.nodes.is_empty() {
+                file.list("nodes", |nodes| {
+                    for (host, port) in self.nodes.iter().map(place) {
+                        nodes.list(|node| _ = node.bytes(host).int(port.into()));
+                    }
+                });
+            }
+            if !self.web_seeds.is_empty() {
+                file.list("url-list", |urls| self.web_seeds.iter().for_each(|url| _ = urls.bytes(url)));
+            }
+        })
     }
 
     /// The link to a torrent. Of a private one, DHT nodes are left out; others cannot get its metadata from peers that

@@ -274,6 +274,25 @@ prop_compose! {
     }
 }
 
+/// What a link led to is a `.torrent` file with all that the link says besides.
+#[test]
+fn a_torrent_file_is_made_of_the_dictionary_and_the_link() {
+    let info = b"d6:lengthi5e4:name5:a.txt12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let hash = InfoHash(<sha1::Sha1 as sha1::Digest>::digest(info).into()).to_hex();
+    let link = std::format!(
+        "magnet:?xt=urn:btih:{hash}&tr=http://a.example/ann&tr=udp://b.example:1&ws=http://c.example/f&dht=d.example:6881"
+    );
+    let file = link.parse::<Magnet>().unwrap().torrent_file(info);
+    let torrent = Metainfo::parse(&file, &crate::metainfo::MetainfoLimits::default()).unwrap();
+    assert_eq!(torrent.warnings(), <[std::string::String; 0]>::default());
+    assert_eq!(torrent.hashes().best().to_hex(), hash);
+    assert_eq!(torrent.trackers(), [["http://a.example/ann"], ["udp://b.example:1"]]);
+    assert_eq!(torrent.web_seeds(), ["http://c.example/f"]);
+    assert_eq!(torrent.nodes(), [("d.example".into(), 6881)]);
+    let bare = hash.parse::<Magnet>().unwrap().torrent_file(info);
+    assert!(bare.starts_with(b"d4:info") && bare.len() == info.len() + 8);
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read(magnet in any_magnet()) {

@@ -109,7 +109,7 @@ fn both_ends_are_told_who_the_other_is() {
 fn a_torrent_that_stops_says_so_and_lets_its_last_words_out() {
     let mut pair = Pair::new(true);
     pair.talk();
-    pair.seed.call(|conn, cx, facts| conn.order(cx, facts, PeerOrder::Have(facts.geometry.piece(0).unwrap())));
+    pair.seed.call(|conn, cx, facts| conn.order(cx, facts, PeerOrder::Have(facts.geometry.unwrap().piece(0).unwrap())));
     pair.seed.order(PeerOrder::Close(CloseReason::Stopped));
     assert_eq!(pair.seed.steps(), [PeerSaid::Closing(CloseReason::Stopped)]);
     assert!(matches!(&pair.seed.out.list[..], [.., Action::Send { .. }, Action::Close { flush: true, .. }]));

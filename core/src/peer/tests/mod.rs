@@ -2,6 +2,7 @@
 
 mod dialogue;
 mod laws;
+mod metadata;
 mod neighbours;
 mod patience;
 mod rules;
@@ -13,7 +14,7 @@ use crate::cx::{Cx, IdSource};
 use crate::metainfo::BLOCK_LENGTH;
 use crate::rng::Seeds;
 use crate::time::Time;
-use crate::wire::{BlockRange, Framer, Handshake, Handshake48, Message, Reserved};
+use crate::wire::{BlockRange, ExtendedHandshake, Framer, Handshake, Handshake48, Message, Reserved};
 use bytes::BytesMut;
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -31,7 +32,9 @@ pub(super) struct World {
     pub have: Bitfield,
     pub lost: BTreeSet<PieceIndex>,
     id: PeerId,
-    pub metadata_size: Option<u32>,
+    pub metadata: Option<Bytes>,
+    /// The info dictionary is looked for.
+    pub seeking: bool,
     pub private: bool,
 }
 
@@ -46,7 +49,8 @@ impl World {
             lost: BTreeSet::new(),
             geometry,
             id: PeerId([id; 20]),
-            metadata_size: None,
+            metadata: None,
+            seeking: false,
             private: false,
         }
     }
@@ -91,11 +95,11 @@ fn lend<R>(
         torrent: TorrentId(0),
         info_hash: HASH,
         peer_id: world.id,
-        geometry: &world.geometry,
+        geometry: Some(&world.geometry).filter(|_| !world.seeking),
         have: &world.have,
         lost: &world.lost,
         listen_port: Some(6881),
-        metadata_size: world.metadata_size,
+        metadata: world.metadata.as_ref(),
         upload_only: false,
         private: world.private,
     };

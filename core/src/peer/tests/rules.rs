@@ -201,14 +201,12 @@ fn the_extended_handshake_is_read_cleaned_and_added_to() {
 
 #[test]
 fn extended_messages_go_by_our_numbers_and_only_when_offered() {
-    let metadata = || Message::Extended { id: Extension::Metadata.our_id(), payload: Bytes::from_static(b"de") };
+    let metadata = || Message::Extended {
+        id: Extension::Metadata.our_id(),
+        payload: Bytes::from_static(b"d8:msg_typei0e5:piecei0ee"),
+    };
     let mut held = open(World::new(1), true);
-    assert_eq!(held.hears_one(metadata()), [], "not offered: we have no size to tell");
-    let mut world = World::new(1);
-    world.metadata_size = Some(77);
-    let mut held = open(world, true);
-    let payload = Bytes::from_static(b"de");
-    assert_eq!(held.hears_one(metadata()), [PeerSaid::Extended { extension: Extension::Metadata, payload }]);
+    assert_eq!(held.hears_one(metadata()), [], "not offered: we have nothing to give");
     let upload_only = Message::Extended { id: Extension::UploadOnly.our_id(), payload: Bytes::from_static(b"\x01") };
     assert_eq!(held.hears_one(upload_only), [PeerSaid::Introduced]);
     assert!(held.conn.upload_only());
@@ -217,7 +215,7 @@ fn extended_messages_go_by_our_numbers_and_only_when_offered() {
 #[test]
 fn what_we_tell_in_the_extended_handshake() {
     let mut world = World::new(1);
-    world.metadata_size = Some(77);
+    world.metadata = Some(Bytes::from_static(&[b'x'; 77]));
     let mut held = Held::dial(world);
     held.bytes(&greeting(Reserved::OURS));
     let sent = held.sent();

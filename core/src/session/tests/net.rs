@@ -249,7 +249,7 @@ fn many_peers_of_one_network_do_not_decide_what_is_rare() {
 /// What the handshakes of two torrents of one session say, of the session with these seeds.
 fn peer_ids(seeds: Seeds) -> Vec<[u8; 20]> {
     let session = Session::new(Config::default(), seeds).unwrap();
-    let mut rig = Rig { session, now: Time(1_000_000), next: 0 };
+    let mut rig = Rig { session, now: Time(1_000_000), next: 0, stored: vec![], disk_has_all: false };
     let mut ids = Vec::new();
     for salt in [1, 2] {
         rig.running(salt, vec![]);

@@ -181,6 +181,17 @@ impl Persist {
         self
     }
 
+    /// Its records come after one of this number, which claims nothing any more.
+    pub fn following(mut self, generation: u64) -> Persist {
+        self.generation = self.generation.max(generation);
+        self
+    }
+
+    /// The number of the last record that was ordered.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     fn new(
         geometry: Geometry,
         files: Vec<Option<FileState>>,

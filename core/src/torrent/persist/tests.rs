@@ -193,6 +193,7 @@ fn a_restart_alone_lowers_no_claim_and_saves_nothing() {
         apart: Bitfield::default(),
         priorities: Vec::new(),
         sequential: false,
+        info: None,
     };
     pieces.remove(1);
     let mut persist = Persist::resumed(geometry(3), &resume, pieces, files());

@@ -1,8 +1,8 @@
 //! The choice itself: see "What is asked first" in the [module](super).
 
-use super::open::Slot;
+use super::open::{Open, Slot};
 use super::table::{State, Table};
-use super::{PickAsk, Picker};
+use super::{PickAsk, Picker, TailKey};
 use crate::bitfield::Bitfield;
 use crate::border::{PeerKey, PickOrder};
 use crate::metainfo::{Block, PieceIndex};
@@ -59,12 +59,16 @@ impl Picker {
             }
         } else {
             self.take_urgent(taker);
+            let own = self.own_pieces(taker);
             for level in 0..Table::LEVELS {
                 if taker.left == 0 {
-                    return;
+                    break;
                 }
-                self.take_level(level, ask.suggested, taker);
+                if !self.partial.level(level).is_empty() || !self.table.level_range(level).is_empty() {
+                    self.take_level(level, &own, ask.suggested, taker);
+                }
             }
+            self.own_scratch = own;
         }
         if taker.left > 0 && !ask.only_free && self.end_game() {
             self.take_again(ask.only, taker);
@@ -72,6 +76,9 @@ impl Picker {
     }
 
     fn take_urgent(&mut self, taker: &mut Taker<'_>) {
+        if self.urgent.is_empty() {
+            return;
+        }
         let mut at = (Time::ZERO, 0);
         let mut in_vain = 0;
         while taker.left > 0 && in_vain < self.config.scan {
@@ -93,35 +100,49 @@ impl Picker {
             State::Idle => {
                 self.take_new(piece, taker);
             }
-            State::Open(_) if self.admission(piece, taker) != Admission::No => self.take_open(piece, taker),
-            State::Open(_) | State::Have => {}
+            State::Open(_) => {
+                // Without a free block there is nothing to take, unless all of it was received and it is nobody's.
+                let done = |open: &Open| open.free == 0 && (open.owner.is_some() || open.asked > 0);
+                if self.admission(piece, taker) != Admission::No && !self.open(piece).is_some_and(done) {
+                    self.take_open(piece, taker);
+                }
+            }
+            State::Have => {}
         }
     }
 
-    fn take_level(&mut self, level: usize, suggested: &[PieceIndex], taker: &mut Taker<'_>) {
-        let own: Vec<u32> = self.owned.range((taker.who, 0)..=(taker.who, u32::MAX)).map(|&(_, piece)| piece).collect();
-        for piece in own {
+    /// What the peer has to itself, rising.
+    fn own_pieces(&mut self, taker: &Taker<'_>) -> Vec<u32> {
+        let mut own = core::mem::take(&mut self.own_scratch);
+        own.clear();
+        if self.owned.is_empty() {
+            return own;
+        }
+        own.extend(self.owned.range((taker.who, 0)..=(taker.who, u32::MAX)).map(|&(_, piece)| piece));
+        own
+    }
+
+    /// Takes from the pieces of one level, of which `own` are the peer's.
+    fn take_level(&mut self, level: usize, own: &[u32], suggested: &[PieceIndex], taker: &mut Taker<'_>) {
+        for &piece in own {
             if self.table.level(piece) == level {
                 self.take_any(piece, taker);
             }
+        }
+        if taker.left == 0 {
+            return;
         }
         if self.sequential {
             return self.take_in_order(level, taker);
         }
         let crowded = self.partial.len() >= self.config.max_partial_pieces as usize;
         // What nobody else has comes before what others can finish; only what the peer has to itself goes on.
-        let only_source = !crowded && self.is_only_source(level, taker);
+        let others = !self.partial.level(level).shared.is_empty() || !suggested.is_empty();
+        let only_source = others && !crowded && self.is_only_source(level, taker);
         let last_copy = |table: &Table, piece| table.availability(piece) <= 1;
-        // A fast peer leaves to the slow ones what they share, while there is something new.
-        let fast = taker.fast;
-        self.take_partial(level, taker, |table, piece, admission| match admission {
-            Admission::Own => true,
-            Admission::Alone => !only_source || last_copy(table, piece),
-            Admission::Shared => !fast && (!only_source || last_copy(table, piece)),
-            Admission::Guest | Admission::No => false,
-        });
+        self.take_shared(level, only_source, taker);
         if crowded {
-            self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
+            self.take_rest(level, taker);
         }
         for piece in suggested.iter().rev().take(self.config.max_suggested as usize).map(|piece| piece.get()) {
             if taker.left > 0
@@ -141,7 +162,7 @@ impl Picker {
             }
         }
         if !crowded {
-            self.take_partial(level, taker, |_, _, admission| admission != Admission::No);
+            self.take_rest(level, taker);
         }
     }
 
@@ -155,9 +176,8 @@ impl Picker {
 
     /// Takes the lowest pieces of a level, begun or not.
     fn take_in_order(&mut self, level: usize, taker: &mut Taker<'_>) {
-        let begun = (level as u8, 0, 0)..(level as u8 + 1, 0, 0);
-        let mut begun: Vec<u32> = self.partial.range(begun).map(|&(.., piece)| piece).collect();
-        begun.retain(|&piece| taker.pieces.get(piece));
+        let begun = self.partial.level(level).iter().map(|key| key.piece());
+        let mut begun: Vec<u32> = begun.filter(|&piece| taker.pieces.get(piece)).collect();
         begun.sort_unstable();
         let mut begun = begun.into_iter().peekable();
         let mut new = self.next_in_order(level, taker.pieces, self.first_closed);
@@ -212,18 +232,44 @@ impl Picker {
         None
     }
 
-    /// Takes from the begun pieces of a level, the nearly complete ones first.
-    fn take_partial(&mut self, level: usize, taker: &mut Taker<'_>, admit: impl Fn(&Table, u32, Admission) -> bool) {
-        let level = level as u8;
-        let mut at = (level, 0, 0);
-        while taker.left > 0 {
-            let Some(&(_, remaining, piece)) = self.partial.range(at..(level + 1, 0, 0)).next() else { return };
-            at = (level, remaining, piece.saturating_add(1));
+    /// Takes from the begun pieces of a level that nobody has to itself, the nearly complete ones first. What the peer has to
+    /// itself it has been given before.
+    fn take_shared(&mut self, level: usize, only_source: bool, taker: &mut Taker<'_>) {
+        // A fast peer leaves to the slow ones what they share, while there is something new.
+        let fast = taker.fast;
+        let mut at = 0;
+        while taker.left > 0
+            && let Some(&key) = self.partial.level(level).shared.get(at)
+        {
+            at += 1;
+            let piece = key.piece();
             if !taker.pieces.get(piece) {
                 continue;
             }
-            let admission = self.admission(piece, taker);
-            if admit(&self.table, piece, admission) {
+            let takes = match self.admission(piece, taker) {
+                Admission::Own => true,
+                Admission::Alone => !only_source || self.table.availability(piece) <= 1,
+                Admission::Shared => !fast && (!only_source || self.table.availability(piece) <= 1),
+                Admission::Guest | Admission::No => false,
+            };
+            if takes {
+                self.take_open(piece, taker);
+                // It is not there any more when nothing of it is free, or the peer has it to itself now.
+                let there = self.partial.level(level).shared.get(at - 1) == Some(&key);
+                at -= usize::from(!there);
+            }
+        }
+    }
+
+    /// Takes from the begun pieces of a level, also from those that others have to themselves.
+    fn take_rest(&mut self, level: usize, taker: &mut Taker<'_>) {
+        let mut last = None;
+        while taker.left > 0
+            && let Some(key) = self.partial.level(level).after(last)
+        {
+            last = Some(key);
+            let piece = key.piece();
+            if taker.pieces.get(piece) && self.admission(piece, taker) != Admission::No {
                 self.take_open(piece, taker);
             }
         }
@@ -347,36 +393,51 @@ impl Picker {
             self.tail = Some(wanted.flat_map(|open| open.tail_keys()).collect::<BTreeSet<_>>());
         }
         let mut at = (false, 0, 0, 0);
-        while taker.left > 0 {
-            let Some(&key) = self.tail.as_ref().and_then(|tail| tail.range(at..).next()) else { return };
+        while taker.left > 0
+            && let Some(key) = self.next_again(at, only, taker)
+        {
             let (on_parole, requesters, piece, number) = key;
-            if requesters >= self.config.end_game_requesters {
-                if on_parole {
-                    return;
-                }
-                at = (true, 0, 0, 0);
-                continue;
-            }
-            let theirs = taker.pieces.get(piece) && only.is_none_or(|only| only.iter().any(|one| one.get() == piece));
-            if !theirs || !self.may_join(piece, taker) {
-                at = (on_parole, requesters, piece.saturating_add(1), 0);
-                continue;
-            }
             at = (on_parole, requesters, piece, number.saturating_add(1));
             let Some(index) = self.geometry.piece(piece) else { continue };
             let Some(block) = self.geometry.nth_block(index, number) else { continue };
-            let who = taker.who;
             let Some(open) = self.open_mut(piece) else { continue };
-            if open.requesters(number).any(|requester| requester == who) {
-                continue;
-            }
-            open.ask_again(number, who);
+            open.ask_again(number, taker.who);
             if let Some(tail) = &mut self.tail {
                 tail.remove(&key);
                 tail.insert((on_parole, requesters + 1, piece, number));
             }
             taker.out.push(block);
             taker.left -= 1;
+        }
+    }
+
+    /// The first block from `at` on that a peer may be asked for though others are.
+    fn next_again(&self, mut at: TailKey, only: Option<&[PieceIndex]>, taker: &Taker<'_>) -> Option<TailKey> {
+        let tail = self.tail.as_ref()?;
+        'jump: loop {
+            let mut checked = None;
+            for &key in tail.range(at..) {
+                let (on_parole, requesters, piece, number) = key;
+                if requesters >= self.config.end_game_requesters {
+                    if on_parole {
+                        return None;
+                    }
+                    at = (true, 0, 0, 0);
+                    continue 'jump;
+                }
+                if checked != Some(piece) {
+                    let theirs = only.is_none_or(|only| only.iter().any(|one| one.get() == piece));
+                    if !theirs || !taker.pieces.get(piece) || !self.may_join(piece, taker) {
+                        at = (on_parole, requesters, piece.saturating_add(1), 0);
+                        continue 'jump;
+                    }
+                    checked = Some(piece);
+                }
+                if self.open(piece).is_some_and(|open| !open.is_asked_of(number, taker.who)) {
+                    return Some(key);
+                }
+            }
+            return None;
         }
     }
 

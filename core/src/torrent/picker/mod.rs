@@ -67,13 +67,16 @@
 //!   has few of them.
 //! - **A new piece in order**: a pass over the two bitmaps from the first piece that is closed, 64 at a time; or over the
 //!   pieces of the priority, where these are fewer. Peers that have what comes next are served at once.
-//! - **Blocks**: O(log) in the number of open pieces.
+//! - **Blocks**: a search in an array of the begun pieces of one priority that have free blocks, and a move by a place or two in it
+//!   (`partial`). Priorities of which nothing is closed or partial are not looked at.
 //!
 //! Everything is ordered and every tie is broken by the picker's own [`Rng`]: the same calls give the same picks.
 
+mod books;
 mod choose;
 mod hints;
 mod open;
+mod partial;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -86,10 +89,10 @@ use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use choose::Taker;
 use core::net::IpAddr;
 use hints::Hints;
 use open::{Open, Parole, Slab, Slot};
+use partial::Partial;
 use table::{State, Table};
 
 /// How much a piece is wanted: 0 (not at all) to 7 (first). The default is 4.
@@ -176,13 +179,14 @@ pub struct Picker {
     table: Table,
     slab: Slab,
     hints: Hints,
-    /// Open pieces with free blocks: (level of priority, blocks not received, piece). Skipped pieces have a level of their
-    /// own behind the others.
-    partial: BTreeSet<(u8, u32, u32)>,
+    /// Open pieces with free blocks.
+    partial: Partial,
     /// Free blocks of wanted open pieces.
     free: u64,
     /// Who has which open piece to itself.
     owned: BTreeSet<(PeerKey, u32)>,
+    /// Memory for a list of those of one peer.
+    own_scratch: Vec<u32>,
     /// Open pieces on parole.
     parole: BTreeSet<u32>,
     urgent: BTreeSet<(Time, u32)>,
@@ -199,7 +203,7 @@ pub struct Picker {
     first_closed: u32,
 }
 
-canon_struct!(out Picker { config, rng, have, table, slab, hints, partial, free, owned, parole, urgent, deadlines, tail, missing, wanted, sequential, first_closed } | geometry);
+canon_struct!(out Picker { config, rng, have, table, slab, hints, partial, free, owned, parole, urgent, deadlines, tail, missing, wanted, sequential, first_closed } | geometry, own_scratch);
 
 #[cfg(test)]
 impl Picker {
@@ -227,9 +231,10 @@ impl Picker {
             rng,
             slab: Slab::default(),
             hints: Hints::default(),
-            partial: BTreeSet::new(),
+            partial: Partial::default(),
             free: 0,
             owned: BTreeSet::new(),
+            own_scratch: Vec::new(),
             parole: BTreeSet::new(),
             urgent: BTreeSet::new(),
             deadlines: BTreeMap::new(),
@@ -389,7 +394,7 @@ impl Picker {
         if !self.is_ours(block) {
             return;
         }
-        self.unindex_for(block);
+        self.unindex_block(block);
         let mut released = false;
         if let Some(open) = self.open_mut(number) {
             open.unask(block.number(), who);
@@ -399,7 +404,7 @@ impl Picker {
             // It is not coming back for the rest soon: somebody else may have it.
             self.release(number);
         }
-        self.index_for(block);
+        self.index_block(block);
         self.close_if_empty(number);
     }
 
@@ -441,12 +446,12 @@ impl Picker {
             State::Idle if !self.begin(block.piece()) => return Received::Unwanted,
             State::Idle | State::Open(_) => {}
         }
-        self.unindex_for(block);
+        self.unindex_block(block);
         let received = match self.open_mut(piece) {
             Some(open) => open.take(block.number(), who),
             None => Received::Unwanted,
         };
-        self.index_for(block);
+        self.index_block(block);
         received
     }
 
@@ -495,13 +500,13 @@ impl Picker {
         if !self.is_ours(block) {
             return;
         }
-        self.unindex_for(block);
+        self.unindex_block(block);
         if let Some(open) = self.open_mut(piece)
             && let Some(Slot::Got(_)) = open.slot(block.number())
         {
             open.set(block.number(), Slot::Free);
         }
-        self.index_for(block);
+        self.index_block(block);
         self.close_if_empty(piece);
     }
 
@@ -539,155 +544,6 @@ impl Picker {
         match self.table.state(piece) {
             State::Open(number) => self.slab.get_mut(number),
             State::Idle | State::Have => None,
-        }
-    }
-
-    /// Opens an idle piece, giving up another one when there are too many. False: no room.
-    fn begin(&mut self, piece: PieceIndex) -> bool {
-        let blocks = self.geometry.blocks(piece);
-        // One piece is always allowed, however long.
-        while self.slab.blocks() > 0 && self.slab.blocks().saturating_add(blocks) > self.config.max_open_blocks {
-            if !self.give_up_one() {
-                return false;
-            }
-        }
-        let number = self.slab.insert(Open::new(piece.get(), blocks));
-        self.table.set_state(piece.get(), State::Open(number));
-        self.index(piece.get());
-        true
-    }
-
-    /// Closes the begun piece that is worth least and that nobody is asked for: skipped ones first, then the lowest
-    /// priority and the least received. What was received of it is lost.
-    fn give_up_one(&mut self) -> bool {
-        // Nobody is asked for most begun pieces with free blocks; where many are, the disk or the peers are at their
-        // limit and a new piece would not help.
-        const LOOKED_AT: usize = 256;
-        let mut victim = None;
-        for piece in self.partial.iter().rev().take(LOOKED_AT).map(|&(.., piece)| piece) {
-            match self.open(piece) {
-                Some(open) if open.asked == 0 && open.parole.is_none() => {
-                    victim = Some(piece);
-                    break;
-                }
-                // Giving up one on parole gives up blame: only when there is no other.
-                Some(open) if open.asked == 0 => victim = victim.or(Some(piece)),
-                _ => {}
-            }
-        }
-        let Some(piece) = victim else { return false };
-        self.discard(piece);
-        self.table.set_state(piece, State::Idle);
-        self.closed_changed(piece);
-        // It may be rarer than the order allowed for, and the pick that needed the room reads on in it.
-        self.table.settle();
-        true
-    }
-
-    /// An open piece of which nothing is asked for and nothing was received needs no books. One on parole keeps its suspects.
-    fn close_if_empty(&mut self, piece: u32) {
-        if self.open(piece).is_some_and(|open| open.free == open.blocks() && open.parole.is_none()) {
-            self.discard(piece);
-            self.table.set_state(piece, State::Idle);
-            self.closed_changed(piece);
-        }
-    }
-
-    /// Takes an open piece out of the slab and of every index. The caller sets its next state.
-    fn discard(&mut self, piece: u32) {
-        self.unindex(piece);
-        self.release(piece);
-        self.parole.remove(&piece);
-        if let State::Open(number) = self.table.state(piece) {
-            self.slab.remove(number);
-        }
-    }
-
-    /// A piece that belongs to one peer belongs to nobody.
-    fn release(&mut self, piece: u32) {
-        let Some(open) = self.open_mut(piece) else { return };
-        let owner = open.owner.take();
-        open.owner_asked = 0;
-        if let Some(parole) = &mut open.parole {
-            parole.until = None;
-        }
-        if let Some(owner) = owner {
-            self.owned.remove(&(owner, piece));
-        }
-    }
-
-    /// A piece belongs to one peer, until the patience of parole ends.
-    fn own(&mut self, piece: u32, taker: &Taker<'_>) {
-        let (who, now) = (taker.who, taker.now);
-        let patience = self.config.parole_patience;
-        let Some(open) = self.open_mut(piece) else { return };
-        open.owner = Some(who);
-        open.owner_asked = open.asked_of(who);
-        if let Some(parole) = &mut open.parole {
-            parole.until = Some(now + patience);
-            parole.is_kept_for(taker.host);
-        }
-        self.owned.insert((who, piece));
-    }
-
-    /// A piece is in the order again, or stands elsewhere in it.
-    fn closed_changed(&mut self, piece: u32) {
-        if self.table.closed().get(piece) {
-            self.hints.note(piece);
-            self.first_closed = self.first_closed.min(piece);
-        }
-        if self.table.closed().count() > TAIL_SLACK {
-            self.tail = None;
-        }
-    }
-
-    /// Takes a piece out of the indices that follow its blocks, before something changes in it. [`Picker::index`] puts it
-    /// back.
-    fn unindex(&mut self, piece: u32) {
-        self.reindex(piece, None, false);
-    }
-
-    fn index(&mut self, piece: u32) {
-        self.reindex(piece, None, true);
-    }
-
-    /// As [`Picker::unindex`], when only this block is going to change.
-    fn unindex_for(&mut self, block: Block) {
-        self.reindex(block.piece().get(), Some(block.number()), false);
-    }
-
-    fn index_for(&mut self, block: Block) {
-        self.reindex(block.piece().get(), Some(block.number()), true);
-    }
-
-    fn reindex(&mut self, piece: u32, block: Option<u32>, put: bool) {
-        let State::Open(number) = self.table.state(piece) else { return };
-        let Some(open) = self.slab.get(number) else { return };
-        let priority = self.table.priority(piece);
-        if open.free > 0 {
-            let key = (7 - priority, open.remaining(), piece);
-            if put {
-                self.partial.insert(key)
-            } else {
-                self.partial.remove(&key)
-            };
-            match (priority > 0, put) {
-                (true, true) => self.free += u64::from(open.free),
-                (true, false) => self.free -= u64::from(open.free),
-                (false, _) => {}
-            }
-        }
-        if let Some(tail) = &mut self.tail
-            && priority > 0
-        {
-            let keys = block.map_or(0..open.blocks(), |number| number..number.saturating_add(1));
-            for key in keys.filter_map(|number| open.tail_key(number)) {
-                if put {
-                    tail.insert(key)
-                } else {
-                    tail.remove(&key)
-                };
-            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The pieces that are begun: which block is asked of whom, and who sent it.
 
+use super::partial::{Key, Listing};
 use super::{Received, TailKey};
 use crate::border::PeerKey;
 use crate::journal::canon::{canon_enum, canon_struct};
@@ -72,9 +73,14 @@ pub(super) struct Open {
     /// How many blocks are asked of the owner.
     pub owner_asked: u32,
     pub parole: Option<Parole>,
+    /// Where it stands among the pieces with free blocks.
+    pub listed: Option<Listing>,
+    /// How many of its free blocks are counted among those that are wanted.
+    pub counted: u32,
 }
 
-canon_struct!(out Open { piece, slots, extra, free, asked, first_free, owner, owner_asked, parole });
+// Where it is listed follows from the rest, and from where on a free block is looked for is nobody's business.
+canon_struct!(out Open { piece, slots, extra, free, asked, owner, owner_asked, parole } | first_free, listed, counted);
 
 impl Open {
     pub fn new(piece: u32, blocks: u32) -> Open {
@@ -88,7 +94,19 @@ impl Open {
             owner: None,
             owner_asked: 0,
             parole: None,
+            listed: None,
+            counted: 0,
         }
+    }
+
+    /// Where it belongs among the pieces with free blocks.
+    pub fn listing(&self, priority: u8) -> Option<Listing> {
+        let kept = self.owner.is_some() && self.parole.is_none();
+        (self.free > 0).then(|| Listing {
+            level: 7u8.saturating_sub(priority),
+            kept,
+            key: Key::new(self.remaining(), self.piece),
+        })
     }
 
     pub fn blocks(&self) -> u32 {
@@ -147,6 +165,11 @@ impl Open {
         first.into_iter().chain(self.extra_of(number).iter().map(|&(_, who)| who))
     }
 
+    /// Whether a block is asked of a peer.
+    pub fn is_asked_of(&self, number: u32, who: PeerKey) -> bool {
+        self.slot(number) == Some(Slot::Asked(who)) || self.extra.binary_search(&(number, who)).is_ok()
+    }
+
     fn extra_of(&self, number: u32) -> &[(u32, PeerKey)] {
         let from = self.extra.partition_point(|&(block, _)| block < number);
         let rest = self.extra.get(from..).unwrap_or_default();
@@ -202,17 +225,26 @@ impl Open {
 
     /// Books a block that came.
     pub fn take(&mut self, number: u32, who: PeerKey) -> Received {
-        let asked = self.requesters(number).any(|requester| requester == who);
         match self.slot(number) {
             None => return Received::Unwanted,
             Some(Slot::Got(_)) => return Received::Duplicate,
+            Some(Slot::Asked(asked)) if asked == who && self.extra.is_empty() => {
+                // It is nearly always so.
+                if self.owner == Some(who) {
+                    self.owner_asked = self.owner_asked.saturating_sub(1);
+                }
+                self.set(number, Slot::Got(who));
+                return Received::New { piece_full: self.is_full(), also_asked: Vec::new() };
+            }
             // On parole it matters who sends: a late copy of what failed would spoil the test.
-            Some(Slot::Free | Slot::Asked(_)) if !asked && self.parole.is_some() => return Received::Unwanted,
+            Some(Slot::Free | Slot::Asked(_)) if self.parole.is_some() && !self.is_asked_of(number, who) => {
+                return Received::Unwanted;
+            }
             Some(Slot::Free | Slot::Asked(_)) => {}
         }
         let also_asked: Vec<PeerKey> = self.requesters(number).filter(|&requester| requester != who).collect();
         if let Some(owner) = self.owner
-            && self.requesters(number).any(|requester| requester == owner)
+            && self.is_asked_of(number, owner)
         {
             self.owner_asked = self.owner_asked.saturating_sub(1);
         }

@@ -265,11 +265,13 @@ impl Table {
 
     /// The non-empty runs of equal rank of a level, rarest first.
     pub fn runs(&self, level: usize) -> impl Iterator<Item = &[u32]> + '_ {
-        let level = level.min(LEVELS - 1);
-        self.starts[level * COPIES..=(level + 1) * COPIES]
-            .windows(2)
-            .filter(|borders| borders[0] < borders[1])
-            .map(|borders| &self.order[borders[0] as usize..borders[1] as usize])
+        let core::ops::Range { mut start, end } = self.level_range(level);
+        core::iter::from_fn(move || {
+            // The first piece of a run knows its rank, so empty runs are not looked at.
+            let first = *self.order[..end].get(start)?;
+            let from = core::mem::replace(&mut start, self.starts[usize::from(self.rank(first)) + 1] as usize);
+            Some(&self.order[from..start])
+        })
     }
 
     /// The piece at an index of the order.
@@ -321,19 +323,20 @@ impl Table {
             return;
         }
         let rank = usize::from(self.rank(piece));
+        let end = self.starts[rank + 1] as usize;
         let mut hole = self.order.len();
         self.order.push(piece);
-        self.starts[RANKS] += 1;
-        for run in (rank + 1..RANKS).rev() {
-            // The run's first entry goes to its end, so that the run starts one later.
-            let first = self.starts[run] as usize;
-            if first != hole {
-                self.put(hole, self.order[first]);
-            }
+        while hole > end {
+            // The last run's first entry goes to its end, so that the run starts one later. Empty runs have nothing to move.
+            let last = self.order[hole - 1];
+            let first = self.starts[usize::from(self.rank(last))] as usize;
+            self.put(hole, self.order[first]);
             hole = first;
-            self.starts[run] += 1;
         }
         self.put(hole, piece);
+        for start in &mut self.starts[rank + 1..] {
+            *start += 1;
+        }
     }
 
     /// Takes a piece out of the order, when it is there.
@@ -347,16 +350,23 @@ impl Table {
             return;
         }
         let mut hole = self.place[piece as usize] as usize;
-        for run in rank..RANKS {
-            // The run's last entry fills the hole; what is left over belongs to the next run.
+        let mut run = rank;
+        loop {
+            // The run's last entry fills the hole; what is left over belongs to the next run. Empty runs have nothing to move.
             let last = self.starts[run + 1] as usize - 1;
             if last != hole {
                 self.put(hole, self.order[last]);
             }
             hole = last;
-            self.starts[run + 1] -= 1;
+            match self.order.get(last + 1) {
+                Some(&next) => run = usize::from(self.rank(next)),
+                None => break,
+            }
         }
         self.order.pop();
+        for start in &mut self.starts[rank + 1..] {
+            *start -= 1;
+        }
     }
 
     fn put(&mut self, at: usize, piece: u32) {

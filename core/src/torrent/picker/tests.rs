@@ -7,6 +7,7 @@ use crate::border::PickOrder;
 use crate::metainfo::BLOCK_LENGTH;
 use crate::rng::{Seeds, Stream};
 use core::time::Duration;
+use partial::Key;
 use std::vec;
 
 const A: PeerKey = PeerKey(1);
@@ -88,7 +89,8 @@ impl Picker {
                 assert!(matches!(open.slot(number), Some(Slot::Asked(first)) if first != who));
             }
             if open.free > 0 {
-                partial.insert((7 - priority, open.remaining(), open.piece));
+                let kept = open.owner.is_some() && open.parole.is_none();
+                partial.insert((7 - priority, kept, open.remaining(), open.piece));
             }
             if priority > 0 {
                 free += u64::from(open.free);
@@ -103,7 +105,15 @@ impl Picker {
             }
             blocks += open.blocks();
         }
-        assert_eq!(self.partial, partial);
+        let listed = |level: u8, kept: bool| {
+            let of = partial.iter().filter(move |&&(l, k, ..)| (l, k) == (level, kept));
+            of.map(|&(.., remaining, piece)| Key::new(remaining, piece)).collect::<Vec<_>>()
+        };
+        for level in 0..8 {
+            let held = self.partial.level(level.into());
+            assert_eq!((&held.shared, &held.kept), (&listed(level, false), &listed(level, true)));
+        }
+        assert_eq!(self.partial.len(), partial.len());
         assert_eq!(self.owned, owned);
         assert_eq!(self.parole, parole);
         assert_eq!(self.free, free);

@@ -5,12 +5,16 @@
 //! | uploaded u64 | downloaded u64 | pieces u32 | files u32 | with a flag: active u64, seeding u64, in microseconds
 //! | for each file, and at last the part file: present u8, length u64, modified i64
 //! | for each file: priority u8, and 8 more when it was kept apart
+//! | with a flag: length u32, so many bytes of info dictionary
 //! | bitfield, as BEP 3 has it | SHA-256 of all before
 //! ```
 //!
 //! Numbers are big-endian; `length` counts every byte, the trailer too, and `files` the part file too. A hash that a torrent
 //! does not have is zeros, and its flag is 0; times that are both 0 are left out. There is one way to write given data, and
 //! [`ResumeData::parse`] refuses every other.
+//!
+//! The info dictionary is kept of a torrent that was added by a magnet link, which nobody might be there to give again. While it
+//! is not known, there is one piece, no file and the part file: nothing that any torrent could claim.
 //!
 //! [`reconcile`] compares what the data claim with the files as they are now.
 
@@ -23,7 +27,9 @@ use crate::bitfield::{Bitfield, BitfieldError};
 use crate::border::{FileState, InfoHashes};
 use crate::journal::canon::canon_struct;
 use crate::metainfo::Geometry;
+use crate::torrent::metadata::MetadataFetch;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
 use sha2::{Digest, Sha256};
@@ -60,9 +66,11 @@ pub struct ResumeData {
     pub priorities: Vec<u8>,
     /// Whether pieces are asked for in order.
     pub sequential: bool,
+    /// The info dictionary, of a torrent that was added by a magnet link; whoever uses it compares its hash.
+    pub info: Option<Bytes>,
 }
 
-canon_struct!(out ResumeData { hashes, generation, uploaded, downloaded, paused, active, seeding, completed, examined, pieces, files, apart, priorities, sequential });
+canon_struct!(out ResumeData { hashes, generation, uploaded, downloaded, paused, active, seeding, completed, examined, pieces, files, apart, priorities, sequential, info });
 
 /// Why bytes are not usable resume data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +128,10 @@ const FLAG_PAUSED: u16 = 16;
 /// Times follow the counts.
 const FLAG_TIMES: u16 = 32;
 const FLAG_SEQUENTIAL: u16 = 64;
-const ALL_FLAGS: u16 = FLAG_V1 | FLAG_V2 | FLAG_COMPLETED | FLAG_EXAMINED | FLAG_PAUSED | FLAG_TIMES | FLAG_SEQUENTIAL;
+/// The info dictionary follows the priorities.
+const FLAG_INFO: u16 = 128;
+const ALL_FLAGS: u16 =
+    FLAG_V1 | FLAG_V2 | FLAG_COMPLETED | FLAG_EXAMINED | FLAG_PAUSED | FLAG_TIMES | FLAG_SEQUENTIAL | FLAG_INFO;
 /// Added to the priority of a file that is kept apart.
 const APART: u8 = 8;
 const FIXED_LENGTH: usize = 8 + 2 + 2 + 4 + 20 + 32 + 8 + 8 + 8 + 4 + 4;
@@ -141,6 +152,7 @@ impl ResumeData {
             + if timed { TIMES_LENGTH } else { 0 }
             + self.files.len() * FILE_LENGTH
             + self.priorities.len()
+            + self.info.as_ref().map_or(0, |info| 4 + info.len())
             + bitfield.len()
             + TRAILER_LENGTH;
         let flag = |holds: bool, flag: u16| if holds { flag } else { 0 };
@@ -150,7 +162,8 @@ impl ResumeData {
             | flag(self.examined, FLAG_EXAMINED)
             | flag(self.paused, FLAG_PAUSED)
             | flag(timed, FLAG_TIMES)
-            | flag(self.sequential, FLAG_SEQUENTIAL);
+            | flag(self.sequential, FLAG_SEQUENTIAL)
+            | flag(self.info.is_some(), FLAG_INFO);
         let mut out = Vec::with_capacity(length);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_be_bytes());
@@ -174,6 +187,10 @@ impl ResumeData {
         }
         for (file, &priority) in (0..).zip(&self.priorities) {
             out.push(priority | if self.apart.get(file) { APART } else { 0 });
+        }
+        if let Some(info) = &self.info {
+            out.extend_from_slice(&(info.len() as u32).to_be_bytes());
+            out.extend_from_slice(info);
         }
         out.extend_from_slice(&bitfield);
         let digest = Sha256::digest(&out);
@@ -232,6 +249,12 @@ impl ResumeData {
             }
         }
         Err(first_error)
+    }
+
+    /// Of what a store has, the info dictionary of a torrent that is known by these hashes, when it is there and right.
+    pub fn info_of<B: AsRef<[u8]>>(stored: &[B], hashes: &InfoHashes) -> Option<Bytes> {
+        let infos = stored.iter().filter_map(|bytes| ResumeData::parse(bytes.as_ref()).ok()?.info);
+        infos.into_iter().find(|info| MetadataFetch::is_right(hashes, info))
     }
 }
 
@@ -296,6 +319,15 @@ impl Reader<'_> {
                 _ => return Some(Err(ResumeError::Field("priority"))),
             }
         }
+        let info = match flags & FLAG_INFO != 0 {
+            true => {
+                let length = u32::from_be_bytes(self.take()?) as usize;
+                let (info, rest) = self.0.split_at_checked(length)?;
+                self.0 = rest;
+                Some(Bytes::copy_from_slice(info))
+            }
+            false => None,
+        };
         Some(Bitfield::from_wire(self.0, pieces).map_err(ResumeError::Bitfield).map(|pieces| ResumeData {
             hashes: InfoHashes { v1: (flags & FLAG_V1 != 0).then_some(v1), v2: (flags & FLAG_V2 != 0).then_some(v2) },
             generation,
@@ -311,6 +343,7 @@ impl Reader<'_> {
             apart,
             priorities,
             sequential: flags & FLAG_SEQUENTIAL != 0,
+            info,
         }))
     }
 }

@@ -14,10 +14,17 @@ fn data() -> impl Strategy<Value = ResumeData> {
         (any::<bool>(), prop_oneof![Just(0u64), any::<u64>()], prop_oneof![Just(0u64), any::<u64>()]),
         proptest::collection::vec(any::<bool>(), 0..100),
         proptest::collection::vec((file, 0u8..8, any::<bool>()), 0..20),
-        any::<bool>(),
+        (any::<bool>(), proptest::option::of(proptest::collection::vec(any::<u8>(), 0..50))),
     )
         .prop_map(
-            |((v1, v2), (generation, uploaded, downloaded, completed, examined), times, bits, files, sequential)| {
+            |(
+                (v1, v2),
+                (generation, uploaded, downloaded, completed, examined),
+                times,
+                bits,
+                files,
+                (sequential, info),
+            )| {
                 let (paused, active, seeding) = times;
                 let (active, seeding) = (Duration::from_micros(active), Duration::from_micros(seeding));
                 let mut pieces = Bitfield::none(bits.len() as u32);
@@ -44,6 +51,7 @@ fn data() -> impl Strategy<Value = ResumeData> {
                     apart,
                     priorities,
                     sequential,
+                    info: info.map(Bytes::from),
                 }
             },
         )
@@ -130,6 +138,7 @@ fn sample() -> ResumeData {
         apart: set(2, &[1]),
         priorities: vec![4, 0],
         sequential: true,
+        info: None,
     }
 }
 
@@ -154,6 +163,10 @@ fn the_bytes_are_the_ones_that_were_always_written() {
     assert_eq!(later[16..100], bytes[16..100]);
     assert_eq!(later[100..116], *b"\0\0\0\0\0\x1e\x84\x80\0\0\0\0\0\0\0\x01");
     assert_eq!(later[116..170], bytes[100..154]);
+    let magnet = ResumeData { info: Some(Bytes::from_static(b"d1:ae")), ..sample() }.emit();
+    assert_eq!(magnet[..16], *b"PkResume\0\x02\0\xcd\0\0\0\xc3");
+    assert_eq!(magnet[16..153], bytes[16..153]);
+    assert_eq!(magnet[153..163], *b"\0\0\0\x05d1:ae\xf0");
 }
 
 #[test]
@@ -200,6 +213,23 @@ fn the_newest_that_is_whole_and_ours_is_chosen() {
     assert_eq!(choose(&[other.emit()]), Err(Some(ResumeError::OtherTorrent)));
     assert_eq!(ResumeData::choose(&[sample().emit()], &hashes, 5, 2), Err(Some(ResumeError::OtherTorrent)));
     assert_eq!(ResumeData::choose(&[sample().emit()], &hashes, 4, 3), Err(Some(ResumeError::OtherTorrent)));
+}
+
+/// What is kept of a magnet link: only what has the right hash is taken for the info dictionary.
+#[test]
+fn the_info_dictionary_is_found_by_its_hash() {
+    let info = Bytes::from_static(b"d6:lengthi1ee");
+    let hash: [u8; 20] = sha1::Sha1::digest(&info).into();
+    let other = ResumeData { info: Some(Bytes::from_static(b"de")), ..sample() };
+    let with = ResumeData { info: Some(info.clone()), ..sample() };
+    let stored = [b"rubbish".to_vec(), other.emit(), with.emit()];
+    assert_eq!(ResumeData::info_of(&stored, &InfoHashes::v1(hash)), Some(info));
+    assert_eq!(ResumeData::info_of(&stored[..2], &InfoHashes::v1(hash)), None);
+    let mut short = with.emit();
+    let body = short.len() - TRAILER_LENGTH;
+    short.truncate(body);
+    short[156] = 200; // Longer than what there is.
+    assert_eq!(ResumeData::parse(&sealed(short)), Err(ResumeError::Length { declared: 203, got: 203 }));
 }
 
 // ---- reconcile ----

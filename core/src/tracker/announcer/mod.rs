@@ -334,6 +334,11 @@ impl Announcer {
         self.turn = false;
     }
 
+    /// Whether announces are under way.
+    pub fn is_asking(&self) -> bool {
+        !self.asks.is_empty()
+    }
+
     /// How many announces by HTTP are under way.
     pub fn http_asks(&self) -> u32 {
         let by_http = |ask: &&Ask| self.trackers.get(ask.tracker).is_some_and(Tracker::is_http);
