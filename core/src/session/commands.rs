@@ -23,7 +23,7 @@ enum Named {
     /// All of it, and its info dictionary.
     File(Box<Metainfo>, Bytes),
     /// Its hashes, and whom to ask.
-    Link(Magnet),
+    Link(Box<Magnet>),
 }
 
 impl Named {
@@ -37,7 +37,7 @@ impl Named {
                 Ok(Named::File(Box::new(meta), info))
             }
             TorrentSource::Magnet(link) => Magnet::parse(link, &MagnetLimits::default())
-                .map(|(magnet, _)| Named::Link(magnet))
+                .map(|(magnet, _)| Named::Link(Box::new(magnet)))
                 .map_err(|error| CommandError::BadMagnet(error.to_string())),
         }
     }

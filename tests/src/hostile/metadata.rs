@@ -96,9 +96,9 @@ fn number(payload: &[u8], path: &[&str]) -> Option<i64> {
     let (last, folders) = path.split_last()?;
     let mut dict = document.root().dict()?;
     for folder in folders {
-        dict = dict.get(*folder)?.dict()?;
+        dict = dict.get(folder)?.dict()?;
     }
-    dict.get(*last)?.int()
+    dict.get(last)?.int()
 }
 
 impl Trick for Metadata {
