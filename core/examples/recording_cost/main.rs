@@ -1,10 +1,11 @@
 //! What recording costs, and how fast a recording is replayed.
 //!
 //! ```text
-//! cargo run --release -p parcacik-core --example recording_cost -- FILE
+//! cargo run --release -p parcacik-core --example recording_cost -- FILE|KIND...
 //! ```
 //!
-//! FILE is a recording (`parcacik download --record FILE`), or the name of a kind of traffic, of which one is made first:
+//! Each FILE is a recording (`parcacik download --record FILE`, `parcacik seed --record FILE`, the golden ones of the tests), or the name of a kind of traffic,
+//! of which a recording is made first:
 //!
 //! | kind | is a download of 1 GiB from |
 //! |---|---|
@@ -13,12 +14,12 @@
 //! | `loopback` | one seed by reads of up to 256 KiB |
 //! | `swarm` | 50 seeds, with 150 other peers that tell of 12 pieces a block |
 //!
-//! It is replayed five times for the time; then valgrind, where it is installed, counts
-//! instructions while the same events go through a session and a recorder: those of `Session::handle`, and those of recording, which are the copy of
-//! the event and `Recorder::record`. Hashing is counted apart: it is the price of the digest and grows with what a session says, whoever records.
-//! `--make KIND FILE` only makes a recording.
+//! Its events go through a session and are recorded anew; that is replayed five times for the time. Then valgrind, where it is installed, counts instructions
+//! while the same happens: those of `Session::handle`, and those of recording, which are the copy of the event and `Recorder::record`. Hashing is counted apart:
+//! it is the price of the digest and grows with what a session says, whoever records. `--make KIND FILE` only makes a recording.
 //!
-//! The aims: recording is at most 5 % of handling, hashing aside; 1,000,000 events a second are replayed.
+//! The aims: recording is at most 5 % of handling, hashing aside; 1,000,000 events a second are replayed. What a recording costs of handling depends on how much there
+//! is to decide: an event of a download weighs more than one of a seed, which mostly hands on what the disk has read.
 
 #![expect(
     clippy::disallowed_types,
@@ -33,17 +34,16 @@ use parcacik_core::journal::{Reader, Record, Recorder, Secret, Sink, replay};
 use parcacik_core::session::Session;
 use parcacik_core::time::Time;
 use std::error::Error;
+use std::fmt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// Where a recording goes that nobody wants.
-struct Nowhere(u64);
+struct Nowhere;
 
 impl Sink for Nowhere {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len() as u64;
-    }
+    fn put(&mut self, _: &[u8]) {}
 }
 
 // Functions of their own, for valgrind to know them by their names.
@@ -59,17 +59,16 @@ fn measured_copy(event: &Event) -> Event {
 }
 
 #[inline(never)]
-fn measured_record(recorder: &mut Recorder, now: Time, event: &Event, actions: &Actions, sink: &mut Nowhere) {
+fn measured_record(recorder: &mut Recorder, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
     recorder.record(now, event, actions, sink);
 }
 
-/// Runs all events, and records them. How many events there were, how many blocks were written, and how long the recording is.
-fn run(bytes: &[u8]) -> Result<[u64; 3], Box<dyn Error>> {
+/// Runs all events, and records them. How many events there were, and how many blocks were written.
+fn run(bytes: &[u8], sink: &mut impl Sink) -> Result<[u64; 2], Box<dyn Error>> {
     let reader = Reader::new(bytes)?;
     let header = reader.header();
     let seeds = header.seeds().ok_or("the recording has no secret seed")?;
-    let mut sink = Nowhere(0);
-    let mut recorder = Recorder::new(&header.config, &seeds, Secret::Keep, &mut sink);
+    let mut recorder = Recorder::new(&header.config, &seeds, Secret::Keep, sink);
     let mut session = Session::new(header.config.clone(), seeds).map_err(|e| e.to_string())?;
     let mut actions = Actions::new();
     let mut blocks = 0;
@@ -78,11 +77,13 @@ fn run(bytes: &[u8]) -> Result<[u64; 3], Box<dyn Error>> {
         actions.clear();
         let copy = measured_copy(&event);
         measured_handle(&mut session, now, event, &mut actions);
-        measured_record(&mut recorder, now, &copy, &actions, &mut sink);
+        measured_record(&mut recorder, now, &copy, &actions, sink);
         let is_write = |action: &&Action| matches!(action, Action::Start { work: Work::Write { .. }, .. });
         blocks += actions.list.iter().filter(is_write).count() as u64;
     }
-    Ok([recorder.events(), blocks, sink.0])
+    let events = recorder.events();
+    recorder.finish(sink);
+    Ok([events, blocks])
 }
 
 /// How many instructions run while one of these functions does.
@@ -96,58 +97,91 @@ fn count(file: &Path, functions: &[&str]) -> Result<u64, Box<dyn Error>> {
     Ok(collected.ok_or_else(|| format!("valgrind says: {text}"))?.1.trim().parse()?)
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let kind = |name: &str| traffic::KINDS.iter().find(|kind| kind.name == name);
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--run", file] => {
-            let [events, blocks, bytes] = run(&std::fs::read(file)?)?;
-            println!("{events} events, {blocks} blocks, {bytes} bytes");
-        }
-        ["--make", name, file] => std::fs::write(file, traffic::make(kind(name).ok_or("no such kind of traffic")?)?)?,
-        [name] => match kind(name) {
-            None => measure(Path::new(name))?,
-            Some(kind) => {
-                println!("{}: {}", kind.name, kind.is);
-                let file = std::env::temp_dir().join(format!("parcacik-{}-{}", kind.name, std::process::id()));
-                std::fs::write(&file, traffic::make(kind)?)?;
-                let measured = measure(&file);
-                std::fs::remove_file(&file)?;
-                measured?;
-            }
-        },
-        _ => return Err("one argument: a recording, or a kind of traffic".into()),
-    }
-    Ok(ExitCode::SUCCESS)
+/// What one recording comes to.
+struct Row {
+    events: u64,
+    blocks: u64,
+    bytes: usize,
+    seconds: f64,
+    handle: u64,
+    record: u64,
+    hash: u64,
 }
 
-fn measure(file: &Path) -> Result<(), Box<dyn Error>> {
-    let bytes = std::fs::read(file)?;
-    let [events, blocks, _] = run(&bytes)?;
-    let mut best = f64::INFINITY;
+impl Row {
+    const TITLE: &str =
+        "   events  blocks       bytes   events/s  blocks/s    handle a block   record  hashing    in all  less hash";
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { events, blocks, bytes, seconds, handle, record, hash } = *self;
+        let each = |part: u64| part as f64 / events as f64;
+        let share = |part: u64| 100.0 * part as f64 / handle as f64;
+        let speeds = [events as f64 / seconds, blocks as f64 / seconds];
+        write!(f, "{events:>9} {blocks:>7} {bytes:>11} {:>10.0} {:>9.0}", speeds[0], speeds[1])?;
+        write!(f, " {:>9.0} {:>7.0}", each(handle), handle as f64 / blocks.max(1) as f64)?;
+        write!(f, " {:>8.0} {:>8.0}", each(record), each(hash))?;
+        write!(f, " {:>7.2} % {:>8.2} %", share(record), share(record.saturating_sub(hash)))
+    }
+}
+
+fn measure(file: &Path) -> Result<Row, Box<dyn Error>> {
+    let mut recording = Vec::new();
+    let [events, blocks] = run(&std::fs::read(file)?, &mut recording)?;
+    let mut seconds = f64::INFINITY;
     for _ in 0..5 {
         let start = Instant::now();
-        let report = replay(&bytes)?;
-        best = best.min(start.elapsed().as_secs_f64());
+        let report = replay(&recording)?;
+        seconds = seconds.min(start.elapsed().as_secs_f64());
         if let Some(difference) = report.difference {
             return Err(difference.to_string().into());
         }
     }
-    println!(
-        "{events} events, {blocks} blocks in {} bytes; replayed in {best:.3} s: {:.0} events, {:.0} blocks a second",
-        bytes.len(),
-        events as f64 / best,
-        blocks as f64 / best
-    );
-    let handle = count(file, &["measured_handle"])?;
-    let record = count(file, &["measured_copy", "measured_record"])?;
-    let hash = count(file, &["journal::digest::Digest>::of", "journal::digest::Digest::of", "journal::sketch::check"])?;
-    let share = |part: u64| 100.0 * part as f64 / handle as f64;
-    let each = |part: u64| part as f64 / events as f64;
-    let block = handle as f64 / blocks.max(1) as f64;
-    println!("handle  {handle:>14} instructions, {:>8.0} an event, {block:.0} a block", each(handle));
-    println!("record  {record:>14} instructions, {:>8.0} an event: {:.2} %", each(record), share(record));
-    println!("of that {hash:>14} are hashing,    {:>8.0} an event: {:.2} %", each(hash), share(hash));
-    println!("without hashing, recording costs {:.2} % of handling", share(record.saturating_sub(hash)));
-    Ok(())
+    Ok(Row {
+        events,
+        blocks,
+        bytes: recording.len(),
+        seconds,
+        handle: count(file, &["measured_handle"])?,
+        record: count(file, &["measured_copy", "measured_record"])?,
+        hash: count(file, &["journal::digest::Digest>::of", "journal::digest::Digest::of", "journal::sketch::check"])?,
+    })
+}
+
+/// Measures a recording, or one that is made of a kind of traffic.
+fn measure_any(name: &str) -> Result<Row, Box<dyn Error>> {
+    let Some(kind) = kind(name) else { return measure(Path::new(name)) };
+    let file = std::env::temp_dir().join(format!("parcacik-{}-{}", kind.name, std::process::id()));
+    std::fs::write(&file, traffic::make(kind)?)?;
+    let measured = measure(&file);
+    std::fs::remove_file(&file)?;
+    measured
+}
+
+fn kind(name: &str) -> Option<&'static traffic::Kind> {
+    traffic::KINDS.iter().find(|kind| kind.name == name)
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => return Err("recordings or kinds of traffic are wanted".into()),
+        ["--run", file] => {
+            let [events, blocks] = run(&std::fs::read(file)?, &mut Nowhere)?;
+            println!("{events} events, {blocks} blocks");
+        }
+        ["--make", name, file] => std::fs::write(file, traffic::make(kind(name).ok_or("no such kind of traffic")?)?)?,
+        ref names => {
+            println!(
+                "instructions an event (of handling, a block too), and recording in percent of handling:\n{}",
+                Row::TITLE
+            );
+            for name in names {
+                let what = kind(name).map_or(String::new(), |kind| format!(": {}", kind.is));
+                println!("{}  {name}{what}", measure_any(name)?);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,10 @@
 //! Running digests of what went in and what came out.
 
-use super::canon;
+use super::canon::{self, Item};
 use crate::border::{Actions, Event};
 use crate::time::Time;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// What a run came to: equal for two runs, if their events and everything that came of them were equal, content apart.
@@ -65,30 +64,34 @@ pub struct RunningDigest {
     buffer: Vec<u8>,
     /// Where the event ends in it.
     event_end: usize,
-    /// Where each action, and then each notice, lies in it.
-    items: Vec<Range<usize>>,
 }
 
 impl RunningDigest {
     /// One that starts from the digest of what comes before the events.
     pub fn new(start: Digest) -> RunningDigest {
-        RunningDigest { digest: start, events: 0, now: Time::ZERO, buffer: Vec::new(), event_end: 0, items: Vec::new() }
+        RunningDigest { digest: start, events: 0, now: Time::ZERO, buffer: Vec::new(), event_end: 0 }
     }
 
     /// Adds an event, and what it led to. An earlier `now` than the last counts as the last, as in a session.
     pub fn add(&mut self, now: Time, event: &Event, actions: &Actions) {
+        self.add_each(now, event, actions, |_, _| {});
+    }
+
+    /// The same, and hands out each action and notice with its encoding.
+    #[inline]
+    pub(super) fn add_each(&mut self, now: Time, event: &Event, actions: &Actions, each: impl FnMut(Item<'_>, &[u8])) {
         let now = now.max(self.now);
         self.begin();
         canon::encode_number(now.0 - self.now.0, &mut self.buffer);
         canon::encode_event(event, &actions.opaque, &mut self.buffer);
-        self.end(now, actions);
+        self.end(now, actions, each);
     }
 
     /// The same for an event that is encoded already, the time since the one before in front of it.
     pub(super) fn add_encoded(&mut self, now: Time, encoded: &[u8], actions: &Actions) {
         self.begin();
         self.buffer.extend_from_slice(encoded);
-        self.end(now, actions);
+        self.end(now, actions, |_, _| {});
     }
 
     fn begin(&mut self) {
@@ -96,25 +99,18 @@ impl RunningDigest {
         self.buffer.extend_from_slice(&[0; HEAD]);
     }
 
-    fn end(&mut self, now: Time, actions: &Actions) {
+    #[inline]
+    fn end(&mut self, now: Time, actions: &Actions, each: impl FnMut(Item<'_>, &[u8])) {
         self.event_end = self.buffer.len();
-        self.items.clear();
-        let items = &mut self.items;
-        canon::encode_each(actions, &mut self.buffer, |place| items.push(place));
+        canon::encode_each(actions, &mut self.buffer, each);
         self.buffer.extend_from_slice(&self.digest.0);
         self.digest = Digest::of(self.buffer.get(HEAD..).unwrap_or_default());
         self.events += 1;
         self.now = now;
     }
 
-    /// The encodings of what it led to: each action, and then each notice.
-    pub(super) fn last_items(&self) -> impl Iterator<Item = &[u8]> {
-        self.items.iter().map(|place| self.buffer.get(place.clone()).unwrap_or_default())
-    }
-
     /// A frame of the last event, the time that had gone by before it in front, and `rest` behind it. What it led to is forgotten.
     pub(super) fn last_frame(&mut self, kind: u8, rest: &[u8]) -> &[u8] {
-        self.items.clear();
         self.buffer.truncate(self.event_end);
         self.buffer.extend_from_slice(rest);
         let length = self.buffer.len().saturating_sub(HEAD);

@@ -2,9 +2,9 @@
 
 use super::digest::{Digest, RunningDigest};
 use super::frames::{self, Entry, Index, Place};
+use super::sketch::Sketcher;
 use super::{
     BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, STATE_EVERY, State, canon, extension, kind,
-    sketch,
 };
 use crate::border::{Actions, Config, Event};
 use crate::rng::Seeds;
@@ -103,12 +103,13 @@ impl Recorder {
 
     /// Writes an event and what it led to. To be called after each `handle`, with the same `now`.
     pub fn record(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
-        self.run.add(now, event, actions);
         self.made.clear();
         let kind = if actions.is_empty() {
+            self.run.add(now, event, actions);
             kind::QUIET
         } else {
-            sketch::put(event, actions, self.run.last_items(), &mut self.made);
+            let mut sketcher = Sketcher::new(event, actions, &mut self.made);
+            self.run.add_each(now, event, actions, |item, encoding| sketcher.put(item, encoding));
             self.made.extend_from_slice(&self.run.digest().check());
             kind::EVENT
         };

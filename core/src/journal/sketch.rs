@@ -1,6 +1,6 @@
 //! What a recording keeps of each action and notice: what kind it was, what it was about, and one byte to tell it from another.
 
-use super::canon::{self, DecodeError, Decoder, Problem};
+use super::canon::{self, DecodeError, Decoder, Item, Problem};
 use crate::border::{Action, Actions, CommandId, DialId, Event, JobId, Notice, SocketId, TcpId, TorrentId, Work};
 use alloc::vec::Vec;
 use core::fmt;
@@ -212,19 +212,21 @@ impl Last {
 
 /// Sketches of everything that an event led to: its actions, and then its notices, in their order.
 pub fn sketches(actions: &Actions) -> Vec<Sketch> {
-    let (mut encoding, mut places) = (Vec::new(), Vec::new());
-    canon::encode_each(actions, &mut encoding, |place| places.push(place));
-    let all = kinds(actions).zip(places);
-    all.map(|((kind, about), place)| Sketch { kind, about, check: check(encoding.get(place).unwrap_or_default()) })
-        .collect()
+    let mut all = Vec::new();
+    canon::encode_each(actions, &mut Vec::new(), |item, encoding| {
+        let (kind, about) = kind(item);
+        all.push(Sketch { kind, about, check: check(encoding) });
+    });
+    all
 }
 
-fn kinds(actions: &Actions) -> impl Iterator<Item = (u8, Topic)> {
-    let list = actions.list.iter().map(|action| match action {
-        Action::Start { work, .. } => of_work(work),
-        other => of_action(other),
-    });
-    list.chain(actions.notices.iter().map(of_notice))
+#[inline]
+fn kind(item: Item<'_>) -> (u8, Topic) {
+    match item {
+        Item::Action(Action::Start { work, .. }) => of_work(work),
+        Item::Action(action) => of_action(action),
+        Item::Notice(notice) => of_notice(notice),
+    }
 }
 
 // A function of its own, so that a profile can tell hashing from the rest.
@@ -233,16 +235,27 @@ fn check(encoding: &[u8]) -> u8 {
     xxh3_64(encoding) as u8
 }
 
-/// Appends how many there are and all of them; `encodings` are those of the actions and the notices.
-pub(super) fn put<'a>(event: &Event, actions: &Actions, encodings: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
-    canon::encode_number((actions.list.len() + actions.notices.len()) as u64, out);
-    let mut last = Last::of(event);
-    for ((kind, about), encoding) in kinds(actions).zip(encodings) {
-        if last.note(about) {
-            out.extend_from_slice(&[kind | NUMBER, check(encoding)]);
-            canon::encode_number(about.parts().1, out);
+/// Writes the sketches of what an event led to, one by one. How many there are stands in front.
+pub(super) struct Sketcher<'a> {
+    last: Last,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> Sketcher<'a> {
+    pub(super) fn new(event: &Event, actions: &Actions, out: &'a mut Vec<u8>) -> Sketcher<'a> {
+        canon::encode_number((actions.list.len() + actions.notices.len()) as u64, out);
+        Sketcher { last: Last::of(event), out }
+    }
+
+    #[inline]
+    pub(super) fn put(&mut self, item: Item<'_>, encoding: &[u8]) {
+        let (kind, about) = kind(item);
+        let check = check(encoding);
+        if self.last.note(about) {
+            self.out.extend_from_slice(&[kind | NUMBER, check]);
+            canon::encode_number(about.parts().1, self.out);
         } else {
-            out.extend_from_slice(&[kind, check(encoding)]);
+            self.out.extend_from_slice(&[kind, check]);
         }
     }
 }

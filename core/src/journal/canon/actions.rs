@@ -2,11 +2,12 @@
 
 use super::{Encoder, Put, canon_enum};
 use crate::bitfield::Bitfield;
-use crate::border::{Action, Actions, HttpRequest, LayoutFile, PieceHash, Route, SocketKind, StorageLayout, Work};
+use crate::border::{
+    Action, Actions, HttpRequest, LayoutFile, Notice, PieceHash, Route, SocketKind, StorageLayout, Work,
+};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::ops::Range;
 
 /// Content of a torrent, known by its place: only its length counts.
 struct Content<'a>(&'a Bytes);
@@ -18,22 +19,42 @@ impl Put for Content<'_> {
     }
 }
 
-/// Appends the actions and the notices, and says where the encoding of each of them lies.
-pub(super) fn put(actions: &Actions, out: &mut Vec<u8>, mut each: impl FnMut(Range<usize>)) {
-    // `opaque` is written with the event, as its holes.
-    let Actions { list, notices, opaque: _ } = actions;
-    put_list(list, out, &mut each);
-    put_list(notices, out, &mut each);
+/// An action or a notice.
+#[derive(Clone, Copy)]
+pub(in crate::journal) enum Item<'a> {
+    Action(&'a Action),
+    Notice(&'a Notice),
 }
 
-fn put_list<T: Put>(list: &[T], out: &mut Vec<u8>, each: &mut impl FnMut(Range<usize>)) {
-    let mut to = Encoder { out, holes: &[] };
-    to.length(list.len());
+/// Appends the actions and the notices, and hands out each with its encoding.
+#[inline]
+pub(in crate::journal) fn put(actions: &Actions, out: &mut Vec<u8>, mut each: impl FnMut(Item<'_>, &[u8])) {
+    // `opaque` is written with the event, as its holes.
+    let Actions { list, notices, opaque: _ } = actions;
+    put_list(list, out, |action, encoding| each(Item::Action(action), encoding));
+    put_list(notices, out, |notice, encoding| each(Item::Notice(notice), encoding));
+}
+
+#[inline]
+fn put_list<T: Put>(list: &[T], out: &mut Vec<u8>, mut each: impl FnMut(&T, &[u8])) {
+    Encoder::new(out).length(list.len());
     for item in list {
-        let start = to.out.len();
-        item.put(&mut to);
-        each(start..to.out.len());
+        let start = out.len();
+        item.put(&mut Encoder::new(out));
+        each(item, out.get(start..).unwrap_or_default());
     }
+}
+
+/// Two numbers of 32 bits in one word.
+#[inline]
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// The first word of an action whose layout is fixed: what it is, and something short.
+#[inline]
+fn head(tag: u8, short: u64) -> u64 {
+    short << 8 | u64::from(tag)
 }
 
 impl Put for Action {
@@ -61,24 +82,15 @@ impl Put for Action {
                 to.byte(3);
                 dial.put(to);
             }
+            // Those that a busy session does most have fixed layouts: they are written at once, not number by number.
             Action::Send { tcp, bytes } => {
-                to.byte(4);
-                tcp.put(to);
-                bytes.put(to);
+                to.words([head(4, bytes.len() as u64), tcp.0]);
+                to.raw(bytes);
             }
             Action::SendContent { tcp, torrent, piece, begin, bytes } => {
-                to.byte(5);
-                tcp.put(to);
-                torrent.put(to);
-                piece.put(to);
-                begin.put(to);
-                Content(bytes).put(to);
+                to.words([head(5, torrent.0.into()), tcp.0, pair(*piece, *begin), bytes.len() as u64]);
             }
-            Action::Grant { tcp, bytes } => {
-                to.byte(6);
-                tcp.put(to);
-                bytes.put(to);
-            }
+            Action::Grant { tcp, bytes } => to.words([head(6, (*bytes).into()), tcp.0]),
             Action::Close { tcp, flush } => {
                 to.byte(7);
                 tcp.put(to);
@@ -92,11 +104,19 @@ impl Put for Action {
                 bytes.put(to);
                 dont_fragment.put(to);
             }
-            Action::Start { job, work } => {
-                to.byte(9);
-                job.put(to);
-                work.put(to);
-            }
+            Action::Start { job, work } => match work {
+                Work::Read { torrent, piece, begin, length } => {
+                    to.words([head(12, torrent.0.into()), job.0, pair(*piece, *begin), (*length).into()]);
+                }
+                Work::Write { torrent, piece, begin, bytes } => {
+                    to.words([head(13, torrent.0.into()), job.0, pair(*piece, *begin), bytes.len() as u64]);
+                }
+                work => {
+                    to.byte(9);
+                    job.put(to);
+                    work.put(to);
+                }
+            },
             Action::GrantJob { job, bytes } => {
                 to.byte(10);
                 job.put(to);

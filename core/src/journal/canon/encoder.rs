@@ -22,12 +22,34 @@ impl<'a> Encoder<'a> {
     }
 
     #[inline]
-    pub(crate) fn number(&mut self, mut number: u64) {
+    pub(crate) fn number(&mut self, number: u64) {
+        // Most are of one to four bytes: put in at once, they are looked after once.
+        let low = |at: u32| (number >> (7 * at)) as u8 | 0x80;
+        match number {
+            0..0x80 => self.out.push(number as u8),
+            0x80..0x4000 => self.out.extend_from_slice(&[low(0), (number >> 7) as u8]),
+            0x4000..0x20_0000 => self.out.extend_from_slice(&[low(0), low(1), (number >> 14) as u8]),
+            0x20_0000..0x1000_0000 => self.out.extend_from_slice(&[low(0), low(1), low(2), (number >> 21) as u8]),
+            _ => self.long_number(number),
+        }
+    }
+
+    fn long_number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.byte(number as u8 | 0x80);
             number >>= 7;
         }
         self.byte(number as u8);
+    }
+
+    /// Words of eight bytes each, the lowest byte first: for what is never read back, much of which is hashed.
+    #[inline]
+    pub(super) fn words<const N: usize>(&mut self, words: [u64; N]) {
+        let mut bytes = [[0; 8]; N];
+        for (place, word) in bytes.iter_mut().zip(&words) {
+            *place = word.to_le_bytes();
+        }
+        self.out.extend_from_slice(bytes.as_flattened());
     }
 
     /// A length in memory. It fits, on every platform.
@@ -53,6 +75,9 @@ impl<'a> Encoder<'a> {
     fn buffer_with(&mut self, bytes: &[u8], holes: impl ExactSizeIterator<Item = Range<usize>> + Clone) {
         self.length(bytes.len());
         self.length(holes.len());
+        if holes.len() == 0 {
+            return self.raw(bytes);
+        }
         let mut at = 0;
         for hole in holes.clone() {
             self.length(hole.start - at);

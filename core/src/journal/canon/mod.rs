@@ -12,6 +12,7 @@
 //! | `struct` | its fields in a fixed order |
 //! | list, text | how many (items, bytes of UTF-8), and then they |
 //! | array of bytes | as it is |
+//! | `Send`, `SendContent`, `Grant`, `Start` of `Read` and `Write` | words of 8 bytes, lowest byte first: a byte for which it is, and its fields |
 //! | number of a job or a dial | who asked (the upper 24 bits), and then the rest |
 //! | list of blocked addresses | for each family how many ranges; IPv4: numbers, the gap less one between each and the one before, and its length less one; IPv6: first and last of each |
 //! | address | 4 or 6, the address, the port in network order; for IPv6 flow and scope too |
@@ -39,6 +40,7 @@ mod plain;
 mod state;
 mod words;
 
+pub(super) use actions::{Item, put as encode_each};
 pub(super) use blank::Blank;
 pub(super) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
@@ -62,12 +64,7 @@ pub fn encode_event(event: &Event, opaque: &[Range<u32>], out: &mut Vec<u8>) {
 
 /// Appends what an event led to: the actions and the notices, each in their order. `opaque` is not among it: it is in the event.
 pub fn encode_actions(actions: &Actions, out: &mut Vec<u8>) {
-    actions::put(actions, out, |_| {});
-}
-
-/// The same, and says where in `out` the encoding of each action, and then of each notice, has come to lie.
-pub(super) fn encode_each(actions: &Actions, out: &mut Vec<u8>, each: impl FnMut(Range<usize>)) {
-    actions::put(actions, out, each);
+    actions::put(actions, out, |_, _| {});
 }
 
 /// Appends a configuration, every field written out; its table of addresses is [apart](encode_addresses).

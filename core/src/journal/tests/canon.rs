@@ -129,7 +129,8 @@ fn content_in_actions_is_known_by_its_place() {
             bytes: vec![fill; length].into(),
         }])
     };
-    assert_eq!(send(0, 16_384, 0), [1, 5, 1, 2, 3, 0, 0x80, 0x80, 1, 0]);
+    let words = [5 | 2 << 8, 1, 3, 16_384u64].map(u64::to_le_bytes);
+    assert_eq!(send(0, 16_384, 0), [&[1][..], words.as_flattened(), &[0]].concat());
     assert_eq!(send(0, 16_384, 0), send(7, 16_384, 0));
     assert_ne!(send(0, 16_384, 0), send(0, 16_383, 0));
     assert_ne!(send(0, 16_384, 0), send(0, 16_384, 16_384));
