@@ -52,17 +52,17 @@ fn answer(event: &Event, out: &mut Actions, stops: bool) {
             Command::Shutdown if stops => out.notices.push(Notice::Stopped),
             _ => {}
         },
-        // The toy's UDP socket is named after its TCP socket, one up; the first command is the first socket's.
+        // A pair's sockets are named one after the other: TCP, UDP, local discovery; the first command is the first pair's.
         Event::Bound { sock, local } => {
-            let command = CommandId(u64::from(sock.0.div_ceil(2)));
+            let command = CommandId(u64::from(sock.0.div_ceil(3)));
             out.notices.push(Notice::Listening { command, sock: *sock, local: *local });
-            if sock.0 % 2 == 1 {
+            if sock.0 % 3 == 1 {
                 let (sock, kind) = (SocketId(sock.0 + 1), SocketKind::Udp);
                 out.list.push(Action::Bind { sock, kind, addr: *local, device: None });
             }
         }
         Event::BindFailed { sock, fault } => {
-            let command = CommandId(u64::from(sock.0.div_ceil(2)));
+            let command = CommandId(u64::from(sock.0.div_ceil(3)));
             out.notices.push(failed(command, CommandError::Bind(*fault)));
         }
         _ => {}
