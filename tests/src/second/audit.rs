@@ -72,6 +72,10 @@ pub struct Audit {
     told: BTreeSet<u32>,
     /// What the peer has told that it has.
     heard: BTreeSet<u32>,
+    /// What it has told in the event that is being handled that it has no more: it may have been asked for just before that.
+    just_lost: BTreeSet<u32>,
+    /// The number that we gave to lt_donthave (BEP 54).
+    our_dont_have: Option<u8>,
     choking: bool,
     interested: bool,
     choked: bool,
@@ -116,6 +120,8 @@ impl Audit {
             words_said: 0,
             told: BTreeSet::new(),
             heard: BTreeSet::new(),
+            just_lost: BTreeSet::new(),
+            our_dont_have: None,
             choking: true,
             interested: false,
             choked: true,
@@ -147,6 +153,7 @@ impl Audit {
     pub fn heard(&mut self, now: Time, event: u64, bytes: &[u8]) {
         self.was_unchoked = !self.choked;
         self.was_choked = false;
+        self.just_lost.clear();
         self.event = event;
         if self.lost || self.off {
             return;
@@ -204,6 +211,13 @@ impl Audit {
                     }
                 }
             }
+            // BEP 54: a piece that the peer has no more.
+            Word::Extended(id, payload) if self.our_dont_have == Some(id) => {
+                let Ok(piece) = payload.as_slice().try_into().map(u32::from_be_bytes) else { return };
+                if self.heard.remove(&piece) {
+                    self.just_lost.insert(piece);
+                }
+            }
             _ => {}
         }
     }
@@ -215,6 +229,9 @@ impl Audit {
         }
         self.was_unchoked &= self.event == event;
         self.was_choked &= self.event == event;
+        if self.event != event {
+            self.just_lost.clear();
+        }
         // [19]: silence from us is two minutes at most.
         let silence = now.since(self.spoke_at);
         if silence > Duration::from_secs(120) {
@@ -344,7 +361,8 @@ impl Audit {
             return Ok(());
         }
         // [24]: to be allowed a piece does not mean that the peer has it.
-        require(self.heard.contains(&range.piece), "the peer does not have it")?;
+        let has = self.heard.contains(&range.piece) || self.just_lost.contains(&range.piece);
+        require(has, "the peer does not have it")?;
         // [13]
         let served = self.was_unchoked || !self.choked || self.allowed.contains(&range.piece);
         require(served, "while it chokes us")?;
@@ -372,6 +390,9 @@ impl Audit {
         if id == 0 {
             let dict = Value::read(payload)?;
             require(matches!(dict, Value::Dict(_)), "no dictionary")?;
+            if let Some(number) = dict.get("m").and_then(|m| m.get("lt_donthave")).and_then(Value::int) {
+                self.our_dont_have = u8::try_from(number).ok().filter(|&number| number > 0);
+            }
             self.introduced = true;
             return Ok(());
         }
