@@ -10,7 +10,10 @@ fn swarm(seed: u8, leeches: usize, riders: usize) -> (World, Vec<NodeId>, Conten
     let tracker = "http://45.10.0.1:6969/announce";
     let content = Content::with_files("fair.bin", &[("fair.bin", 40_000_000)], 131_072, u64::from(seed), &[tracker]);
     let limits = Limits { upload: 1_000_000, ..Limits::default() };
-    let mut world = World::with(seed, limits, Config::default());
+    // The tracker names everybody; who has how many connections is not the matter here.
+    let mut config = Config::default();
+    config.pex.enabled = false;
+    let mut world = World::with(seed, limits, config);
     let giver = world.add_node();
     world.seed(giver, &content, &[]);
     world.run_for(Duration::from_secs(1));
@@ -40,7 +43,7 @@ fn equal_leeches_get_the_same() {
 fn a_free_rider_gets_little_of_those_who_give() {
     // Its share comes from optimistic unchokes: in one minute of one world chance has too large a part.
     let (mut all, mut rest) = (0, 0);
-    for seed in 2..6 {
+    for seed in 2..10 {
         let (got, mean) = free_ride(seed);
         all += got;
         rest += mean;

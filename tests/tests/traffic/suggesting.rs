@@ -16,6 +16,8 @@ fn swarm(seed: u8, super_seed: bool, change: impl FnOnce(&mut Config)) -> (World
     let content = Content::new("cached.bin", LENGTH, PIECE, u64::from(seed));
     let limits = Limits { upload: 2_000_000, ..Limits::default() };
     let mut config = Config::default();
+    // Or the seed would tell them of each other.
+    config.pex.enabled = false;
     change(&mut config);
     let mut world = World::with(seed, limits, config);
     world.keep_logs();
