@@ -26,6 +26,7 @@ mod torrent_file;
 mod transcript;
 mod transfer;
 mod values;
+mod written;
 
 use args::{Cli, Command};
 use clap::Parser as _;

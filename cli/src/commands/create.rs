@@ -9,10 +9,9 @@ use crate::progress::Counter;
 use crate::publish::publish;
 use crate::signals::Interrupt;
 use crate::values::{clean, size};
+use crate::written::Written;
 use anyhow::{Context as _, anyhow, bail};
 use parcacik_core::metainfo::builder::{BuildOptions, Builder, SourceFile};
-use parcacik_core::metainfo::{Metainfo, MetainfoLimits};
-use serde::Serialize;
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
@@ -198,30 +197,8 @@ fn hash(builder: &mut Builder, found: &[Found], interrupt: &Interrupt, output: &
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Created {
-    path: PathBuf,
-    name: String,
-    info_hash: String,
-    bytes: u64,
-    piece_length: u32,
-    piece_count: u32,
-    files: usize,
-}
-
 fn report(args: &CreateArgs, bytes: &[u8], output: &Output) -> anyhow::Result<()> {
-    // Read back, so that what is told is what others will see.
-    let torrent = Metainfo::parse(bytes, &MetainfoLimits::default())?;
-    let geometry = torrent.geometry();
-    let created = Created {
-        path: args.output.clone(),
-        name: torrent.name().to_owned(),
-        info_hash: torrent.hashes().best().to_hex(),
-        bytes: geometry.total_length(),
-        piece_length: geometry.piece_length(),
-        piece_count: geometry.pieces(),
-        files: torrent.files().len(),
-    };
+    let created = Written::read_back(&args.output, bytes)?;
     if args.json {
         return Ok(output.json(&created)?);
     }

@@ -9,17 +9,17 @@ use crate::progress::{Board, Row, State};
 use crate::publish::publish;
 use crate::signals::Interrupt;
 use crate::values::{clean, size, span};
+use crate::written::Written;
 use anyhow::{Context as _, bail};
 use async_io::Timer;
 use bytes::Bytes;
 use futures_lite::{FutureExt as _, StreamExt as _};
 use parcacik_core::border::{Notice, SeedGoal, TorrentId};
+use parcacik_core::metainfo::Magnet;
 use parcacik_core::metainfo::magnet::MagnetLimits;
-use parcacik_core::metainfo::{Magnet, Metainfo, MetainfoLimits};
 use parcacik_driver_smol::{AddOptions, Client};
-use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often figures are fetched and shown.
@@ -176,31 +176,8 @@ enum Wake {
     Stop(Outcome),
 }
 
-/// What programs get. The keys are a contract.
-#[derive(Debug, Serialize)]
-struct Fetched {
-    path: PathBuf,
-    name: String,
-    info_hash: String,
-    bytes: u64,
-    piece_length: u32,
-    piece_count: u32,
-    files: usize,
-}
-
 fn report(args: &MetadataArgs, bytes: &[u8], output: &Output) -> anyhow::Result<()> {
-    // Read back, so that what is told is what others will see.
-    let torrent = Metainfo::parse(bytes, &MetainfoLimits::default())?;
-    let geometry = torrent.geometry();
-    let fetched = Fetched {
-        path: args.output.clone(),
-        name: torrent.name().to_owned(),
-        info_hash: torrent.hashes().best().to_hex(),
-        bytes: geometry.total_length(),
-        piece_length: geometry.piece_length(),
-        piece_count: geometry.pieces(),
-        files: torrent.files().len(),
-    };
+    let fetched = Written::read_back(&args.output, bytes)?;
     if args.json {
         return Ok(output.json(&fetched)?);
     }
