@@ -36,6 +36,10 @@ fn seeds_that_failed_once_pass() {
     // A handshake waited behind all that had been sent on other streams: in the uplink of who was asked for much, in the downlink of who was
     // flooded.
     [1039, 1240, 2217, 3010].into_iter().for_each(passes);
+    // Resume data could not be read once, and files of our own were taken for somebody else's.
+    passes(6971);
+    // A piece in doubt was being hashed when a sync failed, and what had been read was believed: it was claimed.
+    passes(7204);
 }
 
 #[test]

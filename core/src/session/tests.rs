@@ -1,5 +1,6 @@
 //! Routing, limits and late events: what the session itself decides.
 
+mod disk;
 mod magnet;
 mod neighbours;
 mod net;
@@ -90,11 +91,19 @@ impl Rig {
 
     /// Answers every job on the list, and those that follow, as an empty disk would.
     fn serve_disk(&mut self, actions: Actions) -> Actions {
+        self.serve_disk_but(actions, |_| false)
+    }
+
+    /// The same, but for jobs that are not to end yet.
+    fn serve_disk_but(&mut self, actions: Actions, held: impl Fn(&Work) -> bool) -> Actions {
         let mut all = Actions::new();
         let mut todo = VecDeque::from([actions]);
         while let Some(mut actions) = todo.pop_front() {
             for action in &actions.list {
                 let Action::Start { job, work } = action else { continue };
+                if held(work) {
+                    continue;
+                }
                 let there = self.disk_has_all.then_some(FileState { length: 20_000, modified: 1 });
                 let result = match work {
                     Work::Load { .. } => JobResult::Loaded(self.stored.clone()),

@@ -42,9 +42,11 @@ struct Doubt {
     /// How often it could not be read.
     tries: u32,
     hashing: bool,
+    /// It is being hashed, and has come into doubt once more meanwhile: what was read may be gone, so it is hashed again.
+    again: bool,
 }
 
-canon_struct!(out Doubt { tries, hashing });
+canon_struct!(out Doubt { tries, hashing, again });
 
 #[derive(Clone, Debug, Default)]
 struct PieceWrites {
@@ -282,9 +284,12 @@ impl Torrent {
 
     /// A piece of ours may not be what it was: it is hashed again, and not served before.
     pub(super) fn doubt(&mut self, cx: &mut Cx, piece: PieceIndex) {
-        if !self.disk.doubts(piece) {
-            self.disk.doubted.insert(piece, Doubt { tries: 0, hashing: true });
-            self.hash(cx, piece, false, Purpose::Recheck(piece));
+        match self.disk.doubted.get_mut(&piece) {
+            Some(doubt) => doubt.again = doubt.hashing,
+            None => {
+                self.disk.doubted.insert(piece, Doubt { hashing: true, ..Doubt::default() });
+                self.hash(cx, piece, false, Purpose::Recheck(piece));
+            }
         }
     }
 
@@ -298,6 +303,9 @@ impl Torrent {
     ) {
         let Some(doubt) = self.disk.doubted.get_mut(&piece) else { return };
         match result {
+            Ok(JobResult::Verified(verdict)) if verdict.matches && core::mem::take(&mut doubt.again) => {
+                self.hash(cx, piece, false, Purpose::Recheck(piece));
+            }
             Ok(JobResult::Verified(verdict)) if verdict.matches => {
                 self.disk.trusts(piece);
                 self.persist.piece_verified(cx.now, piece);
@@ -308,7 +316,7 @@ impl Torrent {
             Err(_) if doubt.tries + 1 < cx.config.storage.read_tries => {
                 let config = &cx.config.storage;
                 let due = cx.now + config.backoff(doubt.tries, config.retry_max);
-                *doubt = Doubt { tries: doubt.tries + 1, hashing: false };
+                *doubt = Doubt { tries: doubt.tries + 1, hashing: false, again: false };
                 self.disk.doubt_at = Some(self.disk.doubt_at.map_or(due, |at| at.min(due)));
             }
             _ => self.lose(cx, shared, &[piece]),

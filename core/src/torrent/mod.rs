@@ -395,11 +395,7 @@ impl Torrent {
             facts,
         };
         torrent.tell_refused_urls(cx, refused);
-        let (key, layout) = (torrent.info_hash(), torrent.facts.layout.clone());
-        let open = Work::Open { torrent: id, root: add.root, key, layout };
-        torrent.start(cx, open, Purpose::Open);
-        torrent.start(cx, Work::Load { torrent: id }, Purpose::Load);
-        torrent.tell_state(cx);
+        torrent.start_over(cx);
         torrent.add_peers(cx, &add.peers, Word::User);
         torrent
     }

@@ -1,10 +1,11 @@
 //! What is on the disk already: opening, looking, checking.
 //!
-//! 1. `Open` and `Load` run side by side. Resume data that cannot be read, do not parse, or are of another torrent, count as none.
+//! 1. `Open` and `Load` run side by side. Resume data that do not parse, or are of another torrent, count as none. A `Load` that fails is
+//!    tried [`read_tries`](crate::border::StorageConfig::read_tries) times, after waits: then it counts as none too.
 //! 2. `Check` tells which files exist. Where some are kept apart ([`placement`](super::placement)), the storage is told so, as
 //!    it was when the resume data were saved. [`reconcile`](super::resume::reconcile) sorts the pieces: trusted, to be hashed, missing. Without
 //!    resume data every piece whose bytes all exist is hashed.
-//! 3. A few `Verify` run at a time.
+//! 3. A few `Verify` run at a time. Pieces that could not be read are hashed once more when all others have been, up to `read_tries` times.
 //! 4. When resume data claim pieces and none of the files is there that they lie in, nothing is concluded from that: the disk
 //!    is likely not mounted, and a download from nothing would fill another one. It is looked again from time to time, until one
 //!    of them is there or the application orders a check. A look that fails is repeated in the same way.
@@ -32,7 +33,12 @@ const TELL_EVERY: u32 = 16;
 /// What is known so far of what is there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Startup {
+    /// `Open` is under way, or has succeeded.
+    opening: bool,
     opened: bool,
+    /// `Load` is under way, how often it has failed, and whether it is over.
+    loading: bool,
+    load_tries: u32,
     loaded: bool,
     /// The storage knows which files are kept apart.
     known: bool,
@@ -43,6 +49,9 @@ pub(super) struct Startup {
     /// Pieces that were hashed and are right.
     passed: Bitfield,
     queue: VecDeque<PieceIndex>,
+    /// Pieces that could not be read, and how often such have been hashed once more.
+    unread: Vec<PieceIndex>,
+    read_tries: u32,
     under_way: u32,
     done: u32,
     total: u32,
@@ -50,12 +59,14 @@ pub(super) struct Startup {
     free: Option<u64>,
 }
 
-canon_struct!(out Startup { opened, loaded, known, resume, files, sorted, passed, queue, under_way, done, total, free });
+canon_struct!(out Startup {
+    opening, opened, loading, load_tries, loaded, known, resume, files, sorted, passed, queue, unread, read_tries, under_way, done, total, free,
+});
 
 impl Startup {
     /// For a torrent whose info dictionary has come, and with it perhaps what is known of earlier runs.
     pub(super) fn adopted(resume: Option<ResumeData>) -> Startup {
-        Startup { loaded: true, resume, ..Startup::default() }
+        Startup { opening: true, loaded: true, resume, ..Startup::default() }
     }
 
     /// Whether the storage knows the torrent, and what was saved of it is here.
@@ -65,8 +76,13 @@ impl Startup {
 
     /// For a torrent that is known to the storage, and has looked at all of it before.
     pub(super) fn again() -> Startup {
-        Startup { opened: true, loaded: true, known: true, ..Startup::default() }
+        Startup { opening: true, opened: true, loaded: true, known: true, ..Startup::default() }
     }
+}
+
+/// Whether it may be different when the same bytes are read again.
+fn may_read_again(fault: IoFault) -> bool {
+    matches!(fault, IoFault::Device | IoFault::TimedOut | IoFault::TooManyOpen)
 }
 
 /// Whether a fault at the start may pass by itself.
@@ -94,9 +110,14 @@ impl Torrent {
             return;
         };
         match (purpose, result) {
-            (Purpose::Open, Ok(_)) => startup.opened = true,
+            (Purpose::Open, Ok(_)) => {
+                startup.opened = true;
+                if !startup.loaded && !startup.loading {
+                    return self.load(cx);
+                }
+            }
             (Purpose::Load, Ok(JobResult::Loaded(copies))) => {
-                startup.loaded = true;
+                (startup.loading, startup.loaded) = (false, true);
                 if self.seeking.is_some() {
                     return self.seeking_opens(cx, copies);
                 }
@@ -118,9 +139,17 @@ impl Torrent {
                 return;
             }
             (Purpose::Place, Ok(_)) => return self.check_more(cx),
+            // Without resume data our own files look like foreign ones, so they are not given up at the first fault.
+            (Purpose::Load, Err(fault))
+                if may_read_again(fault) && startup.load_tries + 1 < cx.config.storage.read_tries =>
+            {
+                startup.loading = false;
+                startup.load_tries += 1;
+                return self.storage_failed(cx, fault);
+            }
             // Resume data that cannot be read are as good as none: all that is there is hashed. But what another process has is its own.
             (Purpose::Load, Err(fault)) if fault != IoFault::Busy => {
-                startup.loaded = true;
+                (startup.loading, startup.loaded) = (false, true);
                 cx.out.notices.push(Notice::StorageFailed { torrent: self.id, fault });
                 if self.seeking.is_some() {
                     return self.seeking_opens(cx, Vec::new());
@@ -129,7 +158,10 @@ impl Torrent {
             }
             (_, Ok(_)) if self.seeking.is_some() => return self.seeking_opens(cx, Vec::new()),
             (_, Ok(_)) => {}
-            (_, Err(fault)) if may_pass(fault) => return self.storage_failed(cx, fault),
+            (purpose, Err(fault)) if may_pass(fault) => {
+                startup.opening &= !matches!(purpose, Purpose::Open);
+                return self.storage_failed(cx, fault);
+            }
             (_, Err(fault)) => return self.fail(cx, fault),
         }
         if matches!(&self.phase, Phase::Starting(startup) if startup.has_all()) {
@@ -152,17 +184,25 @@ impl Torrent {
         match (startup.opened, startup.loaded) {
             (true, true) if self.seeking.is_some() => self.seeking_opens(cx, Vec::new()),
             (true, true) => _ = self.start(cx, Work::Check { torrent: self.id }, Purpose::Check),
-            (true, false) => _ = self.start(cx, Work::Load { torrent: self.id }, Purpose::Load),
-            (false, _) => self.start_over(cx),
+            (true, false) if !startup.loading => self.load(cx),
+            (false, _) if !startup.opening => self.start_over(cx),
+            // What is under way goes on from there.
+            _ => {}
         }
+    }
+
+    fn load(&mut self, cx: &mut Cx) {
+        let Phase::Starting(startup) = &mut self.phase else { return };
+        startup.loading = true;
+        self.start(cx, Work::Load { torrent: self.id }, Purpose::Load);
     }
 
     /// Starts from the very beginning.
     pub(super) fn start_over(&mut self, cx: &mut Cx) {
-        self.phase = Phase::Starting(Box::default());
+        self.phase = Phase::Starting(Box::new(Startup { opening: true, ..Startup::default() }));
         let (key, layout) = (self.info_hash(), self.facts.layout.clone());
         self.start(cx, Work::Open { torrent: self.id, root: self.root, key, layout }, Purpose::Open);
-        self.start(cx, Work::Load { torrent: self.id }, Purpose::Load);
+        self.load(cx);
         self.tell_state(cx);
     }
 
@@ -213,6 +253,7 @@ impl Torrent {
         startup.passed = Bitfield::none(geometry.pieces());
         let rest = sorted.to_check.iter().filter(|&number| !sorted.samples.get(number));
         startup.queue = sorted.samples.iter().chain(rest).filter_map(|number| geometry.piece(number)).collect();
+        (startup.unread, startup.read_tries) = (Vec::new(), 0);
         startup.total = startup.queue.len() as u32;
         startup.sorted = Some(sorted);
         let (apart, known) = (self.placement.apart().clone(), startup.known);
@@ -229,6 +270,10 @@ impl Torrent {
             let Phase::Starting(startup) = &mut self.phase else { return };
             if startup.under_way >= CHECKS_AT_ONCE {
                 return;
+            }
+            if startup.queue.is_empty() && startup.under_way == 0 {
+                startup.read_tries += u32::from(!startup.unread.is_empty());
+                startup.queue.extend(startup.unread.drain(..));
             }
             let Some(piece) = startup.queue.pop_front() else { break };
             startup.under_way += 1;
@@ -251,6 +296,12 @@ impl Torrent {
         match &mut self.phase {
             Phase::Starting(startup) => {
                 startup.under_way = startup.under_way.saturating_sub(1);
+                if matches!(&result, Err(fault) if may_read_again(*fault))
+                    && startup.read_tries + 1 < cx.config.storage.read_tries
+                {
+                    startup.unread.push(piece);
+                    return self.check_more(cx);
+                }
                 startup.done += 1;
                 if matches {
                     startup.passed.insert(piece.get());
