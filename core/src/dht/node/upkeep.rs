@@ -10,14 +10,19 @@ use crate::border::DhtConfig;
 use crate::cx::Cx;
 use crate::dht::NodeId;
 use crate::dht::krpc::Method;
+use crate::dht::table::Contact;
 use crate::net_policy::{AddrClass, Word};
 use crate::time::Time;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
 /// The least time between two queries of upkeep: 10 a second, 1,200 bytes, fill a table within a minute.
 pub(super) const PACE: Duration = Duration::from_millis(100);
+/// How long a contact that has just answered is not asked for thin ranges. Others give one address so many
+/// [answers a second](DhtConfig::replies_per_second) as we do, and a lookup and what it stores take three of five.
+const REST: Duration = Duration::from_secs(3);
 /// How many nodes wait to be asked: what two lookups name.
 const MAX_QUEUE: usize = 128;
 /// How often the ranges are gone through, as long as that brings something new, before it is let be for `refresh_after`.
@@ -107,9 +112,14 @@ impl Node {
     fn fill(&mut self, now: Time, config: &DhtConfig) -> Option<(NodeId, SocketAddr, NodeId)> {
         let cursor = self.upkeep.cursor;
         if let Some((cursor, target)) = self.table.thin(config, cursor, &mut self.rng) {
-            self.upkeep.cursor = cursor + 1;
             self.upkeep.next_fill = now + PACE * 2;
-            let close = self.table.closest(now, config, target, 3);
+            // Where few are known, the same ones are closest to every range: they are not asked faster than they would answer. The
+            // range waits for them.
+            let rested = |contact: &Contact| now.since(contact.answered) >= REST && !self.queries.asks(contact.addr);
+            let close = self.table.closest(now, config, target, config.k as usize);
+            let nobody = close.is_empty();
+            let close: Vec<Contact> = close.into_iter().filter(rested).take(3).collect();
+            self.upkeep.cursor = cursor + u32::from(nobody || !close.is_empty());
             let contact = close.get(self.rng.index(close.len()))?;
             return Some((contact.id, contact.addr, target));
         }
