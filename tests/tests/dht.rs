@@ -172,6 +172,34 @@ fn items_are_put_replaced_and_compared() {
     assert!(newest.seq() >= Some(2), "{newest:?}");
 }
 
+/// BEP 44: what nobody puts again is forgotten after two hours.
+#[test]
+fn an_item_that_is_kept_is_still_there_and_one_that_was_put_once_is_not() {
+    let mut village = Village::new(8);
+    let (writer, reader) = (village.ids[3], village.ids[7]);
+    let item = |text: &[u8]| Item::Immutable(ImmutableItem::new(text.to_vec()).unwrap());
+    let (kept, once) = (item(b"4:kept"), item(b"4:once"));
+    let task = village.net.call(writer, |node, cx| node.keep_put(cx, kept.clone(), None)).unwrap().unwrap();
+    assert!(village.ended(writer, task).stored >= 6);
+    // Everybody is asked each time, and gives one address five answers a second.
+    village.pass(Duration::from_secs(5));
+    let task = village.net.call(writer, |node, cx| node.put(cx, once.clone(), None)).unwrap();
+    assert!(village.ended(writer, task).stored >= 6);
+    let get = |village: &mut Village, item: &Item| {
+        let task = village.net.call(reader, |node, cx| node.get(cx, item.target(), Vec::new(), None)).unwrap();
+        village.ended(reader, task);
+        village.items(reader).contains(item)
+    };
+    village.pass(Duration::from_secs(8_000));
+    assert!(!get(&mut village, &once));
+    assert!(get(&mut village, &kept));
+    // Until it is let go.
+    village.net.call(writer, |node, _| node.forget_put(kept.target())).unwrap();
+    village.net.real(reader).said.clear();
+    village.pass(Duration::from_secs(8_000));
+    assert!(!get(&mut village, &kept));
+}
+
 /// A flood, also under the address of somebody else, and an announce with another's token.
 #[test]
 fn who_floods_a_node_is_ignored() {

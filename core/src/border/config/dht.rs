@@ -79,6 +79,8 @@ pub struct DhtConfig {
     pub max_sources: u32,
     /// How often what is announced for good is announced again. Nodes forget peers after 30 to 45 minutes.
     pub announce_interval: Duration,
+    /// How often an item that is kept is put again (BEP 44: "they SHOULD be re-announced once an hour").
+    pub item_interval: Duration,
     /// The most info-hashes and items that are kept announced.
     pub max_kept: u32,
     /// The first wait when no node can be reached; it doubles.
@@ -135,6 +137,7 @@ impl Default for DhtConfig {
             block_for: Duration::from_secs(300),
             max_sources: 4096,
             announce_interval: Duration::from_secs(15 * 60),
+            item_interval: Duration::from_secs(60 * 60),
             max_kept: 10_000,
             bootstrap_wait: Duration::from_secs(5),
             bootstrap_wait_max: Duration::from_secs(300),
@@ -202,6 +205,7 @@ impl DhtConfig {
         require(!self.block_window.is_zero(), "dht.block_window", "is 0")?;
         require(self.max_sources > 0, "dht.max_sources", "is 0: no rate would be limited")?;
         require(self.announce_interval >= Duration::from_secs(60), "dht.announce_interval", "is less than a minute")?;
+        require(self.item_interval >= Duration::from_secs(60), "dht.item_interval", "is less than a minute")?;
         require(
             !self.bootstrap_wait.is_zero() && self.bootstrap_wait_max >= self.bootstrap_wait,
             "dht.bootstrap_wait_max",

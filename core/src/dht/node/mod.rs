@@ -12,7 +12,7 @@
 //! | [`job_done`](Node::job_done) | a name was looked up |
 //! | [`bootstrap`](Node::bootstrap), [`add_node`](Node::add_node), [`restart`](Node::restart) | there is somebody to begin with; a PORT message; another network |
 //! | [`find_peers`](Node::find_peers), [`announce`](Node::announce), [`keep_announced`](Node::keep_announced) | peers are wanted, or we are one |
-//! | [`get`](Node::get), [`put`](Node::put) | an item is wanted, or to be stored (BEP 44) |
+//! | [`get`](Node::get), [`put`](Node::put), [`keep_put`](Node::keep_put) | an item is wanted, or to be stored (BEP 44) |
 //! | [`find_node`](Node::find_node), [`ping`](Node::ping), [`sample`](Node::sample), [`crawl`](Node::crawl) | the network itself is looked at |
 //! | [`own_address`](Node::own_address), [`set_read_only`](Node::set_read_only), [`filter_changed`](Node::filter_changed) | things are other than they were |
 //!
@@ -216,9 +216,9 @@ impl Node {
             return;
         }
         match Message::parse(datagram) {
-            Ok(Message { transaction, body: Body::Response(response), ip, .. }) => {
+            Ok(Message { transaction, version, body: Body::Response(response), ip, .. }) => {
                 match self.queries.close(transaction, from) {
-                    Some(query) => self.answered(cx, query, from, &response, ip),
+                    Some(query) => self.answered(cx, query, from, &response, (version, ip)),
                     None => self.stray(cx, from),
                 }
             }
@@ -439,7 +439,7 @@ impl Node {
         query: Query,
         from: SocketAddr,
         response: &Response<'_>,
-        ip: Option<SocketAddr>,
+        (version, ip): (Option<&[u8]>, Option<SocketAddr>),
     ) {
         let config = &cx.config.dht;
         let rtt = cx.now.since(query.sent);
@@ -471,7 +471,7 @@ impl Node {
             Purpose::Store(task) => self.stored(cx, task, from, Some(Ok(()))),
             Purpose::Single(task) => {
                 self.say_samples(cx.now, task, from, response);
-                self.single_done(cx, task, Some((Contact { id: response.id, addr: from }, rtt)));
+                self.single_done(cx, task, Some((Contact { id: response.id, addr: from }, rtt, version)));
             }
             Purpose::Crawl(task) => self.crawl_heard(cx, task, from, Some((response, &nodes))),
         }

@@ -102,6 +102,9 @@ pub struct Outcome {
     pub scrape: Option<(u32, u32)>,
     /// Of a ping: how long it took.
     pub rtt: Option<Duration>,
+    /// Of a ping: what the node says that it runs (BEP 5, `v`), as it says it: any bytes, [`MAX_VERSION`](crate::dht::krpc::MAX_VERSION) of them at the
+    /// most.
+    pub version: Option<Vec<u8>>,
     /// It was given up: nobody was known who could have been asked, or the node is overburdened.
     pub starved: bool,
 }

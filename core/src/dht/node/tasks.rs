@@ -367,9 +367,15 @@ impl Node {
     }
 
     /// The one query of a task was answered, or not.
-    pub(super) fn single_done(&mut self, cx: &mut Cx<'_>, id: TaskId, answer: Option<(Contact, core::time::Duration)>) {
+    pub(super) fn single_done(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: TaskId,
+        answer: Option<(Contact, core::time::Duration, Option<&[u8]>)>,
+    ) {
         self.end_task(id, |outcome| {
-            if let Some((contact, rtt)) = answer {
+            if let Some((contact, rtt, version)) = answer {
+                outcome.version = version.map(Vec::from);
                 outcome.answers = 1;
                 outcome.closest.push(contact);
                 outcome.rtt = Some(rtt);
