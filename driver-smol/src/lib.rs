@@ -45,6 +45,7 @@
 //! | those of `blocking` | names, at most 4 at once; opening of download folders |
 //! | `async-io` | the reactor's own, idle while `parcacik` runs |
 //! | `parcacik-tracker` | a [tracker](tracker_server), where one was started |
+//! | `parcacik-dht` | nodes of the [DHT](dht) without a session, where they were started |
 //!
 //! # The way of a block
 //!
@@ -75,14 +76,15 @@
 //!
 //! # Parts that stand alone
 //!
-//! [`storage`] (files and hashing by [`Work`](parcacik_core::border::Work)), [`http`] (one GET to one address) and
-//! [`tracker_server`] can be used without a client. An engine runs any [`Machine`] of the core's words, and
+//! [`storage`] (files and hashing by [`Work`](parcacik_core::border::Work)), [`http`] (one GET to one address),
+//! [`tracker_server`] and [`dht`] can be used without a client. An engine runs any [`Machine`] of the core's words, and
 //! [`Client::start_with`] takes any [`DiskService`] and [`HttpService`].
 // `sha1_lanes` alone is allowed it, and says why.
 #![deny(missing_docs, unsafe_code)]
 
 pub mod client;
 mod clock;
+pub mod dht;
 mod engine;
 pub mod fault;
 pub mod http;
