@@ -61,6 +61,7 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Metadata(args) => commands::metadata::run(args, output),
         Command::Announce(args) => commands::announce::run(args, output),
         Command::Scrape(args) => commands::scrape::run(args, output),
+        Command::Dht(args) => commands::dht::run(args, output),
         Command::Tracker(args) => commands::tracker::run(args, output),
         Command::Replay(args) => commands::replay::run(args, output),
         Command::Redact(args) => commands::redact::run(args, output),

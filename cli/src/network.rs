@@ -4,18 +4,30 @@ use crate::args::NetworkArgs;
 use crate::record::{self, Recording};
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
-use parcacik_core::border::RateLimits;
+use parcacik_core::border::{RateLimits, Target};
 use parcacik_driver_smol::{Client, ClientConfig, StartError};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+
+/// Nodes of the DHT to begin with, where the user names none: those that other programs begin with too, run by their makers.
+const ROUTERS: [(&str, u16); 3] =
+    [("router.bittorrent.com", 6881), ("dht.transmissionbt.com", 6881), ("router.utorrent.com", 6881)];
 
 /// Where resume data lie: what the user says, or the place that the system has for such things.
 ///
 /// # Errors
 /// When neither is known, because there is no home folder.
 pub fn state_dir(args: &NetworkArgs) -> anyhow::Result<PathBuf> {
-    if let Some(dir) = &args.state_dir {
-        return Ok(dir.clone());
+    place_for_state(args.state_dir.as_deref())
+}
+
+/// The same, of what `--state-dir` says.
+///
+/// # Errors
+/// As [`state_dir`].
+pub fn place_for_state(said: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = said {
+        return Ok(dir.to_owned());
     }
     let base =
         etcetera::base_strategy::choose_base_strategy().context("there is no home folder; add --state-dir DIR")?;
@@ -53,6 +65,11 @@ pub fn start(args: &NetworkArgs, state_dir: Option<&Path>) -> anyhow::Result<(Cl
 pub fn start_with(mut config: ClientConfig, record: Option<&Path>) -> anyhow::Result<(Client, Option<Recording>)> {
     let recording = record.map(|path| record::start(path, &mut config)).transpose()?;
     Ok((Client::start(config).map_err(explain)?, recording))
+}
+
+/// The nodes to begin with where the user names none.
+pub fn routers() -> Vec<Target> {
+    ROUTERS.iter().map(|(name, port)| Target::Host { name: (*name).to_owned(), port: *port }).collect()
 }
 
 /// Both families, as far as this machine has them.

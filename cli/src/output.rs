@@ -49,6 +49,20 @@ impl Output {
         })
     }
 
+    /// Bytes of the result as they are. On a terminal: as text that cannot steer it, with its line breaks.
+    ///
+    /// # Errors
+    /// As [`Output::result`].
+    pub fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        if io::stdout().is_terminal() {
+            let text = String::from_utf8_lossy(bytes);
+            return self.result(text.lines().map(clean).collect::<Vec<_>>().join("\n"));
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+
     /// A JSON object of the result, on a line of its own.
     ///
     /// # Errors

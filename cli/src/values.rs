@@ -162,13 +162,51 @@ pub fn web_seed(text: &str) -> Result<String, String> {
 /// # Errors
 /// When it is none.
 pub fn info_hash(text: &str) -> Result<[u8; 20], String> {
-    let digits = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let byte = |at: usize| text.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
-    let bytes: Option<Vec<u8>> = (0..40).step_by(2).map(byte).collect();
-    bytes
-        .filter(|_| digits)
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| "an info-hash has 40 hexadecimal digits".to_owned())
+    unhex(text).ok_or_else(|| "an info-hash has 40 hexadecimal digits".to_owned())
+}
+
+/// So many bytes of hexadecimal digits.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// What an item of the DHT is asked for by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemName {
+    /// Where it is stored.
+    Target([u8; 20]),
+    /// Whose it is.
+    Key([u8; 32]),
+}
+
+/// A target of 40 hexadecimal digits, or a public key of 64.
+///
+/// # Errors
+/// What is neither.
+pub fn item_name(text: &str) -> Result<ItemName, String> {
+    unhex(text).map(ItemName::Target).or_else(|| unhex(text).map(ItemName::Key)).ok_or_else(|| {
+        "an item is named by its target of 40 hexadecimal digits, or by the 64 of a public key".to_owned()
+    })
+}
+
+/// What tells items of one key apart (BEP 44): at most 64 bytes.
+///
+/// # Errors
+/// What is longer.
+pub fn salt(text: &str) -> Result<String, String> {
+    let most = parcacik_core::dht::krpc::MAX_SALT;
+    if text.len() > most {
+        Err(format!("it has {} bytes; {most} are allowed", text.len()))
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// A size: `512 B`, `1.5 KiB`, `64.0 MiB`.
@@ -314,6 +352,16 @@ mod tests {
         for wrong in ["", "127.0.0.1", "127.0.0.1:0", "::1:6881", "host:", "host:0", "host:70000", ":1", "a b:1"] {
             assert!(peer(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn items_are_named_by_a_target_or_a_key() {
+        assert_eq!(item_name(&"0a".repeat(20)), Ok(ItemName::Target([10; 20])));
+        assert_eq!(item_name(&"0A".repeat(32)), Ok(ItemName::Key([10; 32])));
+        for wrong in ["", &"0a".repeat(19), &"0g".repeat(20), &"+1".repeat(20), &"ü".repeat(20)] {
+            assert!(item_name(wrong).is_err(), "{wrong}");
+        }
+        assert!(salt(&"s".repeat(64)).is_ok() && salt(&"s".repeat(65)).is_err());
     }
 
     #[test]

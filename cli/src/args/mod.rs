@@ -2,6 +2,7 @@
 //!
 //! The arguments of each command, with its help and its examples, lie in one struct; related ones share a file. The name of a command and what it is called here lie in [`Command`].
 
+mod dht;
 mod dissect;
 mod files;
 mod recordings;
@@ -10,6 +11,9 @@ mod trackers;
 mod transfer;
 
 use clap::{ArgAction, Parser, Subcommand};
+pub use dht::{
+    DhtAnnounceArgs, DhtArgs, DhtCommand, DhtNetworkArgs, GetArgs, GetPeersArgs, PingArgs, PutArgs, RunArgs, SampleArgs,
+};
 pub use dissect::DissectArgs;
 pub use files::{CreateArgs, InspectArgs, MagnetArgs, VerifyArgs};
 pub use recordings::{RedactArgs, ShrinkArgs};
@@ -54,6 +58,7 @@ pub enum Command {
     Metadata(MetadataArgs),
     Announce(AnnounceArgs),
     Scrape(ScrapeArgs),
+    Dht(DhtArgs),
     Tracker(TrackerArgs),
     Replay(ReplayArgs),
     Redact(RedactArgs),

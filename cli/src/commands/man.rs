@@ -20,15 +20,22 @@ pub fn run(args: &ManArgs, output: &Output) -> anyhow::Result<Outcome> {
         None => output.result(page(command)?.trim_end())?,
         Some(dir) => {
             fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
-            write(dir, command.clone())?;
-            for sub in command.get_subcommands() {
-                let name: &'static str = format!("{}-{}", command.get_name(), sub.get_name()).leak();
-                let called: &'static str = format!("{} {}", command.get_name(), sub.get_name()).leak();
-                write(dir, sub.clone().name(name).bin_name(called))?;
-            }
+            let called = command.get_name().to_owned();
+            write_all(dir, command, &called)?;
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Writes the page of a command, and those of the commands below it.
+fn write_all(dir: &Path, command: Command, called: &str) -> anyhow::Result<()> {
+    write(dir, command.clone())?;
+    for sub in command.get_subcommands() {
+        let name: &'static str = format!("{}-{}", command.get_name(), sub.get_name()).leak();
+        let called: &'static str = format!("{called} {}", sub.get_name()).leak();
+        write_all(dir, sub.clone().name(name).bin_name(called).disable_help_subcommand(true), called)?;
+    }
+    Ok(())
 }
 
 fn write(dir: &Path, command: Command) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ pub mod announce;
 pub mod completions;
 pub mod create;
 pub mod demo;
+pub mod dht;
 pub mod dissect;
 pub mod download;
 pub mod inspect;

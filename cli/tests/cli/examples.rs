@@ -2,11 +2,13 @@
 //!
 //! The folder has what they name: the torrents debian.iso and film, their data in ~/Downloads where an example checks or seeds them, and talk.mp4 and photos/ to make torrents of; session.pcap is a capture. A tracker and seeds run on loopback.
 
+use crate::dht::Node;
 use crate::dissect::captured;
 use crate::transfers::start_seed_of;
 use crate::web::{Page, Site};
 use crate::{Here, Running, commands};
 use rustix::process::Signal;
+use std::cell::Cell;
 use std::process::Command;
 
 /// What takes the place of addresses that a test must not use, and what an example needs to end.
@@ -17,6 +19,12 @@ struct Stage {
     seed: (Running, String),
     /// The info-hash of film.
     hash: String,
+    /// Two nodes of the DHT.
+    nodes: [Node; 2],
+    /// An item that is stored there.
+    target: String,
+    /// How many commands have asked them.
+    asked: Cell<u8>,
 }
 
 struct Tracker {
@@ -50,7 +58,17 @@ impl Stage {
         let seed = start_seed_of(&here, &["debian.iso.torrent", "film.torrent"], &[]);
         let hash =
             here.done(&["inspect", "film.torrent", "--json"]).json()["info_hash_v1"].as_str().unwrap().to_owned();
-        Stage { here, tracker, site, seed, hash }
+        let first = Node::start(&here, 5, None);
+        let nodes = [Node::start(&here, 6, Some(&first.addr)), first];
+        for node in &nodes {
+            node.until(|said| said["contacts"].as_u64() >= Some(1));
+        }
+        here.write("note.txt", b"a note");
+        let from = |ip: &'static str| ["--listen", ip, "--dht-bootstrap", &nodes[0].addr];
+        here.done(&[&["dht", "announce", &hash, "--port", "6881"][..], &from("127.0.0.7:0")].concat());
+        let put = here.done(&[&["dht", "put", "note.txt"][..], &from("127.0.0.8:0")].concat());
+        let target = put.out.trim_end().to_owned();
+        Stage { here, tracker, site, seed, hash, nodes, target, asked: Cell::new(0) }
     }
 
     /// What stands in the place of what, in this order.
@@ -68,6 +86,8 @@ impl Stage {
             pair("parcacik download ", "parcacik download --listen 127.0.0.1:0 "),
             pair("parcacik metadata ", "parcacik metadata --listen 127.0.0.1:0 "),
             pair("HASH", &self.hash),
+            pair("TARGET", &self.target),
+            pair("router.bittorrent.com:6881", &self.nodes[0].addr),
             pair("parcacik seed ", "parcacik seed --listen 127.0.0.1:0 "),
             pair("parcacik announce ", "parcacik announce --listen 127.0.0.1:0 "),
             pair("parcacik scrape ", "parcacik scrape --listen 127.0.0.1:0 "),
@@ -94,7 +114,13 @@ impl Stage {
 
     /// An example as it is run.
     fn staged(&self, example: &str) -> String {
-        self.instead().iter().fold(example.to_owned(), |line, (from, to)| line.replace(from, to))
+        let line = self.instead().iter().fold(example.to_owned(), |line, (from, to)| line.replace(from, to));
+        if !line.starts_with("parcacik dht ") {
+            return line;
+        }
+        // Each from an address of its own: a node gives one address so many answers a second, and there are two of them.
+        let last = self.asked.replace(self.asked.get() + 1) + 1;
+        format!("{line} --listen 127.0.1.{last}:0 --dht-bootstrap {}", self.nodes[0].addr)
     }
 }
 
@@ -102,8 +128,12 @@ impl Stage {
 const DATA: [&str; 2] = ["debian.iso", "film"];
 
 /// Examples that go on until they are stopped, and what they print first. All others must end by themselves, well.
-const RUN_ON: [(&str, &str); 3] =
-    [("parcacik seed ", "listening on "), ("parcacik tracker ", "http://127.0.0.1:"), (" --seed", ", at ")];
+const RUN_ON: [(&str, &str); 4] = [
+    ("parcacik seed ", "listening on "),
+    ("parcacik tracker ", "http://127.0.0.1:"),
+    (" --seed", ", at "),
+    ("parcacik dht run", " 127.0.1."),
+];
 
 /// The lines below `Example:` or `Examples:` of a command's help.
 fn examples(help: &str) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod dht;
 mod dissect;
 mod examples;
 mod files;

@@ -58,6 +58,7 @@ fn bash_completes_commands_and_options() {
     };
     assert_eq!(complete("parcacik down"), "download\n");
     assert_eq!(complete("parcacik create --web"), "--web-seed\n");
+    assert_eq!(complete("parcacik dht get-p"), "get-peers\n");
 }
 
 #[test]
@@ -67,7 +68,18 @@ fn there_is_a_page_for_each_command() {
     let main = String::from_utf8(here.read("pages/man1/parcacik.1")).unwrap();
     assert_eq!(here.done(&["man"]).out.trim_end(), main.trim_end());
     let commands = commands(&here);
-    assert_eq!(std::fs::read_dir(here.path().join("pages/man1")).unwrap().count(), commands.len() + 1);
+    // Those of a command that has commands of its own have pages as well.
+    let below = here.done(&["dht", "--help"]).out;
+    let below = below.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let below: Vec<&str> = below.filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let below: Vec<&str> = below.into_iter().filter(|name| !name.is_empty() && *name != "help").collect();
+    assert!(below.len() >= 7, "{below:?}");
+    assert_eq!(std::fs::read_dir(here.path().join("pages/man1")).unwrap().count(), commands.len() + below.len() + 1);
+    for name in below {
+        let page = String::from_utf8(here.read(&format!("pages/man1/parcacik-dht-{name}.1"))).unwrap();
+        // A hyphen is written so in roff.
+        assert!(page.contains(&format!("parcacik dht {}", name.replace('-', "\\-"))), "{name}: {page}");
+    }
     for command in commands {
         let page = String::from_utf8(here.read(&format!("pages/man1/parcacik-{command}.1"))).unwrap();
         assert!(page.contains(".SH NAME") && page.contains(&format!("parcacik {command}")), "{command}: {page}");
