@@ -12,6 +12,7 @@
 //! | [`opentracker`] | announces and scrapes; a seed that is found by it |
 //! | [`trackers`] | HTTP, UDP and HTTPS; a dead tracker first in the list |
 //! | [`neighbours`] | peers that are found by other peers and on the local network, from and to libtorrent |
+//! | [`dht`] | a DHT of ten nodes of libtorrent that we join, and that store in us |
 //! | [`hostile`] | a peer that sends damaged data |
 //! | [`sockets`] | peers that misuse their connection: half-open, reset, never read from, a byte at a time, half closed |
 //! | [`kill`] | `kill -9` twenty times in one download |
@@ -24,6 +25,7 @@
 mod aria2;
 #[path = "../common/mod.rs"]
 mod common;
+mod dht;
 mod hostile;
 mod kill;
 mod lab;

@@ -6,6 +6,7 @@
 
 mod clients;
 mod content;
+mod dht;
 mod process;
 mod relay;
 mod resume;
@@ -13,6 +14,7 @@ mod transmission;
 
 pub use clients::{Libtorrent, Ours, aria2, https_tracker, make_torrent, opentracker, ours, tracker, tracker_knows};
 pub use content::Content;
+pub use dht::LibtorrentDht;
 pub use process::Process;
 pub use relay::Relay;
 pub use resume::{Claims, metainfo};
