@@ -73,6 +73,32 @@ fn nodes_find_each_other_and_what_they_store() {
     assert!(pinged.rtt.is_some() && pinged.version.is_some());
 }
 
+/// BEP 32: who knows a node of IPv4 only hears from it of nodes of IPv6.
+#[test]
+fn a_node_of_one_family_leads_to_the_other() {
+    let both = |bootstrap: Vec<Target>| {
+        let listen = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
+        DhtClient::start(DhtOptions { listen, bootstrap, ..DhtOptions::default() }).unwrap()
+    };
+    let first = both(Vec::new());
+    let second = both(first.local_addrs().iter().map(|addr| Target::Addr(*addr)).collect());
+    let knows = |client: &DhtClient, place: usize, addr: SocketAddr| {
+        within(async {
+            while !client.saved().await.unwrap()[place].nodes.iter().any(|(_, at)| *at == addr) {
+                async_io::Timer::after(Duration::from_millis(10)).await;
+            }
+        });
+    };
+    knows(&first, 1, second.local_addrs()[1]);
+    let third = both(vec![Target::Addr(first.local_addrs()[0])]);
+    knows(&third, 1, second.local_addrs()[1]);
+    // A wish is for both.
+    let item = Item::Immutable(ImmutableItem::new(b"4:both".to_vec()).unwrap());
+    let outcomes = within(second.put(item.clone(), None).outcomes(|_| {}));
+    assert_eq!(outcomes.len(), 2);
+    assert!(outcomes.iter().all(|outcome| outcome.stored > 0), "{outcomes:?}");
+}
+
 #[test]
 fn a_ping_of_the_other_family_is_over_at_once() {
     let client = start("127.0.0.1", DhtOptions::default());
