@@ -271,6 +271,26 @@ fn it_tries_again_until_somebody_answers() {
     assert_eq!(stand.node.table().len(), 1);
 }
 
+/// In a small network the same few are closest to every range that is thin; once they were asked five times a second for that, all that
+/// one address gets.
+#[test]
+fn a_contact_that_is_alone_is_not_asked_faster_than_it_would_answer() {
+    let mut stand = Stand::new(DhtConfig::default());
+    stand.call(|node, cx| node.add_node(cx, at(HER)));
+    let (mut sent, mut asked) = (stand.sent(), Vec::new());
+    for _ in 0..1200 {
+        while !sent.is_empty() {
+            asked.extend(sent.iter().map(|_| stand.now));
+            sent = stand.answer(sent, None);
+        }
+        sent = stand.wait(Duration::from_millis(100));
+    }
+    assert!(asked.len() >= 20, "ranges are gone through all the same: {asked:?}");
+    for four in asked.windows(4) {
+        assert!(four[3].since(four[0]) > Duration::from_secs(1), "{four:?}");
+    }
+}
+
 #[test]
 fn without_a_network_nobody_is_to_blame() {
     let mut stand = Stand::new(DhtConfig::default());
