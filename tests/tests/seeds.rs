@@ -3,10 +3,23 @@
 //! A failure prints how to repeat it. `PARCACIK_SEEDS=n` runs so many; for more, see the program `seeds`.
 
 use parcacik_core::border::Action;
-use parcacik_testkit::sim::{SimOptions, Size, check, nobody, run, shrink};
+use parcacik_testkit::oracles::{Judged, Oracle};
+use parcacik_testkit::sim::{Outcome, SimOptions, Size, check, nobody, oracles, run, shrink};
 use parcacik_testkit::{Breach, Call, Moment, Watcher, World, WorldSeed};
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
+
+/// What these runs give nothing to judge: nobody is told to stop, and in swarms as small as these nobody waits for a turn for long.
+/// Drills do judge them.
+const NOT_HERE: [Oracle; 2] = [Oracle::Fairness, Oracle::StopsInTime];
+/// How often each of the others has to have had something to judge, at least.
+const ENOUGH: u64 = 100;
+
+fn outcome(seed: u64) -> Outcome {
+    let seed = WorldSeed::from(seed);
+    check(seed, SimOptions::draw(seed, Size::Small), oracles).unwrap_or_else(|failure| panic!("{failure}"))
+}
 
 fn passes(seed: u64) {
     let seed = WorldSeed::from(seed);
@@ -14,10 +27,21 @@ fn passes(seed: u64) {
 }
 
 #[test]
-fn every_seed_makes_no_false_claim_and_heals() {
+fn every_seed_makes_no_false_claim_and_heals_and_no_oracle_is_vacuous() {
     let usual = if cfg!(debug_assertions) { 100 } else { 300 };
     let count = std::env::var("PARCACIK_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    (0..count).for_each(passes);
+    let mut sums: BTreeMap<u8, u64> = BTreeMap::new();
+    for (oracle, count) in (0..count).flat_map(|seed| outcome(seed).evaluations) {
+        *sums.entry(oracle).or_default() += count;
+    }
+    let judged = |oracle: &&Oracle| matches!(oracle.judged(), Judged::EveryCall | Judged::Healed);
+    for oracle in Oracle::ALL.iter().filter(judged).filter(|oracle| !NOT_HERE.contains(oracle)) {
+        let times = sums.get(&oracle.number()).copied().unwrap_or(0);
+        assert!(
+            count < 100 || times >= ENOUGH,
+            "oracle 58: not-vacuous: {oracle} had {times} times something to judge: {sums:?}"
+        );
+    }
 }
 
 /// What was wrong is said beside each; none is ever taken out.

@@ -27,6 +27,7 @@ mod stream;
 mod stream_tests;
 mod torrent;
 mod trackers;
+mod udp;
 
 pub use list::{Judged, Oracle, Tally};
 pub use stream::{AllTerms, Audit, Terms};
@@ -39,8 +40,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct Oracles {
     nodes: BTreeMap<NodeId, NodeModel>,
-    /// Of two connections between the same two, those that one end has kept.
-    kept: BTreeSet<Ends>,
+    /// Of two connections between the same two: the one that one end has ended, and the one that it has kept.
+    kept: BTreeSet<(Ends, Ends)>,
     healed: bool,
     tally: Tally,
 }
@@ -58,10 +59,12 @@ impl Watcher for Oracles {
         let node = self.nodes.entry(call.node).or_default();
         node.look(call, terms, &mut self.tally)?;
         for (gone, stays) in std::mem::take(&mut node.twins) {
-            let both = self.kept.contains(&(gone.1, gone.0));
+            // What one end keeps of two, the other does not end for the same other one. Later there may be a third, of which it is
+            // the twin.
+            let both = self.kept.contains(&((stays.1, stays.0), (gone.1, gone.0)));
             self.tally
                 .judge(Oracle::OneEach, !both, || format!("{gone:?} is ended here, and kept at the other end"))?;
-            self.kept.insert(stays);
+            self.kept.insert((gone, stays));
         }
         Ok(())
     }

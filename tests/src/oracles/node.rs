@@ -164,6 +164,7 @@ impl NodeModel {
                 format!("the tracker has changed, and {:?} stays", left.map(|stream| stream.remote))
             })?;
         }
+        self.torrents.values_mut().for_each(TorrentModel::end_call);
         self.end_blocks(&arrivals, tally)?;
         self.end_streams(call, tally)?;
         self.trackers.end_call();
@@ -293,11 +294,13 @@ impl NodeModel {
                 self.trackers.stops(Some(*torrent));
             }
             Command::Recheck { torrent } => {
-                if let Some(model) = self.torrents.get_mut(torrent) {
-                    model.begin_anew();
+                // One that is being checked goes on with that.
+                let model = self.torrents.get_mut(torrent).filter(|model| model.state != TorrentState::Checking);
+                if let Some(model) = model {
+                    model.is_to_begin_anew();
                     model.leaving = true;
+                    self.trackers.stops(Some(*torrent));
                 }
-                self.trackers.stops(Some(*torrent));
             }
             Command::Resume { torrent } => {
                 if let Some(model) = self.torrents.get_mut(torrent) {
@@ -327,6 +330,7 @@ impl NodeModel {
             }
             Command::SetIpFilter { filter } => self.dials.set_filter(filter),
             Command::Reannounce { torrent, force } => self.trackers.forced(*torrent, *force),
+            Command::ScrapeTorrent { .. } | Command::Scrape { .. } => self.trackers.scrapes(),
             Command::AddTrackers { torrent, .. } | Command::ReplaceTrackers { torrent, .. } => {
                 self.trackers.changed(*torrent);
             }
@@ -439,7 +443,7 @@ impl NodeModel {
                     if let Some(arrival) = found {
                         arrival.taken = true;
                         if let Some(stream) = self.streams.get(&arrival.tcp) {
-                            torrent.takes(place, stream.remote.ip(), arrival.right);
+                            torrent.takes(place, (arrival.tcp, stream.remote.ip()), arrival.right);
                         }
                     }
                 }
@@ -549,15 +553,15 @@ impl NodeModel {
     fn asks_elsewhere(&self, tcp: TcpId, range: Range, now: Time, tally: &mut Tally) -> Result<(), Breach> {
         let Some(asked) = self.streams.get(&tcp) else { return Ok(()) };
         let Some(torrent) = asked.torrent.and_then(|torrent| self.torrents.get(&torrent)) else { return Ok(()) };
-        let parole = torrent.on_parole(now, range.piece, asked.remote.ip());
+        let parole = torrent.on_parole(now, range.piece, tcp);
         let fellows =
             || self.streams.iter().filter(|(other, stream)| **other != tcp && stream.torrent == asked.torrent);
         if !parole {
             tally.judge(Oracle::FailedAnew, true, || "")?;
         } else {
             // Those that have given something count for what they say that they have. Suspects count also when they are gone.
-            let others = fellows().filter(|(_, stream)| {
-                let suspect = torrent.on_parole(now, range.piece, stream.remote.ip());
+            let others = fellows().filter(|(other, stream)| {
+                let suspect = torrent.on_parole(now, range.piece, **other);
                 !suspect
                     && stream.audit.is_open()
                     && stream.audit.block_at > Time::ZERO
@@ -574,7 +578,7 @@ impl NodeModel {
         let others = fellows().filter(|(_, stream)| under_way(stream)).count();
         tally.judge(Oracle::AskOnce, others < 3, || format!("{range:?} is asked of {} at a time", others + 1))?;
         // What is asked of a stream that cannot be followed is not known.
-        let followed = fellows().all(|(_, stream)| !stream.audit.lost);
+        let followed = !asked.audit.lost && fellows().all(|(_, stream)| !stream.audit.lost);
         if others > 0 && followed && torrent.pieces <= 4_096 {
             // The end game: every block that is missing is asked for.
             let free = (0..torrent.pieces).filter(|&piece| torrent.lacks(piece)).find_map(|piece| {
@@ -586,7 +590,7 @@ impl NodeModel {
                     }
                     self.streams
                         .values()
-                        .any(|stream| stream.torrent == asked.torrent && stream.audit.requests.contains_key(&block))
+                        .any(|stream| stream.torrent == asked.torrent && stream.audit.is_asked_in(self.calls, block))
                 };
                 torrent.missing_blocks(piece).find(|&begin| !asked_for(begin)).map(|begin| (piece, begin))
             });
@@ -625,7 +629,7 @@ impl NodeModel {
                         model.was_looked_at(has, call.disk(), tally)?;
                     }
                     if *state == TorrentState::Checking {
-                        model.begin_anew();
+                        model.checks();
                     }
                     if matches!(state, TorrentState::Downloading | TorrentState::Seeding) {
                         model.leaving = self.stop_at.is_some();
@@ -795,7 +799,7 @@ impl NodeModel {
         }
         for torrent in self.torrents.values_mut().filter(|torrent| torrent.recount) {
             torrent.recount = false;
-            torrent.was_left.extend(torrent.left());
+            torrent.note_left();
         }
         Ok(())
     }

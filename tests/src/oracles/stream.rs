@@ -100,6 +100,13 @@ pub struct Audit {
     unsure: u64,
     /// It has choked us in this event: what was asked for before that may be asked for again after it.
     was_choked: bool,
+    /// Requests that the peer gave up in this event: at some moment of it they were under way.
+    freed_now: BTreeSet<Range>,
+    /// Requests of which it is not known whether they are: they were sent in an event in which the peer gave up such, before that or
+    /// after it.
+    vague: BTreeMap<Range, Time>,
+    /// Pieces that the peer has lost in this event.
+    lost_now: BTreeSet<u32>,
     /// We choked it in this event.
     choked_now: bool,
     /// Requests of this event that cannot be served, and so have to be rejected in it.
@@ -118,6 +125,9 @@ pub struct Audit {
     to_answer: BTreeMap<Range, u32>,
     /// When the peer last sent a block.
     pub(super) block_at: Time,
+    /// A request has waited for too long since. A session that does not read for a while gives all of them their full time again, so when
+    /// those that it has sent later are given up is not known from then on.
+    overdue: bool,
     /// When it last rejected something.
     pub(super) reject_at: Option<Time>,
     reqq: usize,
@@ -125,6 +135,8 @@ pub struct Audit {
     longest: u32,
     /// The numbers that the peer gave to extensions.
     extensions: BTreeMap<Vec<u8>, u8>,
+    /// The number that we gave to peer exchange.
+    our_pex: Option<u8>,
     introduced: bool,
     /// When we last said something; in the time in which the driver was not late.
     pub(super) spoke_at: Time,
@@ -162,6 +174,9 @@ impl Audit {
             event: 0,
             unsure: 0,
             was_choked: false,
+            freed_now: BTreeSet::new(),
+            vague: BTreeMap::new(),
+            lost_now: BTreeSet::new(),
             choked_now: false,
             refused_now: Vec::new(),
             check_data: true,
@@ -173,11 +188,13 @@ impl Audit {
             may_come: BTreeMap::new(),
             to_answer: BTreeMap::new(),
             block_at: Time::ZERO,
+            overdue: false,
             reject_at: None,
             reqq: DEFAULT_REQQ,
             depth: depth as usize,
             longest,
             extensions: BTreeMap::new(),
+            our_pex: None,
             introduced: false,
             spoke_at: now,
             keep_alive_at: None,
@@ -281,6 +298,8 @@ impl Audit {
             self.was_unchoked = !self.choked;
             self.choked_now = false;
             self.was_choked = false;
+            self.freed_now.clear();
+            self.lost_now.clear();
             self.refused_now.clear();
         }
     }
@@ -302,7 +321,8 @@ impl Audit {
                 self.choked = true;
                 if !self.fast() {
                     self.was_choked = true;
-                    self.requests.clear();
+                    self.freed_now.extend(std::mem::take(&mut self.requests).into_keys());
+                    self.freed_now.extend(std::mem::take(&mut self.vague).into_keys());
                 }
             }
             Word::Unchoke => {
@@ -329,8 +349,10 @@ impl Audit {
             Word::Piece(piece, begin, data) => {
                 let range = Range { piece: *piece, begin: *begin, length: data.len() as u32 };
                 self.requests.remove(&range);
-                self.block_at = now;
+                self.vague.remove(&range);
                 if self.answered(range) {
+                    self.block_at = now;
+                    self.overdue = false;
                     return true;
                 }
                 // BEP 6: "if a peer receives a piece that was never requested, the peer MUST close the connection."
@@ -339,17 +361,27 @@ impl Audit {
                 }
             }
             Word::Reject(range) => {
-                self.requests.remove(range);
+                // BEP 6: "every request is guaranteed to result in EXACTLY ONE response": of several requests for a block, those before
+                // the last were taken back, and are answered first.
+                if self.may_come.get(range).is_none_or(|&count| count < 2) {
+                    self.free(*range);
+                }
                 self.answered(*range);
                 self.reject_at = Some(now);
             }
+            // It may be too many, too long, or malformed in its own way: whether that is the end is not looked for here.
+            Word::Extended(id, _) if self.our_pex == Some(*id) => self.unsure = self.event,
             // BEP 54, under the number that we give it.
             Word::Extended(4, payload) => {
                 let Ok(piece) = <[u8; 4]>::try_from(&payload[..]).map(u32::from_be_bytes) else { return false };
-                self.heard.take(piece);
+                if self.heard.has(piece) {
+                    self.heard.take(piece);
+                    self.lost_now.insert(piece);
+                }
                 if !self.fast() {
-                    let gone: Vec<Range> = self.requests.keys().filter(|range| range.piece == piece).copied().collect();
-                    gone.iter().for_each(|range| _ = self.requests.remove(range));
+                    let all = self.requests.keys().chain(self.vague.keys());
+                    let gone: Vec<Range> = all.filter(|range| range.piece == piece).copied().collect();
+                    gone.into_iter().for_each(|range| self.free(range));
                 }
             }
             Word::Extended(0, payload) => {
@@ -373,6 +405,20 @@ impl Audit {
             _ => {}
         }
         false
+    }
+
+    fn free(&mut self, range: Range) {
+        self.requests.remove(&range);
+        self.vague.remove(&range);
+        // Perhaps it is asked for in this event, before the peer says that.
+        self.freed_now.insert(range);
+    }
+
+    /// Whether a block is asked for, or was at some moment of the `event`-th event.
+    pub(super) fn is_asked_in(&self, event: u64, range: Range) -> bool {
+        self.requests.contains_key(&range)
+            || self.vague.contains_key(&range)
+            || (self.event == event && self.freed_now.contains(&range))
     }
 
     /// What has to end the connection, whatever else it means.
@@ -400,6 +446,12 @@ impl Audit {
                 self.faulty(PeerFault::PieceOutOfRange, brief(word));
             }
             Word::Extended(..) if !extended => self.faulty(PeerFault::ExtensionNotAgreed, brief(word)),
+            // BEP 54 has one form, under the number that we give it.
+            Word::Extended(4, payload) => match <[u8; 4]>::try_from(&payload[..]).map(u32::from_be_bytes) {
+                Ok(piece) if piece >= pieces => self.faulty(PeerFault::PieceOutOfRange, brief(word)),
+                Ok(_) => {}
+                Err(_) => self.faulty(PeerFault::WrongMessageLength, brief(word)),
+            },
             Word::Extended(0, payload) if payload.first() != Some(&b'd') => {
                 self.faulty(PeerFault::BadExtendedHandshake, "no dictionary");
             }
@@ -550,6 +602,7 @@ impl Audit {
             Word::Cancel(range) => {
                 require(AskSensibly, self.ever_requested.contains(range), "of what was never requested")?;
                 self.requests.remove(range);
+                self.vague.remove(range);
             }
             Word::Piece(piece, begin, data) => {
                 let range = Range { piece: *piece, begin: *begin, length: data.len() as u32 };
@@ -590,17 +643,22 @@ impl Audit {
             return Ok(());
         }
         // BEP 6: "The receiver MUST NOT interpret an Allowed Fast message as meaning that the message sender has the piece."
-        let has = self.heard.has(range.piece);
+        let has = self.heard.has(range.piece) || self.lost_now.contains(&range.piece);
         let oracle = if self.allowed.contains(&range.piece) { Oracle::AllowedIsNotHad } else { Oracle::AskSensibly };
         tally.judge(oracle, has, || "the peer does not have it")?;
         let served = self.was_unchoked || !self.choked || self.allowed.contains(&range.piece);
         tally.judge(Oracle::AskUnchoked, served, || "while it chokes us")?;
         // One that was passed over for a minute is given up alone; all of them, when no block came in that minute.
-        let stale = self.is_stale(now);
+        self.overdue |= self.is_stale(now);
+        let overdue = self.overdue;
         let silent = now.since(self.block_at) >= REQUEST_LIFE;
-        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(stale && silent));
+        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE && !(overdue && silent));
         tally.judge(Oracle::AskOnce, self.was_choked || !self.requests.contains_key(&range), || "twice of one peer")?;
-        self.requests.insert(range, now);
+        self.vague.retain(|other, &mut at| now.since(at) < REQUEST_LIFE && *other != range);
+        // What the peer says that gives requests up may come before it is asked for, or after.
+        let given_up = self.was_choked || self.lost_now.contains(&range.piece) || self.freed_now.contains(&range);
+        let all = if given_up { &mut self.vague } else { &mut self.requests };
+        all.insert(range, now);
         self.ever_requested.insert(range);
         *self.may_come.entry(range).or_default() += 1;
         let (under_way, most) = (self.requests.len(), self.reqq.min(self.depth));
@@ -628,6 +686,10 @@ impl Audit {
             let dict = Value::read(payload).map_err(|wrong| Oracle::Decodable.breach(wrong))?;
             tally.judge(Oracle::Decodable, matches!(dict, Value::Dict(_)), || "no dictionary")?;
             self.introduced = true;
+            let pex = dict.get("m").and_then(|m| m.get("ut_pex")).and_then(Value::int);
+            if let Some(pex) = pex.and_then(|id| u8::try_from(id).ok()) {
+                self.our_pex = (pex != 0).then_some(pex);
+            }
             return Ok(());
         }
         tally.judge(Oracle::TheirNumbers, self.introduced, || "before the extended handshake")?;

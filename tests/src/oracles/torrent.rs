@@ -8,11 +8,12 @@ use super::{Oracle, Tally};
 use crate::second::Range;
 use crate::{Breach, MemoryDisk};
 use parcacik_core::border::{
-    AddTorrent, InfoHash, JobId, JobResult, RootId, StorageLayout, TorrentId, TorrentState, Work,
+    AddTorrent, InfoHash, JobId, JobResult, RootId, StorageLayout, TcpId, TorrentId, TorrentState, Work,
 };
 use parcacik_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,8 +73,8 @@ pub(super) struct TorrentModel {
     pub trouble_at: Option<Time>,
     /// Whether a graceful pause, a removal or the like is under way.
     pub leaving: bool,
-    /// All that was ever missing.
-    pub was_left: BTreeSet<u64>,
+    /// All that was ever missing: from so many bytes to so many, as pieces may be in doubt.
+    pub was_left: Vec<RangeInclusive<u64>>,
     /// Content that was sent to peers, in bytes.
     pub uploaded: u64,
     /// Whether interest has to be counted anew with all peers.
@@ -86,11 +87,23 @@ pub(super) struct TorrentModel {
     pub wasted_before: u64,
     /// By when it has to be finished, since it was healed.
     pub due: Option<Time>,
+    anew: Anew,
+}
+
+/// Whether everything is to be looked at anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Anew {
+    No,
+    /// As soon as what is under way has ended.
+    Due,
+    /// In this call.
+    Begins,
 }
 
 /// Who sent a block, and whether it was right.
 #[derive(Clone, Copy, Debug)]
 struct Sender {
+    tcp: TcpId,
     ip: IpAddr,
     right: bool,
 }
@@ -99,8 +112,9 @@ struct Sender {
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub at: Time,
-    /// Who sent its bad version.
-    pub suspects: BTreeSet<IpAddr>,
+    /// Who sent its bad version. A further connection from the same address counts as another peer here, as it does for the picker: who is
+    /// banned is found by the address.
+    pub suspects: BTreeSet<TcpId>,
 }
 
 /// Work that is under way.
@@ -108,7 +122,7 @@ pub(super) struct Failure {
 pub(super) enum Job {
     Write { piece: u32, begin: u32, bytes: u64 },
     Read { piece: u32, bytes: u64 },
-    Verify { piece: u32 },
+    Verify { piece: u32, blocks: bool },
     Sync { began: u64 },
     Save { claims: Option<Claims> },
     Load,
@@ -157,13 +171,14 @@ impl TorrentModel {
             looked: false,
             trouble_at: None,
             leaving: false,
-            was_left: BTreeSet::new(),
+            was_left: Vec::new(),
             uploaded: 0,
             recount: true,
             limited: add.limits != Default::default(),
             asked_at: Time::ZERO,
             wasted_before: 0,
             due: None,
+            anew: Anew::No,
         }
     }
 
@@ -205,6 +220,20 @@ impl TorrentModel {
         )
     }
 
+    /// Notes how much is missing now. Pieces in doubt may count as missing or not: a session makes up its mind when they are hashed.
+    pub fn note_left(&mut self) {
+        let Some(wanted) = &self.wanted else { return };
+        let sum = |missing: &dyn Fn(u32) -> bool| -> u64 {
+            wanted.iter().filter(|&piece| missing(piece)).map(|piece| u64::from(self.terms.length_of(piece))).sum()
+        };
+        let least = sum(&|piece| !self.proven.has(piece) && !self.doubted.has(piece));
+        let most = sum(&|piece| !self.proven.has(piece) || self.doubted.has(piece));
+        let range = least..=most;
+        if !self.was_left.contains(&range) {
+            self.was_left.push(range);
+        }
+    }
+
     /// Other files are wanted.
     pub fn set_priorities(&mut self, changes: &[(u32, u8)]) {
         if let Some(priorities) = &mut self.priorities {
@@ -234,8 +263,28 @@ impl TorrentModel {
         self.wanted = Some(wanted);
     }
 
-    /// Everything is looked at anew.
-    pub fn begin_anew(&mut self) {
+    /// It is being checked.
+    pub fn checks(&mut self) {
+        if self.anew == Anew::No {
+            self.begin_anew();
+        }
+    }
+
+    /// Everything is to be looked at anew. Until that begins, what was known before is what is known.
+    pub fn is_to_begin_anew(&mut self) {
+        self.doubt_all();
+        self.anew = Anew::Due;
+    }
+
+    /// A call has been looked at.
+    pub fn end_call(&mut self) {
+        if self.anew == Anew::Begins {
+            self.anew = Anew::No;
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
         self.proven.clear();
         self.doubt_all();
         self.blocks.clear();
@@ -261,7 +310,12 @@ impl TorrentModel {
                 Job::Other
             }
             Work::Load { .. } => Job::Load,
-            Work::Check { .. } => Job::Look,
+            Work::Check { .. } => {
+                if self.anew == Anew::Due {
+                    self.anew = Anew::Begins;
+                }
+                Job::Look
+            }
             Work::Move { root, .. } => {
                 self.root = *root;
                 self.doubt_all();
@@ -301,10 +355,10 @@ impl TorrentModel {
                 self.reading_bytes += u64::from(*length);
                 Job::Read { piece: *piece, bytes: u64::from(*length) }
             }
-            Work::Verify { piece, length, .. } => {
+            Work::Verify { piece, length, blocks, .. } => {
                 let whole = self.terms.length_of(*piece) == *length && *length > 0;
                 tally.judge(Oracle::InsideRoot, whole, || format!("{length} bytes of piece {piece} are hashed"))?;
-                Job::Verify { piece: *piece }
+                Job::Verify { piece: *piece, blocks: *blocks }
             }
             Work::Sync { .. } => Job::Sync { began: step },
             Work::Save { bytes, .. } => {
@@ -346,10 +400,10 @@ impl TorrentModel {
     }
 
     /// A block that was asked for is handed to the disk.
-    pub fn takes(&mut self, range: Range, from: IpAddr, right: bool) {
-        self.blocks.insert((range.piece, range.begin), Sender { ip: from, right });
+    pub fn takes(&mut self, range: Range, (tcp, ip): (TcpId, IpAddr), right: bool) {
+        self.blocks.insert((range.piece, range.begin), Sender { tcp, ip, right });
         if !right {
-            self.liars.insert(from);
+            self.liars.insert(ip);
         }
     }
 
@@ -386,11 +440,12 @@ impl TorrentModel {
                     self.recount = true;
                 }
             }
-            Job::Verify { piece } => match result {
+            Job::Verify { piece, blocks } => match result {
                 Some(JobResult::Verified(verdict)) if verdict.matches => {
                     return self.passes(*piece, !verdict.blocks.is_empty(), tally);
                 }
-                Some(JobResult::Verified(verdict)) => self.fails(now, *piece, !verdict.blocks.is_empty()),
+                // What is not on the disk any more has no blocks: then nobody is found, and all of it is fetched again.
+                Some(JobResult::Verified(verdict)) => self.fails(now, *piece, (*blocks, verdict.blocks.is_empty())),
                 _ => {
                     self.doubted.put(*piece, self.pieces);
                     self.recount = true;
@@ -515,7 +570,8 @@ impl TorrentModel {
         Ok(())
     }
 
-    fn fails(&mut self, now: Time, piece: u32, digested: bool) {
+    /// A piece is wrong. `digested`: whether it was to be looked at block by block; `gone`: whether there was nothing to look at.
+    fn fails(&mut self, now: Time, piece: u32, (digested, gone): (bool, bool)) {
         self.proven.take(piece);
         self.recount = true;
         let was_whole = self.missing_blocks(piece).next().is_none();
@@ -528,8 +584,11 @@ impl TorrentModel {
             self.blocks.range((piece, 0)..=(piece, u32::MAX)).map(|(_, sender)| *sender).collect();
         let wrong: BTreeSet<IpAddr> = senders.iter().filter(|sender| !sender.right).map(|sender| sender.ip).collect();
         if digested {
-            self.guilty.entry(piece).or_default().extend(wrong);
-            let suspects = senders.iter().map(|sender| sender.ip).collect();
+            let mut suspects = BTreeSet::new();
+            if !gone {
+                self.guilty.entry(piece).or_default().extend(wrong);
+                suspects.extend(senders.iter().map(|sender| sender.tcp));
+            }
             self.failed.insert(piece, Failure { at: now, suspects });
             // From now on all of it is fetched again.
             self.blocks.retain(|(at, _), _| *at != piece);
@@ -546,7 +605,7 @@ impl TorrentModel {
     }
 
     /// Whether somebody who sent a bad version of a piece may be asked for it again, as far as time goes.
-    pub fn on_parole(&self, now: Time, piece: u32, who: IpAddr) -> bool {
+    pub fn on_parole(&self, now: Time, piece: u32, who: TcpId) -> bool {
         self.failed.get(&piece).is_some_and(|failure| now.since(failure.at) < PAROLE && failure.suspects.contains(&who))
     }
 

@@ -1,21 +1,22 @@
-//! What a session says to trackers, and what it takes from them (36, 40 to 43).
+//! What a session says to trackers, and what it takes from them (36, 40 to 43); UDP packets as such are in [`udp`](super::udp).
 //!
 //! A tracker goes by its URL without what an announce adds, the port written out. What was asked is read from the requests
 //! themselves, what came of it from the notices and from the answers' bytes.
 
 use super::torrent::TorrentModel;
+use super::udp::Udp;
 use super::{Oracle, Tally};
 use crate::Breach;
 use crate::second::Value;
 use bytes::Bytes;
-use parcacik_core::border::{Actions, AddTorrent, Config, JobId, JobResult, Notice, TorrentId, TorrentSource, Work};
+use parcacik_core::border::{
+    Actions, AddTorrent, Config, IoFault, JobId, JobResult, Notice, TorrentId, TorrentSource, Work,
+};
 use parcacik_core::time::Time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// The first eight bytes of a UDP connect (BEP 15).
-const CONNECT: [u8; 8] = 0x417_2710_1980u64.to_be_bytes();
 /// How much what was sent may differ from what is told: what is on its way in one call.
 const ON_ITS_WAY: u64 = 256 * 1024;
 
@@ -45,6 +46,8 @@ pub(super) struct Trackers {
     said: Option<Said>,
     /// Whether the user has ever wanted an announce before its time: packets may follow each other closely then.
     unpaced: bool,
+    /// Scrapes that the user has wanted. Each may go on beside an announce.
+    scrapes: usize,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,8 @@ struct Book {
 struct Tracker {
     /// Whether it knows of us.
     started: bool,
+    /// Whether it may be told that we have started though it was told before: we were about to stop.
+    anew: bool,
     tells: Tells,
     not_before: Time,
     retry_at: Time,
@@ -87,16 +92,6 @@ struct Tracker {
     works: Option<bool>,
     answered_at: Time,
     under_way: u32,
-}
-
-/// A UDP tracker's address.
-#[derive(Debug, Default)]
-struct Udp {
-    /// Transactions that have not been answered.
-    open: BTreeSet<[u8; 4]>,
-    connection: Option<([u8; 8], Time)>,
-    /// The last packet, where it has not been answered.
-    sent_at: Option<Time>,
 }
 
 impl Trackers {
@@ -117,12 +112,15 @@ impl Trackers {
         };
         self.books.insert(torrent, book);
         // What another torrent waits for is not its own.
-        self.udp.values_mut().for_each(|udp| udp.sent_at = None);
+        self.udp.values_mut().for_each(Udp::forget);
     }
 
     pub fn stops(&mut self, torrent: Option<TorrentId>) {
         let chosen = self.books.iter_mut().filter(|(id, _)| torrent.is_none_or(|torrent| torrent == **id));
-        chosen.for_each(|(_, book)| book.stopping = true);
+        for (_, book) in chosen {
+            book.stopping = true;
+            book.trackers.values_mut().for_each(|tracker| tracker.anew = true);
+        }
     }
 
     pub fn forced(&mut self, torrent: TorrentId, force: bool) {
@@ -132,6 +130,11 @@ impl Trackers {
             (tracker.not_before, tracker.retry_at) = (Time::ZERO, Time::ZERO);
         }
         self.unpaced |= force;
+    }
+
+    /// The user wants to know the counts of trackers.
+    pub fn scrapes(&mut self) {
+        self.scrapes += 1;
     }
 
     /// The list of trackers is another one.
@@ -237,7 +240,7 @@ impl Trackers {
             require(Oracle::AnnouncePaced, due, &format!("it is not to be asked before {:?}", tracker.not_before))?;
         }
         match tells {
-            Tells::Started => require(Oracle::AnnouncePaced, !tracker.started, "told already")?,
+            Tells::Started => require(Oracle::AnnouncePaced, !tracker.started || tracker.anew, "told already")?,
             Tells::Completed => {
                 require(Oracle::AnnouncePaced, finished, "not finished")?;
                 require(Oracle::AnnouncePaced, !completed, "told already")?;
@@ -260,7 +263,7 @@ impl Trackers {
             )?;
             // An announce is made up when it is due, and goes out when the tracker's address is known.
             if let Some(missing) = model.left() {
-                let true_once = left == missing || model.was_left.contains(&left);
+                let true_once = left == missing || model.was_left.iter().any(|was| was.contains(&left));
                 require(Oracle::TierOrder, true_once, &format!("{left} left, and {missing} missing"))?;
             }
         }
@@ -292,6 +295,7 @@ impl Trackers {
             (tracker.retry_at, tracker.fails, tracker.works) = (Time::ZERO, 0, Some(true));
             tracker.answered_at = now;
             tracker.started = tracker.tells != Tells::Stopped;
+            tracker.anew &= tracker.tells != Tells::Started;
             book.completed |= tracker.tells == Tells::Completed && !announce.all_trackers && !announce.all_tiers;
         }
         let switched = book.private && book.in_use.as_ref().is_some_and(|before| *before != key);
@@ -368,21 +372,10 @@ impl Trackers {
         torrents: &BTreeMap<TorrentId, TorrentModel>,
         tally: &mut Tally,
     ) -> Result<(), Breach> {
-        let transaction: [u8; 4] = match bytes.get(12..16).map(TryInto::try_into) {
-            Some(Ok(transaction)) => transaction,
-            _ => return tally.judge(Oracle::UdpTrackers, false, || format!("a datagram of {} bytes", bytes.len())),
-        };
         let stopping = self.books.values().any(|book| book.stopping);
         let alone = self.books.len() == 1 && !stopping && !self.unpaced;
-        let udp = self.udp.entry(to).or_default();
-        if let Some(sent_at) = udp.sent_at.filter(|_| alone) {
-            let gap = now.since(sent_at);
-            tally.judge(Oracle::UdpTrackers, gap >= Duration::from_secs(15), || {
-                format!("{to} is written to again after {gap:?} without an answer")
-            })?;
-        }
-        udp.sent_at = Some(now);
-        udp.open.insert(transaction);
+        let at_once = alone.then_some(1 + self.scrapes);
+        let asks = self.udp.entry(to).or_default().sends(now, to, bytes, at_once, tally)?;
         let port = |key: &str| key.rsplit_once(':').and_then(|(_, port)| port.parse().ok()) == Some(to.port());
         let resolved = &self.resolved;
         let leads = |key: &str| {
@@ -392,7 +385,7 @@ impl Trackers {
                 ip(host) == Some(to.ip()) || resolved.get(host).is_some_and(|ips| ips.contains(&to.ip()))
             })
         };
-        if bytes.len() == 16 && bytes[..8] == CONNECT {
+        if !asks {
             for book in self.books.values_mut().filter(|book| book.stopping) {
                 for (_, tracker) in book.trackers.iter_mut().filter(|(key, _)| port(key) && leads(key)) {
                     tracker.started = false;
@@ -400,12 +393,6 @@ impl Trackers {
             }
             return Ok(());
         }
-        let id: [u8; 8] = bytes[..8].try_into().unwrap_or_default();
-        let good =
-            udp.connection.is_some_and(|(known, since)| known == id && now.since(since) <= Duration::from_secs(60));
-        tally.judge(Oracle::UdpTrackers, good, || {
-            format!("{to} is sent the connection id {id:?}, and gave {:?}", udp.connection)
-        })?;
         if bytes.len() < 98 || bytes[8..12] != [0, 0, 0, 1] {
             return Ok(());
         }
@@ -434,24 +421,17 @@ impl Trackers {
         actions: &Actions,
         tally: &mut Tally,
     ) -> Result<(), Breach> {
-        let transaction: Option<[u8; 4]> = bytes.get(4..8).and_then(|bytes| bytes.try_into().ok());
-        let known = self.udp.get_mut(&from).filter(|udp| transaction.is_some_and(|it| udp.open.contains(&it)));
-        let Some(udp) = known else {
-            let believed = actions.notices.iter().find(|notice| {
-                matches!(notice, Notice::TrackerAnswered { .. } | Notice::TrackerFailed { .. } | Notice::Scraped { .. })
+        if !self.udp.get_mut(&from).is_some_and(|udp| udp.answers(now, bytes)) {
+            // What has waited for too long ends in whatever call comes then.
+            let believed = actions.notices.iter().find(|notice| match notice {
+                Notice::TrackerFailed { why, .. } => !why.ends_with(&IoFault::TimedOut.to_string()),
+                other => matches!(other, Notice::TrackerAnswered { .. } | Notice::Scraped { .. }),
             });
             return tally.judge(Oracle::UdpTrackers, believed.is_none(), || {
                 format!("{from} answers what it was not asked, and is believed: {believed:?}")
             });
-        };
-        tally.judge(Oracle::UdpTrackers, true, || "")?;
-        udp.open.clear();
-        udp.sent_at = None;
-        if bytes.get(..4) == Some(&[0; 4])
-            && let Some(Ok(id)) = bytes.get(8..16).map(TryInto::try_into)
-        {
-            udp.connection = Some((id, now));
         }
+        tally.judge(Oracle::UdpTrackers, true, || "")?;
         self.said = Some(Said::Udp(bytes.clone()));
         Ok(())
     }

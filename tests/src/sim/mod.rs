@@ -2,7 +2,8 @@
 //!
 //! A run is a function of a [`WorldSeed`] and of [`SimOptions`], which are drawn from that seed where nobody says otherwise:
 //!
-//! 1. **Setup.** Real sessions, seeds and leeches, a tracker, hostile peers and trackers; who looks on.
+//! 1. **Setup.** Real sessions, seeds and leeches, a tracker, hostile peers and trackers; who looks on: somebody who records each
+//!    session, and with [`oracles`] all that is judged at every call.
 //! 2. **Faults**, for [`SimOptions::span`]: the network loses, delays, cuts and resets; disks are slow, fill up, fail, tear and forget;
 //!    sessions crash in mid-action and start again; clocks jump; trackers fail; somebody plays with commands. Nobody may claim
 //!    what it has not, whatever happens.
@@ -38,6 +39,7 @@ pub use options::{NotAnOption, SimOptions, Size};
 pub use report::Failure;
 pub use shrink::shrink;
 
+use crate::oracles::Oracles;
 use crate::seed::WorldSeed;
 use crate::world::World;
 use parcacik_core::journal::Digest;
@@ -53,6 +55,11 @@ pub type Setup = fn(&mut World);
 
 /// A [`Setup`] that puts nothing in.
 pub fn nobody(_: &mut World) {}
+
+/// A [`Setup`] that puts [all oracles](crate::oracles) in. A run takes about a quarter longer with them.
+pub fn oracles(world: &mut World) {
+    world.watch(Oracles::default());
+}
 
 /// How a run went.
 #[derive(Clone, Debug, PartialEq, Eq)]
