@@ -17,9 +17,22 @@
 //! assert_eq!(here.estimate(), 3);
 //! ```
 
+use crate::journal::canon::{Encoder, Put};
 use core::fmt;
 use core::net::IpAddr;
 use sha1::{Digest, Sha1};
+
+impl Put for BloomFilter {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.raw(&self.0);
+    }
+}
+
+impl Put for BloomBits {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.0.iter().for_each(|bit| bit.put(to));
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -17,9 +17,22 @@
 
 use crate::border::InfoHash;
 use crate::crc32c::crc32c;
+use crate::journal::canon::{Encoder, Put};
 use crate::rng::Rng;
 use core::fmt;
 use core::net::IpAddr;
+
+impl Put for NodeId {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.raw(&self.0);
+    }
+}
+
+impl Put for Distance {
+    fn put(&self, to: &mut Encoder<'_>) {
+        to.raw(&self.0);
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@
 
 use super::NodeId;
 use super::krpc::{ErrorCode, MAX_SALT, MAX_VALUE, Response, is_canonical};
+use crate::journal::canon::{canon_enum, canon_struct};
 use alloc::vec::Vec;
 use core::fmt;
 use sha1::{Digest, Sha1};
@@ -47,11 +48,15 @@ pub enum Item {
     Mutable(MutableItem),
 }
 
+canon_enum!(out Item { 0 = Immutable(item), 1 = Mutable(item) });
+
 /// An item under its own hash, which nobody can change.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ImmutableItem {
     value: Vec<u8>,
 }
+
+canon_struct!(out ImmutableItem { value });
 
 /// An item under the hash of a public key and a salt, which the owner of the key can replace.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub struct MutableItem {
     value: Vec<u8>,
     signature: [u8; 64],
 }
+
+canon_struct!(out MutableItem { key, salt, seq, value, signature });
 
 /// Why something is no item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

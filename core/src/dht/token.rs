@@ -9,6 +9,7 @@
 //! addresses change it.
 
 use super::NodeId;
+use crate::journal::canon::canon_struct;
 use crate::mac::hmac_sha256;
 use crate::rng::Rng;
 use crate::time::Time;
@@ -34,6 +35,9 @@ pub struct Tokens {
     /// Of this window, and of the one before.
     secrets: [[u8; 32]; 2],
 }
+
+// The secrets are never told, not even by what they hash to; they follow from the generator and the window.
+canon_struct!(out Tokens { rng, window } | secrets);
 
 impl fmt::Debug for Tokens {
     /// Without the secrets.

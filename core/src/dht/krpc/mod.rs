@@ -48,6 +48,7 @@ pub use parse::{Fault, Refused, Role};
 use super::NodeId;
 use crate::bencode::{FieldError, FieldFault};
 use crate::border::InfoHash;
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -222,6 +223,8 @@ pub struct Contact {
     pub addr: SocketAddr,
 }
 
+canon_struct!(out Contact { id, addr });
+
 /// An answer: what is there depends on what was asked, and on who answers.
 ///
 /// Lists are read in the order they stand in, and cut at the limits of this module. When a response is written, lists and fields
@@ -342,6 +345,12 @@ impl ErrorCode {
             ErrorCode::OLD_SEQ => "sequence number less than current",
             _ => "unknown error",
         }
+    }
+}
+
+impl Put for ErrorCode {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.0.put(to);
     }
 }
 

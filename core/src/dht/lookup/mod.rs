@@ -56,6 +56,7 @@ pub mod patience;
 use crate::border::DhtConfig;
 use crate::dht::table::{Host, network_of};
 use crate::dht::{Distance, NodeId};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::time::Time;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -113,6 +114,8 @@ pub struct Lookup {
     patience: Duration,
 }
 
+canon_struct!(out Lookup { own, target, ends, plausible, candidates, window, sent, queries, untrusted, answers, patience });
+
 #[derive(Clone, Debug)]
 struct Candidate {
     distance: Distance,
@@ -125,6 +128,9 @@ struct Candidate {
     state: State,
 }
 
+// Host and network follow from the address.
+canon_struct!(out Candidate { distance, id, addr, path, trusted, state } | host, network);
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Fresh,
@@ -135,6 +141,8 @@ enum State {
     Answered(Option<Vec<u8>>),
     Failed,
 }
+
+canon_enum!(out State { 0 = Fresh, 1 = Asked(until), 2 = Overdue(until), 3 = Answered(token), 4 = Failed });
 
 impl Lookup {
     /// Begins, with the nodes that are known to be closest, the closest first.

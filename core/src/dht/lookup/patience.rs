@@ -1,6 +1,7 @@
 //! How long to wait for an answer before another node is asked instead.
 
 use crate::border::DhtConfig;
+use crate::journal::canon::canon_struct;
 use core::time::Duration;
 
 /// How many round trips are remembered: those of about two lookups.
@@ -17,6 +18,8 @@ pub struct Patience {
     next: usize,
     now: Option<Duration>,
 }
+
+canon_struct!(out Patience { last, next, now });
 
 impl Patience {
     /// An answer came, so long after its question.

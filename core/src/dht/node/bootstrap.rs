@@ -6,7 +6,7 @@
 //!    +--------------------------(too few nodes are known)--------------------------+
 //! ```
 //!
-//! Whom to begin with: the nodes that were saved, then those that somebody named (routers, a torrent file's `nodes`, peers' PORT
+//! Whom to begin with: the nodes that were saved, then those that somebody named (routers by the user, a torrent file's `nodes`, peers' PORT
 //! messages). Names are looked up each time, as addresses of routers change. When nobody answers, it is tried again after longer
 //! and longer waits, from [`bootstrap_wait`](DhtConfig::bootstrap_wait) to
 //! [`bootstrap_wait_max`](DhtConfig::bootstrap_wait_max), for ever: a computer that is off the network today is on it tomorrow.
@@ -21,6 +21,7 @@ use crate::border::{DhtConfig, IoFault, JobId, JobResult, Target, Work};
 use crate::cx::Cx;
 use crate::dht::NodeId;
 use crate::dht::krpc::Method;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::{NetRules, Word};
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -38,8 +39,11 @@ const AT_ONCE: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bootstrap {
     targets: VecDeque<Target>,
+    /// What torrent files name.
+    hints: VecDeque<Target>,
     saved: VecDeque<(NodeId, SocketAddr)>,
-    jobs: BTreeMap<JobId, u16>,
+    /// Names that are looked up: the port that belongs to each, and on whose word.
+    jobs: BTreeMap<JobId, (u16, Word)>,
     /// Addresses that names led to: routers, which have enough to do without being in every table.
     routers: BTreeSet<SocketAddr>,
     /// When it is tried again.
@@ -47,7 +51,22 @@ pub(super) struct Bootstrap {
     wait: Duration,
     settled: bool,
     said_ready: bool,
+    /// Whether it was said that nobody answers, and nobody has since.
+    said_unreachable: bool,
 }
+
+canon_struct!(out Bootstrap {
+    targets,
+    hints,
+    saved,
+    jobs,
+    routers,
+    next,
+    wait,
+    settled,
+    said_ready,
+    said_unreachable,
+});
 
 impl Bootstrap {
     pub(super) fn new(now: Time, saved: Vec<(NodeId, SocketAddr)>) -> Bootstrap {
@@ -79,7 +98,7 @@ impl Bootstrap {
     }
 
     fn has_something(&self) -> bool {
-        !self.targets.is_empty() || !self.saved.is_empty()
+        !self.targets.is_empty() || !self.hints.is_empty() || !self.saved.is_empty()
     }
 
     /// When there is something to be done.
@@ -90,7 +109,7 @@ impl Bootstrap {
 }
 
 impl Node {
-    /// Learns of nodes to begin with: routers, a torrent file's `nodes`. The user's word, or the torrent's.
+    /// Learns of nodes to begin with, from the user: routers.
     pub fn bootstrap(&mut self, cx: &mut Cx<'_>, targets: impl IntoIterator<Item = Target>) {
         for target in targets {
             if self.bootstrap.targets.contains(&target) {
@@ -106,6 +125,23 @@ impl Node {
         self.seek(cx);
     }
 
+    /// Learns of nodes to begin with that a torrent file names (BEP 5, `nodes`). They do not push out the user's, and are believed as a
+    /// torrent is: no further than [`Word::Local`].
+    pub fn hint(&mut self, cx: &mut Cx<'_>, targets: impl IntoIterator<Item = Target>) {
+        for target in targets {
+            if self.bootstrap.targets.contains(&target) || self.bootstrap.hints.contains(&target) {
+                continue;
+            }
+            if self.table.len() < cx.config.dht.enough_contacts as usize {
+                self.begin_with(cx, target.clone(), Word::Local);
+            }
+            if self.bootstrap.hints.len() >= MAX_TARGETS {
+                self.bootstrap.hints.pop_front();
+            }
+            self.bootstrap.hints.push_back(target);
+        }
+    }
+
     /// Tries to get in again now, as when the computer has come back to a network.
     pub fn restart(&mut self, cx: &mut Cx<'_>) {
         self.bootstrap.restart(cx.now);
@@ -116,15 +152,15 @@ impl Node {
 
     /// A job is done. `false`: it is not this machine's.
     pub fn job_done(&mut self, cx: &mut Cx<'_>, job: JobId, result: &Result<JobResult, IoFault>) -> bool {
-        let Some(port) = self.bootstrap.jobs.remove(&job) else { return false };
+        let Some((port, word)) = self.bootstrap.jobs.remove(&job) else { return false };
         if let Ok(JobResult::Resolved(addresses)) = result {
             let v6 = self.v6;
             for ip in addresses.iter().filter(|ip| ip.is_ipv6() == v6).take(AT_ONCE) {
                 let addr = SocketAddr::new(*ip, port);
-                if self.bootstrap.routers.len() < MAX_TARGETS {
+                if word == Word::User && self.bootstrap.routers.len() < MAX_TARGETS {
                     self.bootstrap.routers.insert(addr);
                 }
-                self.knock(cx, None, addr);
+                self.knock(cx, None, addr, word);
             }
         }
         true
@@ -138,33 +174,43 @@ impl Node {
             return;
         }
         let wait = self.bootstrap.wait;
-        self.bootstrap.wait =
-            if wait.is_zero() { config.bootstrap_wait } else { (wait * 2).min(config.bootstrap_wait_max) };
-        self.bootstrap.next = cx.now + self.bootstrap.wait;
+        let next_wait = if wait.is_zero() { config.bootstrap_wait } else { (wait * 2).min(config.bootstrap_wait_max) };
+        (self.bootstrap.wait, self.bootstrap.next) = (next_wait, cx.now + next_wait);
+        if !wait.is_zero() && self.table.is_empty() && !self.bootstrap.said_unreachable {
+            self.bootstrap.said_unreachable = true;
+            self.said.push_back(super::NodeSaid::Unreachable { retry: next_wait });
+        }
         // Those that are asked go to the end: once all have been, they are asked again.
         for _ in 0..self.bootstrap.saved.len().min(AT_ONCE) {
             if let Some((id, addr)) = self.bootstrap.saved.pop_front() {
                 self.bootstrap.saved.push_back((id, addr));
-                self.knock(cx, Some(id), addr);
+                self.knock(cx, Some(id), addr, Word::User);
             }
         }
         for target in self.bootstrap.targets.clone() {
-            match target {
-                Target::Addr(addr) => self.knock(cx, None, addr),
-                Target::Host { name, port } => self.resolve(cx, name, port),
-            }
+            self.begin_with(cx, target, Word::User);
+        }
+        for target in self.bootstrap.hints.clone() {
+            self.begin_with(cx, target, Word::Local);
         }
     }
 
-    fn resolve(&mut self, cx: &mut Cx<'_>, name: String, port: u16) {
+    fn begin_with(&mut self, cx: &mut Cx<'_>, target: Target, word: Word) {
+        match target {
+            Target::Addr(addr) => self.knock(cx, None, addr, word),
+            Target::Host { name, port } => self.resolve(cx, name, port, word),
+        }
+    }
+
+    fn resolve(&mut self, cx: &mut Cx<'_>, name: String, port: u16, word: Word) {
         if self.bootstrap.jobs.len() < MAX_TARGETS {
             let job = cx.start(Work::Resolve { host: name });
-            self.bootstrap.jobs.insert(job, port);
+            self.bootstrap.jobs.insert(job, (port, word));
         }
     }
 
-    fn knock(&mut self, cx: &mut Cx<'_>, id: Option<NodeId>, addr: SocketAddr) {
-        if self.usable(cx, addr, Word::User) && !self.queries.asks(addr) {
+    fn knock(&mut self, cx: &mut Cx<'_>, id: Option<NodeId>, addr: SocketAddr, word: Word) {
+        if self.usable(cx, addr, word) && !self.queries.asks(addr) {
             let method = Method::FindNode { target: self.table.own(), want: self.want() };
             self.query(cx, addr, id, Purpose::Bootstrap, method);
         }
@@ -190,6 +236,7 @@ impl Node {
 
     /// Says once that enough nodes are known.
     pub(super) fn see_whether_ready(&mut self, config: &DhtConfig) {
+        self.bootstrap.said_unreachable &= self.table.is_empty();
         let enough = self.table.len() >= config.enough_contacts as usize;
         if !self.bootstrap.said_ready && (enough || self.bootstrap.settled && !self.table.is_empty()) {
             self.bootstrap.said_ready = true;

@@ -15,6 +15,7 @@ use crate::cx::Cx;
 use crate::dht::NodeId;
 use crate::dht::krpc::{Contact, Method, Response};
 use crate::dht::table::Host;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::Word;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub(super) struct Crawl {
     outcome: Outcome,
 }
 
+canon_struct!(out Crawl { queue, at, open, left, outcome });
+
 /// All walks, and whom they have asked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Crawls {
@@ -49,6 +52,8 @@ pub(super) struct Crawls {
     /// Until when they are left alone.
     sampled: BTreeMap<Host, Time>,
 }
+
+canon_struct!(out Crawls { walks, sampled });
 
 impl Crawls {
     pub(super) fn len(&self) -> usize {

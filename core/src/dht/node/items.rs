@@ -2,6 +2,7 @@
 
 use crate::dht::krpc::{Method, Response, Signed};
 use crate::dht::{Item, NodeId};
+use crate::journal::canon::canon_struct;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -14,6 +15,8 @@ pub(super) struct Get {
     /// The newest number that is known.
     newest: Option<i64>,
 }
+
+canon_struct!(out Get { salt, newest });
 
 impl Get {
     pub(super) fn new(salt: Vec<u8>, newer_than: Option<i64>) -> Get {
@@ -46,6 +49,8 @@ pub(super) struct Put {
     /// Who has an item under the key already.
     holders: BTreeSet<SocketAddr>,
 }
+
+canon_struct!(out Put { item, cas, holders });
 
 impl Put {
     pub(super) fn new(item: Item, cas: Option<i64>) -> Put {

@@ -11,6 +11,7 @@ use crate::border::{DhtConfig, InfoHash};
 use crate::cx::Cx;
 use crate::dht::krpc::ErrorCode;
 use crate::dht::{Item, NodeId};
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ pub(super) struct Kept {
     failed: BTreeSet<Key>,
 }
 
+canon_struct!(out Kept { entries, due, tasks, failed });
+
 /// What is kept. A torrent and an item may have the same key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -33,17 +36,23 @@ enum Key {
     Item(NodeId),
 }
 
+canon_enum!(out Key { 0 = Torrent(hash), 1 = Item(target) });
+
 #[derive(Clone, Debug)]
 struct Entry {
     what: What,
     at: Time,
 }
 
+canon_struct!(out Entry { what, at });
+
 #[derive(Clone, Debug)]
 enum What {
     Peer(Announce),
     Item(Box<Item>),
 }
+
+canon_enum!(out What { 0 = Peer(announce), 1 = Item(item) });
 
 impl What {
     fn interval(&self, config: &DhtConfig) -> Duration {

@@ -10,7 +10,7 @@
 //! | [`datagram`](Node::datagram) | a datagram came that [looks like one of the DHT](Node::is_for) |
 //! | [`tick`](Node::tick) | the moment that [`deadline`](Node::deadline) named has come |
 //! | [`job_done`](Node::job_done) | a name was looked up |
-//! | [`bootstrap`](Node::bootstrap), [`add_node`](Node::add_node), [`restart`](Node::restart) | there is somebody to begin with; a PORT message; another network |
+//! | [`bootstrap`](Node::bootstrap), [`hint`](Node::hint), [`add_node`](Node::add_node), [`restart`](Node::restart) | there is somebody to begin with: the user's, a torrent file's; a PORT message; another network |
 //! | [`find_peers`](Node::find_peers), [`announce`](Node::announce), [`keep_announced`](Node::keep_announced) | peers are wanted, or we are one |
 //! | [`get`](Node::get), [`put`](Node::put), [`keep_put`](Node::keep_put) | an item is wanted, or to be stored (BEP 44) |
 //! | [`find_node`](Node::find_node), [`ping`](Node::ping), [`sample`](Node::sample), [`crawl`](Node::crawl) | the network itself is looked at |
@@ -99,6 +99,7 @@ use super::{NodeId, Tokens};
 use crate::border::{Action, ExternalConfig, InfoHash, SocketId};
 use crate::cx::Cx;
 use crate::external::ExternalAddresses;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::Word;
 use crate::rng::{Rng, Stream};
 use crate::time::Time;
@@ -162,6 +163,33 @@ pub struct Node {
     changed: bool,
     saved_at: Time,
 }
+
+// What it has to say is fetched after each call.
+canon_struct!(out Node {
+    sock,
+    v6,
+    table,
+    queries,
+    patience,
+    sources,
+    external,
+    tokens,
+    peers,
+    items,
+    tasks,
+    crawls,
+    bootstrap,
+    upkeep,
+    kept,
+    stats,
+    rng,
+    secret,
+    last_answer,
+    read_only,
+    wants_other_family,
+    changed,
+    saved_at,
+} | said);
 
 impl Node {
     /// A node that knows nobody yet but whom it knew in an earlier run.

@@ -2,6 +2,7 @@
 
 use super::TaskId;
 use crate::dht::NodeId;
+use crate::journal::canon::{canon_enum, canon_struct};
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -28,6 +29,8 @@ pub(super) enum Purpose {
     Crawl(TaskId),
 }
 
+canon_enum!(out Purpose { 0 = Table, 1 = Bootstrap, 2 = Lookup(task), 3 = Store(task), 4 = Single(task), 5 = Crawl(task) });
+
 /// A query that is under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query {
@@ -41,6 +44,8 @@ pub(super) struct Query {
     pub purpose: Purpose,
 }
 
+canon_struct!(out Query { to, id, sent, purpose });
+
 /// All of them.
 #[derive(Clone, Debug)]
 pub(super) struct Queries {
@@ -49,6 +54,8 @@ pub(super) struct Queries {
     /// In the order they were sent. Those that were answered are passed over.
     order: VecDeque<(Time, Transaction)>,
 }
+
+canon_struct!(out Queries { rng, open, order });
 
 impl Queries {
     pub(super) fn new(rng: Rng) -> Queries {

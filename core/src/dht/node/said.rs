@@ -3,6 +3,7 @@
 use crate::border::InfoHash;
 use crate::dht::krpc::{Contact, ErrorCode};
 use crate::dht::{Item, NodeId};
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -20,6 +21,14 @@ pub struct PeerWish {
     pub scrape: bool,
 }
 
+canon_struct!(out PeerWish { no_seed, scrape });
+
+impl Put for TaskId {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.0.put(to);
+    }
+}
+
 /// What is announced of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announce {
@@ -28,6 +37,8 @@ pub struct Announce {
     /// Whether we have everything (BEP 33).
     pub seed: bool,
 }
+
+canon_struct!(out Announce { port, seed });
 
 /// What a node has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +85,12 @@ pub enum NodeSaid {
     OtherFamily(Vec<Contact>),
     /// Enough nodes are known to find anything.
     Ready,
+    /// Nobody that it could begin with has answered. It tries again, after longer and longer waits; this is said once, and again only
+    /// after somebody had answered.
+    Unreachable {
+        /// How long until it is tried again.
+        retry: Duration,
+    },
     /// Enough others see us at this address, and the node's id is one that fits it (BEP 42).
     OwnAddress {
         /// The address.
@@ -109,6 +126,8 @@ pub struct Outcome {
     pub starved: bool,
 }
 
+canon_struct!(out Outcome { queries, answers, closest, stored, refused, scrape, rtt, version, starved });
+
 /// What a node has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -141,6 +160,23 @@ pub struct Stats {
     /// Datagrams that are no messages, or were refused as such.
     pub malformed: u64,
 }
+
+canon_struct!(out Stats {
+    received,
+    bytes_received,
+    sent,
+    bytes_sent,
+    queries,
+    answers,
+    errors,
+    timeouts,
+    asked,
+    replies,
+    silenced,
+    ignored,
+    strays,
+    malformed,
+});
 
 /// How a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

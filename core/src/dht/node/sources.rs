@@ -6,6 +6,7 @@
 
 use crate::border::DhtConfig;
 use crate::dht::table::host_number;
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -35,6 +36,8 @@ pub(super) struct Sources {
     at: Time,
 }
 
+canon_struct!(out Sources { by_host, credit, at });
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Source {
     /// The quarter of a second that the last count is of.
@@ -48,6 +51,8 @@ struct Source {
     /// Answers in this quarter of a second, and those before it.
     answers: [u8; SLOTS],
 }
+
+canon_struct!(out Source { slot, window, blocked, heard, answers });
 
 impl Sources {
     /// Whether a sender is not to be listened to at all.

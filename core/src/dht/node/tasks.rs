@@ -14,6 +14,7 @@ use crate::dht::NodeId;
 use crate::dht::bloom::BloomFilter;
 use crate::dht::krpc::{Contact, ErrorCode, Method, Response, Want};
 use crate::dht::lookup::{Found, Lookup, Start};
+use crate::journal::canon::{Encoder, Put, canon_enum, canon_struct};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -39,6 +40,8 @@ pub(super) enum Aim {
     Sample,
 }
 
+canon_enum!(out Aim { 0 = Find, 1 = Own, 2 = Peers(peers), 3 = Get(get), 4 = Put(put), 5 = Ping, 6 = Sample });
+
 /// What is known of a torrent.
 #[derive(Clone, Debug)]
 pub(super) struct Peers {
@@ -51,6 +54,15 @@ pub(super) struct Peers {
     filters: Option<Box<[BloomFilter; 2]>>,
 }
 
+impl Put for Peers {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let Peers { wish, announce, told, unfiltered, filters } = self;
+        let parts: &[&dyn Put] = &[wish, announce, told, unfiltered];
+        parts.iter().for_each(|part| part.put(to));
+        filters.as_deref().map(Vec::from).put(to);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Stage {
     Waiting,
@@ -60,6 +72,8 @@ enum Stage {
         open: u32,
     },
 }
+
+canon_enum!(out Stage { 0 = Waiting, 1 = Looking(lookup), 2 = Storing { open } });
 
 #[derive(Clone, Debug)]
 struct Task {
@@ -71,12 +85,16 @@ struct Task {
     due: Time,
 }
 
+canon_struct!(out Task { target, aim, stage, outcome, due });
+
 /// All tasks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks {
     last: u64,
     tasks: BTreeMap<TaskId, Task>,
 }
+
+canon_struct!(out Tasks { last, tasks });
 
 impl Tasks {
     pub(super) fn len(&self) -> usize {

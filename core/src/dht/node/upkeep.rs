@@ -11,6 +11,7 @@ use crate::cx::Cx;
 use crate::dht::NodeId;
 use crate::dht::krpc::Method;
 use crate::dht::table::Contact;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::{AddrClass, Word};
 use crate::time::Time;
 use alloc::collections::VecDeque;
@@ -42,6 +43,8 @@ pub(super) struct Upkeep {
     /// How many contacts there were when this sweep began.
     before: usize,
 }
+
+canon_struct!(out Upkeep { doubts, newcomers, next, next_refresh, cursor, next_fill, sweeps, before });
 
 impl Upkeep {
     /// A node for which there may be a place.

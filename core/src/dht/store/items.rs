@@ -4,6 +4,7 @@ use super::{ItemLimits, Network, Shares, Sweeper};
 use crate::dht::NodeId;
 use crate::dht::item::{ImmutableItem, Item, MutableItem, immutable_target, mutable_target};
 use crate::dht::krpc::{ErrorCode, Signed};
+use crate::journal::canon::canon_struct;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -18,6 +19,9 @@ pub struct ItemStore {
     sweeper: Sweeper,
 }
 
+// Limits do not change.
+canon_struct!(out ItemStore { items, shares, sweeper } | limits);
+
 #[derive(Clone, Debug)]
 struct Stored {
     item: Item,
@@ -26,6 +30,8 @@ struct Stored {
     /// When it was announced last.
     at: Time,
 }
+
+canon_struct!(out Stored { item, network, at });
 
 impl ItemStore {
     /// An empty store.

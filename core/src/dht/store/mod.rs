@@ -41,6 +41,7 @@ mod tests;
 pub use items::ItemStore;
 pub use peers::{PeerStore, Samples, SwarmCounts};
 
+use crate::journal::canon::{Encoder, Put, canon_enum, canon_struct};
 use crate::time::Time;
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
@@ -117,6 +118,8 @@ enum Network {
     V6(u64),
 }
 
+canon_enum!(out Network { 0 = V4(bits), 1 = V6(bits) });
+
 impl Network {
     fn of(ip: IpAddr) -> Network {
         match ip.to_canonical() {
@@ -149,11 +152,19 @@ impl Shares {
     }
 }
 
+impl Put for Shares {
+    fn put(&self, to: &mut Encoder<'_>) {
+        self.0.put(to);
+    }
+}
+
 /// When expired entries are thrown out next.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sweeper {
     at: Option<Time>,
 }
+
+canon_struct!(out Sweeper { at });
 
 impl Sweeper {
     /// Something was stored.

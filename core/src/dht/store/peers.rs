@@ -5,6 +5,7 @@ use crate::border::InfoHash;
 use crate::dht::NodeId;
 use crate::dht::bloom::{BloomBits, BloomFilter};
 use crate::dht::krpc::MAX_INTERVAL;
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
@@ -26,11 +27,16 @@ pub struct PeerStore {
     sweeper: Sweeper,
 }
 
+// Limits do not change.
+canon_struct!(out PeerStore { torrents, peers, shares, sample, sweeper } | limits);
+
 /// Peers of one torrent, by address.
 #[derive(Clone, Debug, Default)]
 struct Swarm {
     peers: Vec<Peer>,
 }
+
+canon_struct!(out Swarm { peers });
 
 #[derive(Clone, Debug)]
 struct Peer {
@@ -42,12 +48,17 @@ struct Peer {
     until: Time,
 }
 
+// The bits follow from the address.
+canon_struct!(out Peer { ip, port, seed, until } | bits);
+
 /// A sample that was drawn.
 #[derive(Clone, Debug)]
 struct Sample {
     torrents: Vec<NodeId>,
     until: Time,
 }
+
+canon_struct!(out Sample { torrents, until });
 
 /// An answer to `sample_infohashes` (BEP 51).
 #[derive(Clone, Debug, PartialEq, Eq)]

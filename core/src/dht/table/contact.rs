@@ -2,6 +2,7 @@
 
 use crate::border::DhtConfig;
 use crate::dht::NodeId;
+use crate::journal::canon::{Encoder, Put, canon_struct};
 use crate::net_policy::AddrClass;
 use crate::time::Time;
 use core::net::{IpAddr, SocketAddr};
@@ -41,6 +42,8 @@ pub struct Contact {
     /// Whether its id fits its address (BEP 42).
     pub verified: bool,
 }
+
+canon_struct!(out Contact { id, addr, since, answered, queried, refreshed, failures, rtt, verified });
 
 impl Contact {
     /// One that has just answered after `rtt`.
@@ -112,6 +115,13 @@ impl Host {
     pub fn of(addr: SocketAddr) -> Host {
         let port = if is_local(addr.ip()) { addr.port() } else { 0 };
         Host(host_number(addr.ip()), port)
+    }
+}
+
+impl Put for Host {
+    fn put(&self, to: &mut Encoder<'_>) {
+        let Host(number, port) = self;
+        (*number, *port).put(to);
     }
 }
 

@@ -58,6 +58,7 @@ pub use contact::{Contact, Host, Standing, network_of};
 
 use crate::border::DhtConfig;
 use crate::dht::{Distance, NodeId};
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -107,6 +108,8 @@ pub struct Table {
     changed: VecDeque<(SocketAddr, NodeId)>,
 }
 
+canon_struct!(out Table { own, buckets, refresh_at, changed });
+
 /// How many nodes that have changed their id are remembered, at 56 bytes: a node that does it all the time has to be among the last
 /// that did, and those who do it once come back.
 const MAX_CHANGED: usize = 64;
@@ -118,6 +121,8 @@ struct Bucket {
     /// Who waits, the last one heard at the end.
     waiting: Vec<Contact>,
 }
+
+canon_struct!(out Bucket { live, waiting });
 
 impl Bucket {
     fn all(&self) -> impl Iterator<Item = &Contact> {

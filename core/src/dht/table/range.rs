@@ -2,6 +2,7 @@
 
 use crate::border::DhtConfig;
 use crate::dht::NodeId;
+use crate::journal::canon::canon_struct;
 use crate::rng::Rng;
 
 /// Ids that share more bits with ours than this are in one range. With 2^28 nodes nobody has more than a few at 32.
@@ -17,6 +18,8 @@ pub(super) struct Range {
     bits: u64,
     len: u8,
 }
+
+canon_struct!(out Range { bits, len });
 
 impl Range {
     /// The range that an id belongs to in the table of a node.
