@@ -133,6 +133,8 @@
 //! | `Release` | close the files, give the torrent free | `Done` |
 //! | `Delete` | delete its regular files but those, its empty folders, its resume data; after all that was started before | `Done` |
 //! | `Move` | move files and resume data to another folder, all or nothing, replacing nothing; later work means that folder | `Checked` |
+//! | `LoadDht` | fetch what `SaveDht` stored for that family | `Loaded`, one or none |
+//! | `SaveDht` | store it whole or not at all, for the owner's eyes | `Done` |
 //! | `Resolve` | look a name up | `Resolved`, at least one address |
 //! | `Http` | one GET to the one address given; follow no redirect; keep both limits | `Http`, whatever the status |
 //!
@@ -214,6 +216,7 @@
 //! | part file | where bytes of unwanted files go that came with a piece of a wanted one ([`StorageLayout`](border::StorageLayout)) |
 //! | source | who has named a peer's address: a tracker, another peer, the local network, … ([`Source`](border::Source)) |
 //! | peer exchange, PEX | peers that tell of each other ([`pex`](torrent::pex)) |
+//! | DHT | a table that all nodes hold together: who has which torrent ([`dht`]) |
 //! | local discovery, LSD | peers on one network that announce themselves by multicast ([`lsd`]) |
 //! | partial seed | who has all that is wanted, and not everything (BEP 21) |
 //! | queue | the order in which torrents that are managed get a place to run ([`session::queue`]) |
@@ -268,8 +271,8 @@
 //! # What is left out
 //!
 //! Today a session downloads and seeds v1 torrents (and hybrids by their v1 part), from their files or by magnet links, over TCP,
-//! with peers from trackers, links, other peers, the local network and the application. There is no transfer of torrents that are v2
-//! only (their files and links are read, and refused by name when added), no DHT in a session (a [node](dht::node) runs by itself), no uTP, no encryption, no web seeds, and no proxies or
+//! with peers from trackers, links, the DHT, other peers, the local network and the application. There is no transfer of torrents that are v2
+//! only (their files and links are read, and refused by name when added), no uTP, no encryption, no web seeds, and no proxies or
 //! port mapping.
 #![no_std]
 #![forbid(unsafe_code)]

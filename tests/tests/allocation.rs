@@ -211,6 +211,7 @@ fn what_a_peer_makes_a_connection_allocate_is_in_proportion_to_what_it_sends() {
         metadata: Some(&info),
         upload_only: false,
         private: false,
+        node_ports: [None; 2],
     };
     let (config, filter, seeds) = (Config::default(), IpFilter::new(), Seeds::for_tests(1));
     for unchoked in [true, false] {

@@ -1,5 +1,5 @@
-//! Peers that find each other without a tracker: by other peers (BEP 11) and on the local network (BEP 14); private torrents (BEP 27) do
-//! not. And a seed that has lost a piece says so (BEP 54).
+//! Peers that find each other without a tracker: by other peers (BEP 11) on the local network (BEP 14) and by the DHT (BEP 5); private torrents
+//! (BEP 27) do not. And a seed that has lost a piece says so (BEP 54).
 
 use parcacik_core::border::{Config, InfoHash, Source};
 use parcacik_core::torrent::TorrentView;
@@ -97,6 +97,69 @@ fn a_private_torrent_is_not_told_to_neighbours() {
         assert_eq!(view(&world, node, &private).known_peers, 0);
     }
     assert!(judged(&mut world, Oracle::PrivateApart) > 0);
+}
+
+/// A world whose nodes take part in the DHT. All are in one network there.
+fn with_dht(seed: u8) -> World {
+    let mut config = Config::default();
+    let dht = &mut config.dht;
+    (dht.max_per_network_bucket, dht.max_per_network, dht.max_asked_per_network) = (64, 64, 64);
+    let mut world = World::with(seed, Limits { upload: 200_000, ..Limits::default() }, config);
+    world.set_tracker(false);
+    world.set_dht(true);
+    world.watch(Oracles::default());
+    world
+}
+
+#[test]
+fn a_magnet_is_had_by_the_dht_alone() {
+    let content = Content::new("far.bin", 300_000, 16_384, 68);
+    let mut world = with_dht(68);
+    let nodes = [(); 6].map(|()| world.add_node());
+    world.seed(nodes[1], &content, &[]);
+    world.run_for(Duration::from_secs(10));
+    for leech in [nodes[3], nodes[5]] {
+        world.magnet(leech, &content, &[]);
+    }
+    wait(&mut world, |world| [nodes[3], nodes[5]].iter().all(|&leech| world.is_finished(leech, &content)));
+    assert!(world.now().since(parcacik_core::time::Time::ZERO) < 2 * MINUTE, "{:?}", world.now());
+    for leech in [nodes[3], nodes[5]] {
+        assert!(view(&world, leech, &content).sources.known(Source::Dht) >= 1);
+    }
+    assert!(judged(&mut world, Oracle::PrivateApart) > 0, "what is said to nodes is looked at");
+}
+
+#[test]
+fn a_node_that_was_there_before_comes_back_without_anybody_to_begin_with() {
+    let content = Content::new("again.bin", 300_000, 16_384, 69);
+    let mut world = with_dht(69);
+    let nodes = [(); 4].map(|()| world.add_node());
+    world.seed(nodes[1], &content, &[]);
+    // What it knows is saved by then.
+    world.run_for(6 * MINUTE);
+    world.crash(nodes[3]);
+    world.crash(nodes[0]);
+    world.restart(nodes[3]);
+    world.download(nodes[3], &content, &[]);
+    wait(&mut world, |world| world.is_finished(nodes[3], &content));
+}
+
+#[test]
+fn a_private_torrent_is_not_told_to_the_dht() {
+    let private = Content::new("mine.bin", 300_000, 16_384, 70).into_private();
+    let public = Content::new("ours.bin", 300_000, 16_384, 71);
+    let mut world = with_dht(70);
+    let nodes = [(); 4].map(|()| world.add_node());
+    for content in [&private, &public] {
+        world.seed(nodes[1], content, &[]);
+        world.download(nodes[2], content, &[]);
+    }
+    wait(&mut world, |world| world.is_finished(nodes[2], &public));
+    world.run_for(40 * MINUTE);
+    for node in &nodes[1..3] {
+        assert_eq!(view(&world, *node, &private).known_peers, 0);
+    }
+    assert!(judged(&mut world, Oracle::PrivateApart) > 100);
 }
 
 #[test]

@@ -72,7 +72,14 @@ fn wait_for(notices: &mut NoticeReceiver, wanted: impl Fn(&Notice) -> bool) {
 fn download(content: &Content, dir: &Path, change: impl FnOnce(&mut AddTorrent)) -> Vec<Notice> {
     let mut driver = Driver::new(Config::default(), random_seeds()).unwrap();
     let addr = "127.0.0.1:0".parse().unwrap();
-    driver.command(Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, addr, device: None });
+    driver.command(Command::Listen {
+        tcp: SocketId(1),
+        udp: Some(SocketId(2)),
+        lsd: None,
+        dht: false,
+        addr,
+        device: None,
+    });
     let mut add = AddTorrent::new(content.metainfo.clone(), driver.add_root(dir.to_owned()).unwrap());
     change(&mut add);
     driver.command(Command::Add(Box::new(add)));
@@ -168,7 +175,7 @@ fn it_serves_the_first_driver() {
 
     let mut driver = Driver::new(Config::default(), random_seeds()).unwrap();
     let addr: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    driver.command(Command::Listen { tcp: SocketId(1), udp: None, lsd: None, addr, device: None });
+    driver.command(Command::Listen { tcp: SocketId(1), udp: None, lsd: None, dht: false, addr, device: None });
     let mut add = AddTorrent::new(content.metainfo.clone(), driver.add_root(there.path().to_owned()).unwrap());
     add.seed_only = true;
     // Served once, it is done, and still delivers what it has counted.

@@ -42,7 +42,7 @@ fn download(torrent: PathBuf, out: PathBuf, peers: impl Iterator<Item = String>)
     let listen = SocketAddr::from(([0, 0, 0, 0], 0));
     // Whoever names peers wants no others: nobody is looked for on the local network.
     let (tcp, udp, lsd) = (SocketId(1), Some(SocketId(2)), None);
-    driver.command(Command::Listen { tcp, udp, lsd, addr: listen, device: None });
+    driver.command(Command::Listen { tcp, udp, lsd, dht: false, addr: listen, device: None });
 
     let mut add = AddTorrent::new(std::fs::read(torrent)?, driver.add_root(out)?);
     add.peers = peers.map(|peer| peer.parse().map(Target::Addr)).collect::<Result<_, _>>()?;

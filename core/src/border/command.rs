@@ -26,6 +26,10 @@ pub enum Command {
         /// Name for the socket of local discovery (BEP 14) in the address's family, on its interface; `None`: none. Without effect when
         /// that is [off](super::LsdConfig::enabled).
         lsd: Option<SocketId>,
+        /// Whether a node of the distributed hash table (BEP 5) runs on the UDP socket, for torrents that are not private. Without effect when
+        /// there is none. What it was in an earlier run is fetched first ([`Work::LoadDht`](super::Work::LoadDht));
+        /// [`Notice::DhtReady`](super::Notice::DhtReady) tells when it has found its way in.
+        dht: bool,
         /// Where; port 0 lets the system choose.
         addr: SocketAddr,
         /// The network device to bind to; `None`: any.
@@ -182,6 +186,12 @@ pub enum Command {
         torrent: TorrentId,
         /// Whether to.
         on: bool,
+    },
+    /// Tell the nodes of the DHT of others to begin with: routers, or any node. They are kept for nodes that begin later, 64 at the
+    /// most; those that were named first give way.
+    AddDhtNodes {
+        /// Where they are; names are looked up each time.
+        nodes: Vec<Target>,
     },
     /// Stop everything in order: tell trackers, save resume data, close; answered by
     /// [`Notice::Stopped`](super::Notice::Stopped) within

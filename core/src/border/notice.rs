@@ -45,6 +45,24 @@ pub enum Notice {
         /// Why.
         fault: IoFault,
     },
+    /// A node of the DHT knows enough others to find anything. Told once of each node.
+    DhtReady {
+        /// The UDP socket that it is on.
+        sock: SocketId,
+        /// Its family.
+        v6: bool,
+        /// How many others it knows.
+        nodes: u32,
+    },
+    /// A node of the DHT has not reached anybody that it could begin with. It goes on trying, after longer and longer waits.
+    DhtUnreachable {
+        /// The UDP socket that it is on.
+        sock: SocketId,
+        /// Its family.
+        v6: bool,
+        /// How long until it is tried again.
+        retry: Duration,
+    },
     /// Answers `Add`: the first notice of a torrent.
     Added {
         /// The command.

@@ -141,6 +141,19 @@ pub enum Work {
         /// The folder.
         root: RootId,
     },
+    /// Fetch what [`Work::SaveDht`] stored last. Ends with [`JobResult::Loaded`], of one or none.
+    LoadDht {
+        /// The family of the node that it is for.
+        v6: bool,
+    },
+    /// Store what a node of the DHT is and whom it knows, whole or not at all, for whoever runs the session alone to read: it says where
+    /// we are. Some kilobytes. Ends with [`JobResult::Done`].
+    SaveDht {
+        /// The family of the node.
+        v6: bool,
+        /// What ([`Saved`](crate::dht::table::saved::Saved)).
+        bytes: Bytes,
+    },
     /// Look up a host's addresses. Ends with [`JobResult::Resolved`].
     Resolve {
         /// The name; may be an address in text.
@@ -220,7 +233,7 @@ pub enum JobResult {
         /// Room on the device in bytes.
         free: Option<u64>,
     },
-    /// Resume data, the newest first; at most two. Empty when there are none.
+    /// Resume data, the newest first; at most two. Or what a node of the DHT was; at most one. Empty when there are none.
     Loaded(Vec<Bytes>),
     /// A host's addresses, in the order to try them; at least one.
     Resolved(Vec<IpAddr>),

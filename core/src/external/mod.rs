@@ -3,7 +3,8 @@
 //! A machine behind a router does not know its address on the internet. Others say what they see: trackers (`external ip`,
 //! BEP 24) and peers (`yourip`, BEP 10). Each may lie, so what they say are votes.
 //!
-//! - **Told:** votes ([`ExternalAddresses::vote`]), and that the machine's own interfaces have changed
+//! - **Told:** votes ([`ExternalAddresses::vote`]), what a node of the DHT has come to by votes of its own
+//!   ([`ExternalAddresses::believe`]), and that the machine's own interfaces have changed
 //!   ([`ExternalAddresses::reset`]).
 //! - **Says:** the address of each family that is believed ([`ExternalAddresses::get`]), and by the result of `vote` that it
 //!   is another one now.
@@ -63,6 +64,13 @@ impl ExternalAddresses {
         }
         let family = if ip.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
         family.vote(now, config, ip, voter)
+    }
+
+    /// It was found out elsewhere, by as good a vote. True: another address is believed now.
+    pub fn believe(&mut self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        let family = if ip.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
+        AddrClass::of(ip) == AddrClass::Global && family.believed.replace(ip) != Some(ip)
     }
 
     /// The address of a family that is believed.

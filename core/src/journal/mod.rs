@@ -120,7 +120,7 @@ pub const END_MAGIC: &[u8; 8] = b"\x89PAREND\n";
 
 /// The version of the format. It changes when an old reader would read something wrong: the frames, the canonical encoding, the fields of a
 /// configuration.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 /// What has been added to the format since. A reader takes any.
 pub const FORMAT_MINOR: u32 = 0;

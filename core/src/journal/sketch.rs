@@ -155,6 +155,8 @@ kinds!(of_work, WORK, Work, {
     45 "Start Move": Work::Move { torrent, .. } => Torrent(*torrent),
     46 "Start Place": Work::Place { torrent, .. } => Torrent(*torrent),
     47 "Start DropPart": Work::DropPart { torrent } => Torrent(*torrent),
+    48 "Start LoadDht": Work::LoadDht { .. } => Nothing,
+    49 "Start SaveDht": Work::SaveDht { .. } => Nothing,
 });
 
 kinds!(of_notice, NOTICES, Notice, {
@@ -187,6 +189,8 @@ kinds!(of_notice, NOTICES, Notice, {
     90 "MetadataProgress": Notice::MetadataProgress { torrent, .. } => Torrent(*torrent),
     91 "Metadata": Notice::Metadata { torrent, .. } => Torrent(*torrent),
     92 "MetadataFailed": Notice::MetadataFailed { torrent, .. } => Torrent(*torrent),
+    93 "DhtReady": Notice::DhtReady { sock, .. } => Socket(*sock),
+    94 "DhtUnreachable": Notice::DhtUnreachable { sock, .. } => Socket(*sock),
 });
 
 /// The top bit of a sketch's first byte: the number of what it is about follows.

@@ -72,6 +72,8 @@ parts! {
     Disk = "disk",
     /// Connections.
     Peers = "peers",
+    /// Nodes of the DHT, and whose turn it is to look up.
+    Dht = "dht",
 }
 
 impl fmt::Display for StatePart {

@@ -61,6 +61,7 @@
 //!     metadata: None,
 //!     upload_only: false,
 //!     private: false,
+//!     node_ports: [None; 2],
 //! };
 //! let (config, filter, seeds) = (Config::default(), IpFilter::new(), Seeds::for_tests(1));
 //! let (mut out, mut ids) = (Actions::new(), IdSource::default());
@@ -148,6 +149,8 @@ pub struct PeerFacts<'a> {
     pub upload_only: bool,
     /// Whether the torrent is private (BEP 27): nothing that tells of other peers is offered.
     pub private: bool,
+    /// The UDP ports of our nodes of the DHT (BEP 5), of IPv4 and IPv6; none for a private torrent.
+    pub node_ports: [Option<u16>; 2],
 }
 
 /// What a connection tells its torrent.

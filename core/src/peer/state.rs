@@ -442,11 +442,27 @@ impl PeerConn {
             let payload = self.our_introduction(cx, facts).emit().into();
             self.outbox.message(cx.now, &Message::Extended { id: 0, payload });
         }
+        // BEP 5: "Peer receiving a handshake indicating the remote peer supports the DHT should send a PORT message. It begins with
+        // byte 0x09 and has a two byte payload containing the UDP port of the DHT node in network byte order."
+        if handshake.reserved.dht()
+            && let Some(port) = self.node_port(facts)
+        {
+            self.outbox.message(cx.now, &Message::Port(port));
+        }
         self.said.push_back(PeerSaid::Ready);
     }
 
+    /// The port of our node of the DHT in the peer's family.
+    fn node_port(&self, facts: &PeerFacts<'_>) -> Option<u16> {
+        let [v4, v6] = facts.node_ports;
+        if self.remote.ip().to_canonical().is_ipv4() { v4 } else { v6 }
+    }
+
     fn send_handshake(&mut self, cx: &mut Cx<'_>, facts: &PeerFacts<'_>) {
-        let ours = Handshake { reserved: Reserved::OURS, info_hash: facts.info_hash, peer_id: facts.peer_id };
+        // BEP 5: "Peers supporting the DHT set the last bit of the 8-byte reserved flags exchanged in the BitTorrent protocol
+        // handshake."
+        let reserved = if self.node_port(facts).is_some() { Reserved::OURS.with_dht() } else { Reserved::OURS };
+        let ours = Handshake { reserved, info_hash: facts.info_hash, peer_id: facts.peer_id };
         self.outbox.raw(cx.now, &ours.emit());
     }
 

@@ -68,8 +68,8 @@ impl Session {
             return;
         }
         match command {
-            Command::Listen { tcp, udp, lsd, addr, device } => {
-                let listen = Listen { tcp, udp, lsd, addr, device };
+            Command::Listen { tcp, udp, lsd, dht, addr, device } => {
+                let listen = Listen { tcp, udp, lsd, dht, addr, device };
                 self.with_cx(out, |this, cx| this.sockets.listen(cx, id, listen));
             }
             Command::Add(add) => {
@@ -175,6 +175,10 @@ impl Session {
                 let done = self.set_limits(out, torrent, RateLimits { download, upload });
                 Self::answer(out, id, done);
             }
+            Command::AddDhtNodes { nodes } => {
+                self.add_dht_nodes(out, nodes);
+                Self::answer(out, id, Ok(()));
+            }
             Command::Shutdown => self.shutdown(out),
         }
     }
@@ -201,6 +205,7 @@ impl Session {
         for id in ids {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.drop_blocked(cx, shared));
         }
+        self.dht_filter_changed(out);
         Ok(())
     }
 
@@ -251,6 +256,9 @@ impl Session {
                 torrent.set_queued(cx, shared, true);
             }
         });
+        if let Named::File(meta, _) = &named {
+            self.note_nodes(out, meta);
+        }
         Ok(())
     }
 }

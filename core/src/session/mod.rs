@@ -14,7 +14,7 @@
 //! | `announce_turns` | who came first | torrent that waits to announce |
 //! | `ready_dialers`, `readers`, `turns`, `held` | (sets) what dials in turn, reads in turn, waits for a rate limit, waits for the disk | torrent |
 //!
-//! Jobs and dials need none: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an
+//! What the nodes of the DHT look up for whom is kept by their turns (`dht`). Jobs and dials need no index: their ids say whose they are. Nothing here scans all torrents, or all peers of one, on an
 //! event, but for sockets that open and for stopping.
 //!
 //! # Limits
@@ -40,6 +40,7 @@ macro_rules! cx {
 mod acceptor;
 mod announce_turns;
 mod commands;
+mod dht;
 mod discovery;
 mod probes;
 pub mod queue;
@@ -71,6 +72,7 @@ use announce_turns::AnnounceTurns;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Bound;
 use core::time::Duration;
+use dht::Dht;
 use probes::Probes;
 use queue::Queue;
 use rates::Turns;
@@ -118,6 +120,7 @@ pub struct Session {
     lsd: Lsd,
     /// The open sockets for it.
     discovery: Vec<LsdSocket>,
+    dht: Dht,
     /// Torrents that have looked at their disk during this event.
     started: Vec<TorrentId>,
     stopping: Option<Stopping>,
@@ -136,7 +139,7 @@ impl Session {
     /// A session without sockets or torrents.
     pub fn new(config: Config, seeds: Seeds) -> Result<Session, ConfigError> {
         config.check()?;
-        let mut shared = Shared::default();
+        let (mut shared, dht) = (Shared::default(), Dht::new(&seeds));
         shared.buckets.set(Time::ZERO, &config.rate, config.rate.limits);
         Ok(Session {
             config,
@@ -168,6 +171,7 @@ impl Session {
             probes: Probes::default(),
             lsd: Lsd::new(),
             discovery: Vec::new(),
+            dht,
             started: Vec::new(),
             stopping: None,
             unix_seconds: None,
@@ -190,6 +194,7 @@ impl Session {
                     out.notices.push(Notice::ExternalAddress { v6, ip: None });
                 }
                 self.discovery_moves(out);
+                self.dht_moves(out);
             }
             Event::Bound { sock, local } => {
                 self.with_cx(out, |this, cx| this.sockets.bound(cx, sock, local));
@@ -221,7 +226,7 @@ impl Session {
             Event::Datagrams { sock, from, segment, bytes } if self.sockets.is_discovery(sock) => {
                 self.heard_locally(out, from, segment, &bytes);
             }
-            Event::Datagrams { from, segment, bytes, .. } => self.datagrams(out, from, segment, &bytes),
+            Event::Datagrams { sock, from, segment, bytes } => self.datagrams(out, sock, from, segment, &bytes),
             Event::JobData { .. } => {}
             Event::JobDone { job, result } => {
                 // Also for one who is gone: nobody looks at content.
@@ -236,6 +241,7 @@ impl Session {
                             torrent.job_done(cx, shared, job, result)
                         })
                     }
+                    None if self.dht_job(out, job, &result) => {}
                     None => self.probe_job(out, job, &result),
                 }
                 self.release_held(out);
@@ -249,6 +255,7 @@ impl Session {
         self.dial_round(out);
         self.announce_round(out);
         self.discovery_round(out);
+        self.dht_round(out);
         self.share_rates(out);
         self.stop_step(out);
     }
@@ -267,7 +274,20 @@ impl Session {
         let (stranger, probe, local) = (self.acceptor.deadline(), self.probes.deadline(), self.discovery_deadline());
         let no_interest = || self.shared.bystanders.deadline(self.config.session.no_interest_timeout);
         let bystander = if self.is_crowded() { no_interest() } else { None };
-        earliest([self.timers.first(), stranger, dial, down, up, announce, probe, local, queue, stop, bystander])
+        earliest([
+            self.timers.first(),
+            self.dht_deadline(),
+            stranger,
+            dial,
+            down,
+            up,
+            announce,
+            probe,
+            local,
+            queue,
+            stop,
+            bystander,
+        ])
     }
 
     /// A torrent at a glance, as of the last event.
@@ -326,9 +346,12 @@ impl Session {
         self.discovery = self.sockets.discovery();
         self.shared.own_version += u64::from(sockets != self.shared.sockets);
         self.shared.sockets = sockets;
+        let dht = self.shared.sockets.iter().any(|listening| listening.dht);
+        let had_dht = core::mem::replace(&mut self.shared.dht, dht);
+        self.dht_sockets(out);
         let listening = !self.shared.sockets.is_empty() && self.sockets.is_settled();
         let was_listening = core::mem::replace(&mut self.shared.listening, listening);
-        if listening && !was_listening {
+        if (listening && !was_listening) || dht != had_dht {
             let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
             for id in ids {
                 self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.announce_start(cx, shared));
@@ -402,6 +425,10 @@ impl Session {
             }
         }
         self.lsd.set(self.now, &self.config.lsd, id, torrent.discovery_name(&cx));
+        let wish = torrent.dht_wish(&cx, &self.shared);
+        if core::mem::replace(&mut torrent.dht_noted, wish) != wish {
+            self.dht.note(self.now, &self.config.dht, id, wish);
+        }
         let standing = torrent.standing();
         if core::mem::replace(&mut torrent.noted, standing) != standing {
             self.queue.stands(self.now, &self.config.queue, id, standing);
@@ -432,6 +459,7 @@ impl Session {
         self.shared.http_announces = self.shared.http_announces.saturating_sub(torrent.http_held);
         self.announce_turns.set(id, None);
         self.lsd.set(self.now, &self.config.lsd, id, None);
+        self.dht.note(self.now, &self.config.dht, id, None);
         self.held.remove(&id);
         self.queue.remove(self.now, &self.config.queue, id);
         self.ready_dialers.remove(&id);
@@ -584,6 +612,7 @@ impl Session {
             this.sockets.close_listeners(cx);
         });
         self.cancel_probes(out);
+        self.stop_dht(out);
         let ids: Vec<TorrentId> = self.torrents.keys().copied().collect();
         for id in ids {
             self.with_torrent(Some(id), out, |torrent, cx, shared| torrent.stop(cx, shared));
@@ -592,7 +621,7 @@ impl Session {
 
     fn stop_step(&mut self, out: &mut Actions) {
         let Some(Stopping { until, told: false }) = self.stopping else { return };
-        if self.now < until && self.alive > 0 {
+        if self.now < until && (self.alive > 0 || self.dht.is_saving()) {
             return;
         }
         self.stopping = Some(Stopping { until, told: true });

@@ -28,6 +28,8 @@ struct Row {
     udp: Option<SocketId>,
     /// The multicast socket that is to follow.
     lsd: Option<SocketId>,
+    /// Whether a node of the DHT runs on the UDP socket.
+    dht: bool,
     device: Option<String>,
     local: Option<SocketAddr>,
     /// Of a multicast socket, where peers reach us.
@@ -39,15 +41,16 @@ pub(super) struct Listen {
     pub tcp: SocketId,
     pub udp: Option<SocketId>,
     pub lsd: Option<SocketId>,
+    pub dht: bool,
     pub addr: SocketAddr,
     pub device: Option<String>,
 }
 
-canon_struct!(out Row { command, kind, udp, lsd, device, local, port });
+canon_struct!(out Row { command, kind, udp, lsd, dht, device, local, port });
 
 impl Sockets {
     pub(super) fn listen(&mut self, cx: &mut Cx, command: CommandId, listen: Listen) {
-        let Listen { tcp, udp, lsd, addr, device } = listen;
+        let Listen { tcp, udp, lsd, dht, addr, device } = listen;
         let names = [Some(tcp), udp, lsd];
         let taken = |name: &SocketId| self.rows.values().any(|row| row.udp == Some(*name) || row.lsd == Some(*name));
         let clash = names.iter().flatten().any(|name| self.rows.contains_key(name) || taken(name))
@@ -59,7 +62,7 @@ impl Sockets {
         }
         let kind = SocketKind::TcpListener;
         let lsd = lsd.filter(|_| cx.config.lsd.enabled);
-        self.rows.insert(tcp, Row { command, kind, udp, lsd, device: device.clone(), local: None, port: 0 });
+        self.rows.insert(tcp, Row { command, kind, udp, lsd, dht, device: device.clone(), local: None, port: 0 });
         cx.act(Action::Bind { sock: tcp, kind, addr, device });
     }
 
@@ -79,7 +82,8 @@ impl Sockets {
         cx.out.notices.push(Notice::Listening { command, sock, local });
         if let Some(udp) = row.udp {
             let kind = SocketKind::Udp;
-            let row = Row { command, kind, udp: None, lsd: None, device: device.clone(), local: None, port: 0 };
+            let row =
+                Row { command, kind, udp: None, lsd: None, dht: false, device: device.clone(), local: None, port: 0 };
             self.rows.insert(udp, row);
             cx.act(Action::Bind { sock: udp, kind, addr: local, device });
         }
@@ -94,7 +98,8 @@ impl Sockets {
         let Some(Row { command, device, local: Some(local), .. }) = self.rows.get(&tcp) else { return };
         let (command, device, local) = (*command, device.clone(), *local);
         let kind = SocketKind::Multicast { group: group(local.is_ipv6()) };
-        let row = Row { command, kind, udp: None, lsd: None, device: device.clone(), local: None, port: local.port() };
+        let port = local.port();
+        let row = Row { command, kind, udp: None, lsd: None, dht: false, device: device.clone(), local: None, port };
         self.rows.insert(lsd, row);
         let addr = SocketAddr::new(local.ip(), cx.config.lsd.port);
         cx.act(Action::Bind { sock: lsd, kind, addr, device });
@@ -145,7 +150,7 @@ impl Sockets {
             .filter(|(_, row)| row.kind == SocketKind::TcpListener)
             .filter_map(|(&sock, row)| {
                 let udp = row.udp.and_then(|udp| Some((udp, self.rows.get(&udp)?.local?)));
-                Some(Listening { tcp: (sock, row.local?), udp })
+                Some(Listening { tcp: (sock, row.local?), udp, dht: row.dht && udp.is_some() })
             })
             .collect()
     }

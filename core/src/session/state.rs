@@ -40,6 +40,7 @@ impl Session {
             probes,
             lsd,
             discovery,
+            dht,
             started,
             stopping,
             unix_seconds,
@@ -56,6 +57,8 @@ impl Session {
             brake,
             sockets: listening_sockets,
             listening,
+            dht: has_dht,
+            named_nodes,
             http_announces,
             external,
             own_version,
@@ -74,6 +77,7 @@ impl Session {
         sums.add(StatePart::Announcer, &[announce_turns, probes, http_announces]);
         sums.add(StatePart::Candidates, &[dialers, ready_dialers, last_dialler, dial_window, half_open, brake]);
         sums.add(StatePart::Disk, &[disk_queue, read_ahead, readers, last_reader, held]);
+        sums.add(StatePart::Dht, &[dht, has_dht, named_nodes]);
         torrents.values().for_each(|torrent| torrent.sum_up(&mut sums));
         sums.end()
     }
@@ -86,6 +90,7 @@ impl Session {
             StatePart::Sockets => self.shared.sockets.clear(),
             StatePart::Acceptor => self.acceptor.tamper(),
             StatePart::Queue => self.queue.tamper(),
+            StatePart::Dht => self.dht.tamper(),
             _ => self.torrents.values_mut().for_each(|torrent| torrent.tamper(part)),
         }
     }

@@ -1,7 +1,7 @@
 //! Streams and datagrams: whose they are.
 
 use super::{Routed, Session};
-use crate::border::{Action, Actions, DialId, PeerKey, TcpId, TorrentId};
+use crate::border::{Action, Actions, DialId, PeerKey, SocketId, TcpId, TorrentId};
 use crate::net_policy::NetRules;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -75,12 +75,23 @@ impl Session {
         }
     }
 
-    /// Finds whom each datagram answers. So far only UDP trackers: an action and the transaction id come first (BEP 15).
-    pub(super) fn datagrams(&mut self, out: &mut Actions, from: SocketAddr, segment: u16, bytes: &Bytes) {
+    /// Finds whom each datagram is for: a node of the DHT, or who waits for a UDP tracker (an action and the transaction id come
+    /// first, BEP 15).
+    pub(super) fn datagrams(
+        &mut self,
+        out: &mut Actions,
+        sock: SocketId,
+        from: SocketAddr,
+        segment: u16,
+        bytes: &Bytes,
+    ) {
         if segment == 0 {
             return;
         }
         for datagram in bytes.chunks(usize::from(segment)) {
+            if self.dht_datagram(out, sock, from, datagram) {
+                continue;
+            }
             let Some(id) = datagram.get(4..8) else { continue };
             let transaction = u32::from_be_bytes([id[0], id[1], id[2], id[3]]);
             match self.answers.get(&(from, transaction)).copied() {

@@ -1,5 +1,6 @@
 //! Routing, limits and late events: what the session itself decides.
 
+mod dht;
 mod disk;
 mod magnet;
 mod neighbours;
@@ -70,7 +71,7 @@ impl Rig {
     /// Listens with the sockets `first` and the next one, TCP and UDP.
     fn listen(&mut self, first: u32, at: &str) {
         let (tcp, udp, local) = (SocketId(first), SocketId(first + 1), addr(at));
-        self.command(Command::Listen { tcp, udp: Some(udp), lsd: None, addr: local, device: None });
+        self.command(Command::Listen { tcp, udp: Some(udp), lsd: None, dht: false, addr: local, device: None });
         self.tell(Event::Bound { sock: tcp, local });
         self.tell(Event::Bound { sock: udp, local });
     }
@@ -382,7 +383,7 @@ fn a_dial_that_comes_through_when_all_places_are_taken_is_closed() {
 fn listening_begins_with_tcp_and_goes_on_with_udp() {
     let mut rig = Rig::new(|_| ());
     let (tcp, udp, any) = (SocketId(1), SocketId(2), addr("0.0.0.0:0"));
-    let bind = rig.command(Command::Listen { tcp, udp: Some(udp), lsd: None, addr: any, device: None });
+    let bind = rig.command(Command::Listen { tcp, udp: Some(udp), lsd: None, dht: false, addr: any, device: None });
     assert_eq!(bind.list, [Action::Bind { sock: tcp, kind: SocketKind::TcpListener, addr: any, device: None }]);
     let local = addr("0.0.0.0:4567");
     let bound = rig.tell(Event::Bound { sock: tcp, local });
@@ -403,7 +404,8 @@ fn listening_begins_with_tcp_and_goes_on_with_udp() {
 #[test]
 fn a_listener_that_fails_can_be_tried_again() {
     let mut rig = Rig::new(|_| ());
-    let listen = Command::Listen { tcp: SocketId(1), udp: None, lsd: None, addr: addr("0.0.0.0:80"), device: None };
+    let listen =
+        Command::Listen { tcp: SocketId(1), udp: None, lsd: None, dht: false, addr: addr("0.0.0.0:80"), device: None };
     rig.command(listen.clone());
     assert_eq!(rig.command(listen.clone()).notices.len(), 1, "the socket is taken");
     rig.tell(Event::BindFailed { sock: SocketId(1), fault: IoFault::Denied });
@@ -417,6 +419,7 @@ fn an_answer_by_udp_finds_its_torrent_by_sender_and_transaction() {
         tcp: SocketId(1),
         udp: Some(SocketId(2)),
         lsd: None,
+        dht: false,
         addr: addr("0.0.0.0:4567"),
         device: None,
     });

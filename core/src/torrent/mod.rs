@@ -106,6 +106,7 @@ use core::net::SocketAddr;
 use jobs::{Jobs, Purpose};
 pub use limits::Buckets;
 pub(crate) use limits::Way;
+pub(crate) use neighbours::DhtWish;
 use persist::Persist;
 use pex::Pex;
 use picker::Picker;
@@ -180,6 +181,8 @@ struct Peer {
     shown: Option<Box<Bitfield>>,
     /// Super seeding has ended, and it has been told of the pieces below this one; these it was shown before.
     unveiled: Option<(u32, Box<Bitfield>)>,
+    /// Whether it has said where its node of the DHT is.
+    named_node: bool,
 }
 
 /// One torrent.
@@ -279,6 +282,8 @@ pub struct Torrent {
     pub(crate) dial_timer: Option<Time>,
     /// What it means to the queue, as registered with the session.
     pub(crate) noted: Standing,
+    /// What it wants of the DHT, as registered with the session.
+    pub(crate) dht_noted: Option<DhtWish>,
     /// The UDP answers it waits for, as registered with the session.
     pub(crate) udp_keys: Vec<(SocketAddr, u32)>,
     /// Its announces by HTTP under way, as counted in the session.
@@ -389,6 +394,7 @@ impl Torrent {
             timer: None,
             dial_timer: None,
             noted: Standing::Out,
+            dht_noted: None,
             udp_keys: Vec::new(),
             http_held: 0,
             own_version: 0,
@@ -565,6 +571,7 @@ impl Torrent {
             metadata: Some(&self.facts.info).filter(|_| self.seeking.is_none() && !self.facts.private),
             upload_only: self.only_gives(),
             private: self.facts.private,
+            node_ports: if self.facts.private { [None; 2] } else { shared.node_ports() },
         }
     }
 

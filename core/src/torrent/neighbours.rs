@@ -1,13 +1,14 @@
-//! Peers that other peers and the local network tell of, carried out: what the machine of peer exchange ([`pex`](super::pex)) says
+//! Peers that other peers, the local network and the DHT tell of, carried out: what the machine of peer exchange ([`pex`](super::pex)) says
 //! goes to the connections, what is heard goes to the [candidates](super::candidates).
 //!
 //! BEP 27: a private torrent has neither. It "MUST ONLY announce itself to the private tracker, and MUST ONLY initiate connections
 //! to peers returned from the private tracker": so there is no machine for it, the extension is not offered, its name is not
-//! announced to the network, and what a neighbour says of it is not heard.
+//! announced to the network, and what a neighbour says of it is not heard. The same holds for the DHT.
 
 use super::{Peer, Phase, Shared, Torrent};
 use crate::border::{CloseReason, InfoHash, PeerKey, Source};
 use crate::cx::Cx;
+use crate::journal::canon::canon_struct;
 use crate::net_policy::{AddrClass, NetRules, Word};
 use crate::peer::PeerOrder;
 use crate::torrent::pex::Pex;
@@ -86,6 +87,48 @@ impl Torrent {
         shown.then(|| self.info_hash())
     }
 
+    /// What it wants of the DHT; `None`: nothing, or it is nobody's affair.
+    ///
+    /// As long as its info dictionary is not known it may be a private one: it asks for peers, as there may be no other way to any,
+    /// but does not tell of itself.
+    pub(crate) fn dht_wish(&self, cx: &Cx, shared: &Shared) -> Option<DhtWish> {
+        let shown = shared.dht && !self.facts.private && matches!(self.phase, Phase::Running);
+        shown.then(|| {
+            let wanting = !self.only_gives() && self.wants_peers(cx);
+            DhtWish {
+                name: self.info_hash(),
+                announce: self.seeking.is_none(),
+                seed: self.seeking.is_none() && self.picker.have().is_full(),
+                wanting,
+                hungry: wanting && self.ready_peers == 0,
+            }
+        })
+    }
+
+    /// A node of the DHT has named peers.
+    pub(crate) fn found_peers(&mut self, cx: &mut Cx, from: SocketAddr, peers: &[SocketAddr]) {
+        if self.facts.private || !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        let (rules, word, mut refused) = (NetRules::of(cx), word_of(from.ip()), Vec::new());
+        for peer in peers {
+            match rules.may_dial(*peer, word) {
+                Ok(()) => _ = self.candidates.add(cx.now, &cx.config.candidates, *peer, Source::Dht),
+                Err(refusal) => refused.push(refusal),
+            }
+        }
+        self.tell_refused(cx, &refused);
+    }
+
+    /// A peer says where its node of the DHT is (BEP 5): "Peers that receive this message should attempt to ping the node on the received
+    /// port and IP address of the remote peer." Once for each connection: a peer is not to have us try one port after another.
+    pub(super) fn told_of_node(&self, shared: &mut Shared, peer: &mut Peer, port: u16) {
+        if shared.dht && !self.facts.private && !core::mem::replace(&mut peer.named_node, true) {
+            let ip = peer.conn.remote().ip().to_canonical();
+            shared.named_nodes.push(SocketAddr::new(ip, port));
+        }
+    }
+
     /// A neighbour has announced that it takes part.
     pub(crate) fn heard_locally(&mut self, cx: &mut Cx, peer: SocketAddr) {
         if self.discovery_name(cx).is_none() {
@@ -97,6 +140,23 @@ impl Torrent {
         }
     }
 }
+
+/// What a torrent wants of the DHT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DhtWish {
+    /// The name that it goes by.
+    pub name: InfoHash,
+    /// Whether others may be told that we take part.
+    pub announce: bool,
+    /// Whether we have everything.
+    pub seed: bool,
+    /// Whether it looks for somebody to get something from.
+    pub wanting: bool,
+    /// Whether it does, and has nobody.
+    pub hungry: bool,
+}
+
+canon_struct!(out DhtWish { name, announce, seed, wanting, hungry });
 
 /// On whose word a peer at this address speaks.
 pub(super) fn word_of(from: IpAddr) -> Word {

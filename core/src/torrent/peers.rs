@@ -37,6 +37,7 @@ impl Torrent {
             suggest: Default::default(),
             shown: None,
             unveiled: None,
+            named_node: false,
         });
         self.meter_new(cx, shared, &mut peer);
         self.welcome(cx, &mut peer);
@@ -218,7 +219,8 @@ impl Torrent {
             PeerSaid::Extended { extension: Extension::Pex, payload } => {
                 return self.told_of_peers(cx, key, peer.conn.remote().ip(), &payload);
             }
-            PeerSaid::Extended { .. } | PeerSaid::DhtPort(_) | PeerSaid::Closing(_) => {}
+            PeerSaid::DhtPort(port) => self.told_of_node(shared, peer, port),
+            PeerSaid::Extended { .. } | PeerSaid::Closing(_) => {}
         }
         None
     }

@@ -2,7 +2,7 @@
 
 use super::brake::DialBrake;
 use super::{Buckets, Bystanders};
-use crate::border::{Notice, PeerKey, SocketId, TcpId};
+use crate::border::{Actions, Notice, PeerKey, SocketId, TcpId};
 use crate::cx::Cx;
 use crate::external::ExternalAddresses;
 use crate::journal::canon::{canon_enum, canon_struct};
@@ -36,6 +36,10 @@ pub struct Shared {
     pub sockets: Vec<Listening>,
     /// Whether there are some, and none is being opened.
     pub(crate) listening: bool,
+    /// Whether there is a node of the DHT, or will be.
+    pub(crate) dht: bool,
+    /// Where peers say that they have one.
+    pub(crate) named_nodes: Vec<SocketAddr>,
     /// Announces by HTTP under way.
     pub http_announces: u32,
     /// Our own addresses, as others see them.
@@ -68,9 +72,11 @@ pub struct Listening {
     pub tcp: (SocketId, SocketAddr),
     /// The UDP socket.
     pub udp: Option<(SocketId, SocketAddr)>,
+    /// Whether a node of the DHT runs on that.
+    pub dht: bool,
 }
 
-canon_struct!(out Listening { tcp, udp });
+canon_struct!(out Listening { tcp, udp, dht });
 
 impl Shared {
     pub(crate) fn new_peer(&mut self) -> PeerKey {
@@ -90,6 +96,22 @@ impl Shared {
             let ip = ip.to_canonical();
             cx.out.notices.push(Notice::ExternalAddress { v6: ip.is_ipv6(), ip: Some(ip) });
         }
+    }
+
+    /// A node of the DHT has found out where others see us, by votes of its own.
+    pub(crate) fn found_own_address(&mut self, out: &mut Actions, ip: IpAddr) {
+        if self.external.believe(ip) {
+            self.own_version += 1;
+            out.notices.push(Notice::ExternalAddress { v6: ip.is_ipv6(), ip: Some(ip) });
+        }
+    }
+
+    /// The ports of our nodes of the DHT, of IPv4 and IPv6.
+    pub(crate) fn node_ports(&self) -> [Option<u16>; 2] {
+        [false, true].map(|v6| {
+            let nodes = self.sockets.iter().filter(|listening| listening.dht).filter_map(|listening| listening.udp);
+            nodes.map(|(_, local)| local).find(|local| local.is_ipv6() == v6).map(|local| local.port())
+        })
     }
 
     /// Where others can reach us in a family, as far as it is known.

@@ -25,6 +25,7 @@ canon_struct!(out Peer {
     suggest,
     shown,
     unveiled,
+    named_node,
 });
 
 impl Torrent {
@@ -96,6 +97,7 @@ impl Torrent {
             timer,
             dial_timer,
             noted,
+            dht_noted,
             udp_keys,
             http_held,
             own_version,
@@ -104,7 +106,7 @@ impl Torrent {
         sums.add(StatePart::Torrents, &[selection, suggestions, lost, wants_super_seed, super_seed, serving, life]);
         sums.add(StatePart::Torrents, &[chance_at, started_at, whole, told_only_gives, active, seeding, goal_reached]);
         sums.add(StatePart::Torrents, &[downloaded, uploaded, uploaded_before, downloaded_before, verified_here]);
-        sums.add(StatePart::Torrents, &[wasted, refused_peers, timer, noted, seeking, keeps_info]);
+        sums.add(StatePart::Torrents, &[wasted, refused_peers, timer, noted, dht_noted, seeking, keeps_info]);
         sums.add(StatePart::Picker, &[picker, hungry, refill, blame]);
         sums.add(StatePart::Choker, &[choker]);
         sums.add(StatePart::Candidates, &[candidates, pex, places, dials, dry, dial_timer]);

@@ -17,8 +17,15 @@ const PREFIX: &[u8; 20] = b"\x13BitTorrent protocol";
 pub struct Reserved(pub [u8; 8]);
 
 impl Reserved {
-    /// What we can do: the fast extension (BEP 6) and the extension protocol (BEP 10).
+    /// What we can always do: the fast extension (BEP 6) and the extension protocol (BEP 10).
     pub const OURS: Reserved = Reserved([0, 0, 0, 0, 0, Self::EXTENDED, 0, Self::FAST]);
+
+    /// These, and that we run a DHT node.
+    #[must_use]
+    pub const fn with_dht(mut self) -> Reserved {
+        self.0[7] |= Self::DHT;
+        self
+    }
 
     const EXTENDED: u8 = 0x10;
     const DHT: u8 = 0x01;

@@ -83,6 +83,7 @@ impl<M: Machine> Client<M> {
         parts: Parts<M>,
         listen: &[SocketAddr],
         device: Option<&str>,
+        dht: bool,
         shutdown_limit: Duration,
     ) -> Result<Client<M>, StartError> {
         let disk = Disk(Arc::clone(&parts.services.disk));
@@ -97,7 +98,7 @@ impl<M: Machine> Client<M> {
         };
         for (&addr, tcp) in listen.iter().zip((1u32..).step_by(3)) {
             let (tcp, udp, lsd) = (SocketId(tcp), SocketId(tcp + 1), Some(SocketId(tcp + 2)));
-            let command = Command::Listen { tcp, udp: Some(udp), lsd, addr, device: device.map(str::to_owned) };
+            let command = Command::Listen { tcp, udp: Some(udp), lsd, dht, addr, device: device.map(str::to_owned) };
             let addr = futures_lite::future::block_on(client.listen(command, addr))?;
             client.listening.push(Listening { addr, tcp, udp });
         }
@@ -153,6 +154,14 @@ impl<M: Machine> Client<M> {
     /// [`CommandFailure::Refused`] when there is no such torrent.
     pub async fn add_peers(&self, torrent: TorrentId, peers: Vec<Target>) -> Result<(), CommandFailure> {
         self.carry_out(Command::AddPeers { torrent, peers }).await
+    }
+
+    /// Tells the nodes of the DHT of others to begin with; names are looked up. See [`Command::AddDhtNodes`].
+    ///
+    /// # Errors
+    /// [`CommandFailure::Refused`] when the session is stopping.
+    pub async fn add_dht_nodes(&self, nodes: Vec<Target>) -> Result<(), CommandFailure> {
+        self.carry_out(Command::AddDhtNodes { nodes }).await
     }
 
     /// Says how much files of a torrent are wanted: each by its place in the layout, with 0 (not wanted) to 7 (first). A

@@ -20,6 +20,11 @@ pub struct ClientConfig {
     /// The addresses to listen on, TCP and UDP on the same port; port 0 lets the system choose. Dials leave from these
     /// addresses, and neighbours are looked for on their interfaces ([`LsdConfig`](parcacik_core::border::LsdConfig)).
     pub listen: Vec<SocketAddr>,
+    /// Whether a node of the distributed hash table (BEP 5) runs on each UDP socket, for torrents that are not private. What it was
+    /// and whom it knew lies in the state folder.
+    pub dht: bool,
+    /// Nodes of the DHT to begin with, routers or any; names are looked up.
+    pub dht_nodes: Vec<Target>,
     /// Threads, descriptors and buffers of the disk. Its `state_dir` is overridden by the one above.
     pub storage: StorageOptions,
     /// Limits and certificates of HTTP.
@@ -46,6 +51,8 @@ impl Default for ClientConfig {
                 SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
                 SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
             ],
+            dht: false,
+            dht_nodes: Vec::new(),
             storage: StorageOptions::default(),
             http: HttpOptions::default(),
             device: None,
@@ -63,6 +70,8 @@ impl fmt::Debug for ClientConfig {
             .field("core", &self.core)
             .field("state_dir", &self.state_dir)
             .field("listen", &self.listen)
+            .field("dht", &self.dht)
+            .field("dht_nodes", &self.dht_nodes)
             .field("storage", &self.storage)
             .field("http", &self.http)
             .field("device", &self.device)

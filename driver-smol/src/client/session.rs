@@ -6,6 +6,7 @@ use crate::engine::{Machine, Parts};
 use crate::http::HttpClient;
 use crate::storage::{Storage, StorageOptions};
 use parcacik_core::border::{Actions, Event, TorrentId};
+use parcacik_core::dht::node::NodeView;
 use parcacik_core::journal::State;
 use parcacik_core::rng::Seeds;
 use parcacik_core::session::Session;
@@ -71,7 +72,21 @@ impl Client<Session> {
             max_pinned: config.max_pinned,
             max_notices: config.max_notices,
         };
-        Client::start_parts(parts, &config.listen, config.device.as_deref(), shutdown_limit)
+        let client = Client::start_parts(parts, &config.listen, config.device.as_deref(), config.dht, shutdown_limit)?;
+        if config.dht && !config.dht_nodes.is_empty() {
+            // Only a session that is stopping refuses them, and nobody has stopped it yet.
+            let _ = futures_lite::future::block_on(client.add_dht_nodes(config.dht_nodes));
+        }
+        Ok(client)
+    }
+
+    /// How the nodes of the DHT are, one for each UDP socket; none when the client has ended.
+    pub async fn dht(&self) -> Vec<NodeView> {
+        let look = |session: &Session| {
+            let now = session.now();
+            session.dht_nodes().map(|(_, node)| node.view(now, session.dht_config())).collect()
+        };
+        self.with_session(look).await.unwrap_or_default()
     }
 
     /// A torrent at a glance; `None` when it does not exist or the client has ended.

@@ -75,7 +75,7 @@ fn failed(command: CommandId, error: CommandError) -> Notice {
 
 fn start(listen: &[SocketAddr], stops: bool) -> Result<Client<Toy>, StartError> {
     let reflex: Reflex = Box::new(move |_, event, out| answer(event, out, stops));
-    Client::start_parts(parts(reflex, None).0, listen, None, Duration::from_millis(100))
+    Client::start_parts(parts(reflex, None).0, listen, None, false, Duration::from_millis(100))
 }
 
 fn loopback() -> SocketAddr {
@@ -210,7 +210,7 @@ fn a_client_that_broke_says_so_to_everybody() {
             panic!("broken on purpose")
         }
     });
-    let client = Client::start_parts(parts(reflex, None).0, &[], None, Duration::ZERO).unwrap();
+    let client = Client::start_parts(parts(reflex, None).0, &[], None, false, Duration::ZERO).unwrap();
     let broken = ClientError::Broken("broken on purpose".into());
     let mut notices = client.notices();
     match block_on(client.add(AddOptions::new(&b"x"[..], "/one"))) {

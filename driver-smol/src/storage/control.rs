@@ -24,6 +24,8 @@ pub(super) enum Task {
     Sync { job: JobId, files: Arc<Files> },
     Save { job: JobId, files: Arc<Files>, bytes: Bytes },
     Load { job: JobId, files: Arc<Files> },
+    SaveDht { job: JobId, v6: bool, bytes: Bytes },
+    LoadDht { job: JobId, v6: bool },
     Release(Arc<Farewell>),
 }
 
@@ -36,7 +38,9 @@ impl Task {
             | Task::DropPart { job, .. }
             | Task::Sync { job, .. }
             | Task::Save { job, .. }
-            | Task::Load { job, .. } => Some(*job),
+            | Task::Load { job, .. }
+            | Task::SaveDht { job, .. }
+            | Task::LoadDht { job, .. } => Some(*job),
             Task::Release(_) => None,
         }
     }
@@ -108,10 +112,12 @@ impl Control {
             Task::Release(farewell) => return farewell.bid(&self.answers),
             Task::Sync { job, files } => (job, files.sync().and_then(|()| files.check())),
             Task::Save { job, files, bytes } => (job, self.save(&files.state(), &bytes)),
+            Task::SaveDht { job, v6, bytes } => (job, self.save_dht(v6, &bytes)),
             Task::Check { job, .. }
             | Task::CreateEmpty { job, .. }
             | Task::DropPart { job, .. }
             | Task::Load { job, .. }
+            | Task::LoadDht { job, .. }
                 if closing =>
             {
                 (job, Err(IoFault::Cancelled))
@@ -120,6 +126,7 @@ impl Control {
             Task::CreateEmpty { job, files, empty } => (job, files.create_empty(&empty).map(|()| JobResult::Done)),
             Task::DropPart { job, files } => (job, files.drop_part().map(|()| JobResult::Done)),
             Task::Load { job, files } => (job, self.load(&files.state())),
+            Task::LoadDht { job, v6 } => (job, self.load_dht(v6)),
         };
         self.answers.say(job, result);
     }
@@ -129,6 +136,24 @@ impl Control {
             state::save(&dir, key, bytes, |_| Ok(())).map_err(|error| crate::fault::io_fault(&error))?;
         }
         Ok(JobResult::Done)
+    }
+
+    /// A node is one process's alone: two with the same id would be in each other's way.
+    fn save_dht(&self, v6: bool, bytes: &[u8]) -> Result<JobResult, IoFault> {
+        let key = StateName::node(v6);
+        if let Some(dir) = self.states.locked(&key).map_err(|error| error.fault())? {
+            state::save_node(&dir, &key, bytes).map_err(|error| crate::fault::io_fault(&error))?;
+        }
+        Ok(JobResult::Done)
+    }
+
+    fn load_dht(&self, v6: bool) -> Result<JobResult, IoFault> {
+        let key = StateName::node(v6);
+        let found = match self.states.locked(&key).map_err(|error| error.fault())? {
+            Some(dir) => state::load_node(&dir, &key)?,
+            None => None,
+        };
+        Ok(JobResult::Loaded(found.into_iter().collect()))
     }
 
     fn load(&self, key: &StateName) -> Result<JobResult, IoFault> {

@@ -258,6 +258,8 @@ impl Storage {
             Work::Save { torrent, bytes } => {
                 self.to_control(control::Task::Save { job, files: self.files(torrent)?, bytes })
             }
+            Work::SaveDht { v6, bytes } => self.to_control(control::Task::SaveDht { job, v6, bytes }),
+            Work::LoadDht { v6 } => self.to_control(control::Task::LoadDht { job, v6 }),
             Work::Load { torrent } => self.to_control(control::Task::Load { job, files: self.files(torrent)? }),
             _ => Err(IoFault::Unsupported),
         }

@@ -7,6 +7,7 @@
 //! | `NAME.resume` | the newest resume data |
 //! | `NAME.resume.1` | the ones before |
 //! | `NAME.resume.tmp` | what is being written, or what a crash left; never read |
+//! | `dht-4.node`, `dht-6.node` | what the node of the DHT of a family was, and whom it knew |
 //! | `locks.0` to `locks.f` | who has which torrent: see [`locks`](super::locks) |
 //!
 //! [`save`] writes the temporary file, syncs it, renames the newest to `.1`, renames the temporary file to the newest and
@@ -39,6 +40,11 @@ impl StateName {
 }
 
 impl StateName {
+    /// The name for a node of the DHT, by its family.
+    pub(super) fn node(v6: bool) -> StateName {
+        StateName(format!("dht-{}", if v6 { 6 } else { 4 }))
+    }
+
     /// The name for the same torrent under another download folder.
     pub(super) fn under(&self, root: &Path) -> StateName {
         let key = self.0.split('-').next().unwrap_or_default();
@@ -88,20 +94,7 @@ pub(super) fn save(
     mut before: impl FnMut(Step) -> io::Result<()>,
 ) -> io::Result<()> {
     let (newest, older, temporary) = (newest(key), older(key), format!("{key}.resume.tmp"));
-    before(Step::Write)?;
-    let mut options = private();
-    options.write(true).create(true).truncate(true);
-    let mut file = dir.open_with(&temporary, &options)?.into_std();
-    let written = file.write_all(bytes).and_then(|()| {
-        before(Step::Sync)?;
-        file.sync_all()
-    });
-    if let Err(error) = written {
-        // It may be half of a file on a full disk: its room is given back. When that fails too it is never read anyway.
-        drop(file);
-        let _ = dir.remove_file(&temporary);
-        return Err(error);
-    }
+    write(dir, &temporary, bytes, &mut before)?;
     before(Step::KeepOld)?;
     match dir.rename(&newest, dir, &older) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -110,9 +103,51 @@ pub(super) fn save(
     before(Step::Publish)?;
     dir.rename(&temporary, dir, &newest)?;
     before(Step::SyncDir)?;
+    sync_dir(dir)
+}
+
+/// Writes a file of its own, and syncs it.
+fn write(dir: &Dir, temporary: &str, bytes: &[u8], mut before: impl FnMut(Step) -> io::Result<()>) -> io::Result<()> {
+    before(Step::Write)?;
+    let mut options = private();
+    options.write(true).create(true).truncate(true);
+    let mut file = dir.open_with(temporary, &options)?.into_std();
+    let written = file.write_all(bytes).and_then(|()| {
+        before(Step::Sync)?;
+        file.sync_all()
+    });
+    if written.is_err() {
+        // It may be half of a file on a full disk: its room is given back. When that fails too it is never read anyway.
+        drop(file);
+        let _ = dir.remove_file(temporary);
+    }
+    written
+}
+
+fn sync_dir(dir: &Dir) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlags::DIRECTORY.bits() as i32);
     dir.open_with(".", &options)?.sync_all()
+}
+
+/// More than the state of a node that knows ten thousand others, as many as may be configured.
+const MAX_NODE: u64 = 1 << 20;
+
+/// Stores what a node of the DHT is, whole or not at all. It is of less worth than resume data: one generation is enough.
+pub(super) fn save_node(dir: &Dir, key: &StateName, bytes: &[u8]) -> io::Result<()> {
+    let (name, temporary) = (format!("{key}.node"), format!("{key}.node.tmp"));
+    write(dir, &temporary, bytes, |_| Ok(()))?;
+    dir.rename(&temporary, dir, &name)?;
+    sync_dir(dir)
+}
+
+/// What a node of the DHT was, if anything is kept of it.
+pub(super) fn load_node(dir: &Dir, key: &StateName) -> Result<Option<Bytes>, IoFault> {
+    match read(dir, &format!("{key}.node"), MAX_NODE) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(IoFault::NotFound) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Resume data, the newest first; at most two. What is longer than `limit` or cannot be read is left out: the older

@@ -70,7 +70,7 @@ fn run() -> Option<()> {
     let mut recorder = Recorder::new(&config, &seeds, Secret::Keep, &mut recording);
     let mut session = Session::new(config, seeds).ok()?;
     let mut actions = Actions::new();
-    let command = Command::Listen { tcp: SocketId(1), udp: None, lsd: None, addr: "127.0.0.1:0".parse().ok()?, device: None };
+    let command = Command::Listen { tcp: SocketId(1), udp: None, lsd: None, dht: false, addr: "127.0.0.1:0".parse().ok()?, device: None };
     let event = Event::Command { id: CommandId(1), command };
     session.handle(Time::ZERO, event.clone(), &mut actions);
     recorder.record(Time::ZERO, &event, &actions, &mut recording);

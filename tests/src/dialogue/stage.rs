@@ -160,7 +160,8 @@ impl Stage {
 
     /// Listens and adds the torrent.
     pub(super) fn begin(&mut self) {
-        let listen = Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, addr: US, device: None };
+        let listen =
+            Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, dht: false, addr: US, device: None };
         self.command(listen);
         self.settle();
         self.shown.clear();

@@ -49,6 +49,8 @@ pub struct MemoryDisk {
     pub damaged: bool,
     /// Work that was done, by kind.
     pub counts: BTreeMap<&'static str, u64>,
+    /// What nodes of the DHT were, by family.
+    dht: BTreeMap<bool, Bytes>,
 }
 
 /// How a peer spoils what it sends: the corrupting peers of the fault catalogue.
@@ -237,6 +239,11 @@ impl MemoryDisk {
             }
             Work::Delete { torrent, spare } => self.delete(*torrent, spare),
             Work::Move { torrent, root } => self.move_to(*torrent, *root),
+            Work::LoadDht { v6 } => Ok(JobResult::Loaded(self.dht.get(v6).cloned().into_iter().collect())),
+            Work::SaveDht { v6, bytes } => {
+                self.dht.insert(*v6, bytes.clone());
+                Ok(JobResult::Done)
+            }
             _ => return None,
         };
         Some(result)
@@ -461,6 +468,8 @@ fn kind_of(work: &Work) -> Option<&'static str> {
         Work::Verify { .. } => "verify",
         Work::Save { .. } => "save",
         Work::Load { .. } => "load",
+        Work::LoadDht { .. } => "load dht",
+        Work::SaveDht { .. } => "save dht",
         Work::Delete { .. } => "delete",
         Work::Move { .. } => "move",
         _ => return None,

@@ -117,7 +117,7 @@ impl<'o> Swarm<'o> {
                 add.limits = RateLimits { upload: Some(1), download: None };
             }
             let addr = tracker::address(id);
-            let listen = Command::Listen { tcp: SocketId(1), udp: None, lsd: None, addr, device: None };
+            let listen = Command::Listen { tcp: SocketId(1), udp: None, lsd: None, dht: false, addr, device: None };
             let first = vec![listen, Command::Add(Box::new(add))];
             let mut node = Node::new(id, session, comes, first, options.size, options.uplink(id), options.down);
             node.has_file = options.is_seed(id);

@@ -247,6 +247,7 @@ impl Seat {
             metadata: None,
             upload_only: false,
             private: false,
+            node_ports: [None; 2],
         };
         let mut cx = Cx {
             now: self.now,

@@ -139,6 +139,7 @@ macro_rules! lend {
             metadata: None,
             upload_only: $held.upload_only,
             private: false,
+            node_ports: [None; 2],
         };
         let mut cx = Cx {
             now: $held.now,
@@ -171,6 +172,7 @@ impl Held {
                 metadata: None,
                 upload_only: false,
                 private: false,
+                node_ports: [None; 2],
             };
             let (config, seeds, filter) = (&torrent.config, &torrent.seeds, &IpFilter::new());
             let mut cx = Cx { now, config, filter, seeds, out: &mut out, ids: &mut ids, owner: 1 };

@@ -21,7 +21,7 @@ pub fn run(input: &[u8]) {
         host.disk.put("fuzz", CONTENT.bytes.clone());
     }
     let addr = SocketAddr::from(([10, 0, 0, 1], 6881));
-    host.command(Command::Listen { tcp: SocketId(1), udp: None, lsd: None, addr, device: None });
+    host.command(Command::Listen { tcp: SocketId(1), udp: None, lsd: None, dht: false, addr, device: None });
     let mut add = AddTorrent::new(CONTENT.metainfo.clone(), RootId(0));
     add.use_trackers = false;
     add.goal = SeedGoal::Forever;

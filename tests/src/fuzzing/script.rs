@@ -159,7 +159,14 @@ fn step(host: &mut Host, op: Op<'_>) {
     match op {
         Op::Listen => {
             let addr = SocketAddr::from(([10, 0, 0, 1], 6881));
-            host.command(Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, addr, device: None });
+            host.command(Command::Listen {
+                tcp: SocketId(1),
+                udp: Some(SocketId(2)),
+                lsd: None,
+                dht: false,
+                addr,
+                device: None,
+            });
         }
         Op::Add { which, flags } => add(host, which, flags),
         Op::Accept { from, about } => _ = host.accept(address(from), usize::from(about) % CONTENTS.len()),

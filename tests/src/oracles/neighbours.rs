@@ -1,4 +1,4 @@
-//! What a session tells of others: peer exchange (BEP 11) and local discovery (BEP 14); and nothing of a private torrent.
+//! What a session tells of others: peer exchange (BEP 11), local discovery (BEP 14) and the DHT (BEP 5); and nothing of a private torrent.
 //!
 //! Of peer exchange the books keep what each peer has been told; who may be named at all is known from the handshakes and the ports
 //! that were heard. Announces to the local network are read by their lines.
@@ -95,6 +95,18 @@ impl NodeModel {
             modest(self.met.contains(&(torrent, addr)), format!("nobody was met at {addr}"))?;
         }
         Ok(())
+    }
+
+    /// The session sends a datagram of the DHT. A private torrent's info-hash is in none, whatever is said by it.
+    pub(super) fn asks_nodes(&self, bytes: &[u8], tally: &mut Tally) -> Result<(), Breach> {
+        let dict = Value::read(bytes).map_err(|wrong| Oracle::Decodable.breach(wrong))?;
+        let known = matches!(dict.get("y"), Some(Value::Bytes(kind)) if [&b"q"[..], b"r", b"e"].contains(&&kind[..]));
+        tally.judge(Oracle::Decodable, known && bytes.len() <= 1_400, || "no message of the DHT")?;
+        let told = |torrent: &&super::torrent::TorrentModel| {
+            torrent.private && bytes.windows(20).any(|part| part == torrent.hash)
+        };
+        let leak = self.torrents.values().find(told);
+        tally.judge(Oracle::PrivateApart, leak.is_none(), || "a private torrent is told to the DHT")
     }
 
     /// The session sends a datagram to a group.

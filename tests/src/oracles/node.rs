@@ -457,6 +457,7 @@ impl NodeModel {
             Action::SendDatagrams { to, bytes, .. } if to.ip().is_multicast() => {
                 self.announces_locally(bytes, tally)?;
             }
+            Action::SendDatagrams { bytes, .. } if bytes.starts_with(b"d") => self.asks_nodes(bytes, tally)?,
             Action::SendDatagrams { to, bytes, .. } => {
                 self.trackers.sends(self.now, *to, bytes, &self.torrents, tally)?;
             }
@@ -498,6 +499,15 @@ impl NodeModel {
                 })?;
             }
             stream.torrent = self.torrents.values().find(|torrent| torrent.hash == hash).map(|torrent| torrent.id);
+            let private = self.torrents.values().any(|torrent| torrent.private && torrent.hash == hash);
+            let told = stream.audit.our_reserved[7] & 1 != 0;
+            if private || told {
+                tally.judge(
+                    Oracle::PrivateApart,
+                    !(private && told),
+                    || "a node is offered to peers of a private torrent",
+                )?;
+            }
         }
         let config = call.world.config();
         let waiting = stream.queued.saturating_sub(stream.content);

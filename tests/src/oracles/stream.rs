@@ -76,6 +76,10 @@ pub struct Audit {
     pub(super) lost: bool,
     their_reserved: Option<[u8; 8]>,
     pub(super) our_hash: Option<[u8; 20]>,
+    /// What we can do, by our handshake.
+    pub(super) our_reserved: [u8; 8],
+    /// Whether the port of our node of the DHT has been told.
+    port_said: bool,
     pub(super) our_id: Option<[u8; 20]>,
     pub(super) their_hash: Option<[u8; 20]>,
     pub(super) their_id: Option<[u8; 20]>,
@@ -158,6 +162,8 @@ impl Audit {
             lost: false,
             their_reserved: None,
             our_hash: None,
+            our_reserved: [0; 8],
+            port_said: false,
             our_id: None,
             their_hash: None,
             their_id: None,
@@ -497,8 +503,9 @@ impl Audit {
                 Err(wrong) => return Err(Oracle::Decodable.breach(wrong)),
             };
             match &unit {
-                Unit::Handshake { info_hash, peer_id, .. } => {
+                Unit::Handshake { info_hash, peer_id, reserved } => {
                     self.our_hash = Some(*info_hash);
+                    self.our_reserved = *reserved;
                     self.our_id = Some(*peer_id);
                     self.torrent = terms.get(info_hash).cloned();
                     if self.torrent.is_none() {
@@ -628,7 +635,12 @@ impl Audit {
                 self.our_fast.insert(*piece);
             }
             Word::Extended(id, payload) => return self.extends(*id, payload, tally),
-            Word::Port(_) => return Err(Oracle::Decodable.breach("there is no DHT here")),
+            Word::Port(port) => {
+                let theirs = self.their_reserved.is_some_and(|theirs| theirs[7] & 1 != 0);
+                let agreed = self.our_reserved[7] & 1 != 0 && theirs;
+                let once = !core::mem::replace(&mut self.port_said, true);
+                require(PiecesFirst, agreed && once && *port > 0, "not agreed on, or told before")?;
+            }
             Word::Other(..) => {}
         }
         Ok(())

@@ -67,6 +67,9 @@ pub struct Audit {
     /// What the peer says cannot be followed any more.
     lost: bool,
     their_reserved: Option<[u8; 8]>,
+    our_reserved: [u8; 8],
+    /// Whether the port of our node has been told.
+    port_said: bool,
     words_said: u32,
     /// What we have told that we have.
     told: BTreeSet<u32>,
@@ -117,6 +120,8 @@ impl Audit {
             theirs: Decoder::default(),
             lost: false,
             their_reserved: None,
+            our_reserved: [0; 8],
+            port_said: false,
             words_said: 0,
             told: BTreeSet::new(),
             heard: BTreeSet::new(),
@@ -243,7 +248,8 @@ impl Audit {
         // [21]
         while let Some(unit) = self.ours.take()? {
             match unit {
-                Unit::Handshake { info_hash, .. } => {
+                Unit::Handshake { info_hash, reserved, .. } => {
+                    self.our_reserved = reserved;
                     self.torrent = self.terms.get(&info_hash).cloned();
                     if self.torrent.is_none() {
                         // Added in a way that the world does not know.
@@ -335,7 +341,13 @@ impl Audit {
                 self.our_fast.insert(piece);
             }
             Word::Extended(id, payload) => self.extends(id, &payload)?,
-            Word::Port(_) => return Err("there is no DHT here".into()),
+            // BEP 5: to a peer whose handshake indicates "the remote peer supports the DHT".
+            Word::Port(port) => {
+                let agreed =
+                    self.our_reserved[7] & 1 != 0 && self.their_reserved.is_some_and(|theirs| theirs[7] & 1 != 0);
+                require(agreed, "not agreed on")?;
+                require(port > 0 && !core::mem::replace(&mut self.port_said, true), "no port, or told before")?;
+            }
             Word::Other(..) => return Err("not a message of the protocol".into()),
         }
         Ok(())

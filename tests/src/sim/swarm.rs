@@ -25,6 +25,8 @@ pub(super) struct Swarm {
     pub world: World,
     pub options: SimOptions,
     pub content: Arc<Content>,
+    /// What nobody has, and nobody is to hear of.
+    secret: Content,
     /// The files of the torrent: where each is on a disk, and its length.
     files: Vec<(String, usize)>,
     pub seeds: Vec<NodeId>,
@@ -37,6 +39,8 @@ pub(super) struct Swarm {
     pub played: bool,
     /// The faults are over, and what they had begun too.
     pub healed: bool,
+    /// The faults are over.
+    mended: bool,
     /// Who is to blame for what did not hold, where that is not the one who was told something last.
     pub culprit: Option<NodeId>,
 }
@@ -55,6 +59,11 @@ impl Swarm {
         };
         let mut config = Config::default();
         config.persist.sync_interval = millis(options.sync_ms);
+        if options.dht > 0 {
+            // All addresses are of one network here.
+            let dht = &mut config.dht;
+            (dht.max_per_network_bucket, dht.max_per_network, dht.max_asked_per_network) = (64, 64, 64);
+        }
         let mut world = World::with(seed, limits, config);
         if trace {
             world.watch(Trace::default());
@@ -62,12 +71,14 @@ impl Swarm {
         world.watch(Recording::default());
         setup(&mut world);
         world.set_lan(options.lan > 0);
+        world.set_dht(options.dht > 0);
         let seeds = (0..options.seeds.max(1)).map(|_| world.add_node()).collect();
         let leeches = (0..options.leeches.max(1)).map(|_| world.add_node()).collect();
         let mut swarm = Swarm {
             world,
             options,
             content: Arc::new(content),
+            secret: Content::new("secret", 40_000, 16_384, seed.rng("secret").next_u64()).into_private(),
             files,
             seeds,
             leeches,
@@ -76,6 +87,7 @@ impl Swarm {
             rng: seed.rng("swarm"),
             played: false,
             healed: false,
+            mended: false,
             culprit: None,
         };
         swarm.set_up(seed);
@@ -158,13 +170,22 @@ impl Swarm {
 
     /// A node's user adds the torrent.
     fn start(&mut self, node: NodeId) {
-        let peers: Vec<SocketAddr> = self.all().iter().map(|&node| self.world.address(node)).collect();
+        let mut peers: Vec<SocketAddr> = self.all().iter().map(|&node| self.world.address(node)).collect();
+        let alone = self.options.dht > 1 && !self.mended;
+        if alone {
+            peers.clear();
+        }
         let seeds = self.seeds.contains(&node);
         let content = self.content.clone();
         self.world.add(node, &content, &peers, |add| {
             add.goal = SeedGoal::Forever;
             add.seed_only = seeds;
+            add.use_trackers = !alone;
         });
+        if self.options.dht > 0 {
+            let secret = self.secret.clone();
+            self.world.add(node, &secret, &[], |add| add.goal = SeedGoal::Forever);
+        }
     }
 
     fn torrent(&self, node: NodeId) -> Option<TorrentId> {
@@ -338,6 +359,7 @@ impl Swarm {
 
     /// Takes all faults away, save the hostile peers and trackers.
     pub fn heal(&mut self) {
+        self.mended = true;
         self.world.set_faults(Faults::default());
         self.world.set_tracker(true);
         self.world.mend_all();
@@ -383,7 +405,8 @@ impl Swarm {
         if lacks || self.world.disk(node).damaged {
             self.world.command(node, Command::Recheck { torrent });
         }
-        if self.options.moves > 0 {
+        // Who had the DHT alone has it only every quarter of an hour by then.
+        if self.options.moves > 0 || self.options.dht > 1 {
             let peers = self.all().iter().map(|&node| Target::Addr(self.world.address(node))).collect();
             self.world.command(node, Command::AddPeers { torrent, peers });
         }

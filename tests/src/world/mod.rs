@@ -192,6 +192,8 @@ pub struct World {
     audit: bool,
     /// Whether nodes look for their neighbours.
     lan: bool,
+    /// Whether they take part in the DHT.
+    dht: bool,
     watchers: Vec<Box<dyn Watcher>>,
     /// Calls made to sessions so far.
     pub events: u64,
@@ -233,6 +235,7 @@ impl World {
             terms: Arc::default(),
             audit: true,
             lan: false,
+            dht: false,
             watchers: Vec::new(),
             events: 0,
             actions: Actions::new(),
@@ -244,9 +247,26 @@ impl World {
         self.lan = lan;
     }
 
+    /// Has nodes that are added from now on take part in the DHT, and begin with the first node of the world.
+    ///
+    /// All are in one network here, and networks have their shares of a table: the configuration has to allow for that.
+    pub fn set_dht(&mut self, dht: bool) {
+        self.dht = dht;
+    }
+
+    fn begins(&mut self, node: NodeId) {
+        let addr = self.address(node);
+        let listen = self.listen(addr);
+        self.command(node, listen);
+        if self.dht {
+            let nodes = vec![Target::Addr(self.address(NodeId(0)))];
+            self.command(node, Command::AddDhtNodes { nodes });
+        }
+    }
+
     fn listen(&self, addr: SocketAddr) -> Command {
         let (tcp, udp, lsd) = (SocketId(1), Some(SocketId(2)), self.lan.then_some(SocketId(3)));
-        Command::Listen { tcp, udp, lsd, addr, device: None }
+        Command::Listen { tcp, udp, lsd, dht: self.dht, addr, device: None }
     }
 
     /// Takes the tracker away, or brings it back.
@@ -306,9 +326,7 @@ impl World {
             counts: Counts::default(),
         });
         self.moment(&Moment::Began { node: id });
-        let addr = SocketAddr::new(IpAddr::V4(ip), PORT);
-        let listen = self.listen(addr);
-        self.command(id, listen);
+        self.begins(id);
         id
     }
 
@@ -551,10 +569,8 @@ impl World {
         at.alive = true;
         at.notices.clear();
         at.torrents.clear();
-        let addr = SocketAddr::new(IpAddr::V4(at.ip), PORT);
         self.moment(&Moment::Began { node });
-        let listen = self.listen(addr);
-        self.command(node, listen);
+        self.begins(node);
     }
 
     /// Lets time pass until `done`, an hour of it at most.

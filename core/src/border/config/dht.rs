@@ -1,7 +1,8 @@
 use super::{ConfigError, require};
 use core::time::Duration;
 
-/// A node of the distributed hash table: its table, its lookups, and what it does for others.
+/// A node of the distributed hash table: its table, its lookups, and what it does for others. A session runs one for each UDP socket
+/// that was asked to be one ([`Command::Listen`](super::super::Command::Listen)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DhtConfig {
     /// How many contacts a bucket holds, how many nodes a lookup ends with, how many keep what is announced: the `K` of BEP 5.
@@ -81,6 +82,14 @@ pub struct DhtConfig {
     pub announce_interval: Duration,
     /// How often an item that is kept is put again (BEP 44: "they SHOULD be re-announced once an hour").
     pub item_interval: Duration,
+    /// How long after one look-up of a session's torrent that wants peers the next one is; it doubles, up to `announce_interval`. In a
+    /// minute others have come, or they come seldom.
+    pub search_interval: Duration,
+    /// How many look-ups of a session's torrents may begin in a second, those of torrents without any peer first. Each costs 30 to 60
+    /// queries, so that four take 25 KB/s at the most; ten thousand torrents come round in 42 minutes, before nodes forget them.
+    pub lookups_per_second: u32,
+    /// The most nodes to begin with that are taken from one torrent file (BEP 5 wants the `k` closest, which are 8).
+    pub max_nodes_per_torrent: u32,
     /// The most info-hashes and items that are kept announced.
     pub max_kept: u32,
     /// The first wait when no node can be reached; it doubles.
@@ -138,6 +147,9 @@ impl Default for DhtConfig {
             max_sources: 4096,
             announce_interval: Duration::from_secs(15 * 60),
             item_interval: Duration::from_secs(60 * 60),
+            search_interval: Duration::from_secs(60),
+            lookups_per_second: 4,
+            max_nodes_per_torrent: 8,
             max_kept: 10_000,
             bootstrap_wait: Duration::from_secs(5),
             bootstrap_wait_max: Duration::from_secs(300),
@@ -206,6 +218,12 @@ impl DhtConfig {
         require(self.max_sources > 0, "dht.max_sources", "is 0: no rate would be limited")?;
         require(self.announce_interval >= Duration::from_secs(60), "dht.announce_interval", "is less than a minute")?;
         require(self.item_interval >= Duration::from_secs(60), "dht.item_interval", "is less than a minute")?;
+        require(
+            !self.search_interval.is_zero() && self.search_interval <= self.announce_interval,
+            "dht.search_interval",
+            "is 0, or above dht.announce_interval",
+        )?;
+        require(self.lookups_per_second > 0, "dht.lookups_per_second", "is 0: nobody would be found")?;
         require(
             !self.bootstrap_wait.is_zero() && self.bootstrap_wait_max >= self.bootstrap_wait,
             "dht.bootstrap_wait_max",

@@ -72,7 +72,7 @@ pub struct Config {
     pub pex: PexConfig,
     /// Local discovery.
     pub lsd: LsdConfig,
-    /// A node of the distributed hash table, for whoever runs one. Sessions do not, so it is no part of a recording.
+    /// Each node of the distributed hash table.
     pub dht: DhtConfig,
     /// What functions of addresses say, where that is not to be computed. Empty, but in a redacted recording.
     pub addresses: Arc<AddressTable>,

@@ -219,6 +219,15 @@ impl Put for Work {
                 to.byte(15);
                 torrent.put(to);
             }
+            Work::LoadDht { v6 } => {
+                to.byte(16);
+                v6.put(to);
+            }
+            Work::SaveDht { v6, bytes } => {
+                to.byte(17);
+                v6.put(to);
+                bytes.put(to);
+            }
         }
     }
 }

@@ -9,27 +9,27 @@ use crate::border::{
 };
 use alloc::sync::Arc;
 
-/// The sections in their order. The table of addresses is no part of it: a header has it apart, when there is one. Nor is the DHT's, as
-/// no session runs a node: what is not used decides nothing.
+/// The sections in their order. The table of addresses is no part of it: a header has it apart, when there is one.
 macro_rules! canon_sections {
     ($($section:ident),* $(,)?) => {
         impl Put for Config {
             fn put(&self, to: &mut Encoder<'_>) {
-                let Config { $($section),*, dht: _, addresses: _ } = self;
+                let Config { $($section),*, addresses: _ } = self;
                 $($section.put(to);)*
             }
         }
         impl Take for Config {
             fn take(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
                 $(let $section = from.take()?;)*
-                Ok(Config { $($section),*, dht: DhtConfig::default(), addresses: Arc::default() })
+                Ok(Config { $($section),*, addresses: Arc::default() })
             }
         }
     };
 }
 
 canon_sections!(
-    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd, metadata
+    session, peer, pick, choke, candidates, announce, persist, net, rate, external, storage, queue, pex, lsd, metadata,
+    dht
 );
 
 canon_struct!(SessionConfig {
@@ -240,3 +240,53 @@ canon_struct!(PexConfig {
 });
 
 canon_struct!(LsdConfig { enabled, port, interval, spacing, gather, max_heard, max_sources });
+
+canon_struct!(DhtConfig {
+    k,
+    root_bits,
+    replacements,
+    good_for,
+    refresh_after,
+    refresh_pace,
+    retry_after,
+    max_failures,
+    forget_after,
+    max_per_network_bucket,
+    max_per_network,
+    alpha,
+    alpha_max,
+    paths,
+    max_candidates,
+    max_nodes_per_answer,
+    max_asked_per_network,
+    max_queries_per_lookup,
+    max_peers_per_answer,
+    max_peers_per_lookup,
+    lookup_life,
+    query_life,
+    first_patience,
+    min_patience,
+    max_lookups,
+    max_waiting,
+    max_queries,
+    replies_per_second,
+    max_reply,
+    reply_bytes_per_second,
+    block_after,
+    block_window,
+    block_for,
+    max_sources,
+    announce_interval,
+    item_interval,
+    search_interval,
+    lookups_per_second,
+    max_nodes_per_torrent,
+    max_kept,
+    bootstrap_wait,
+    bootstrap_wait_max,
+    enough_contacts,
+    id_votes,
+    save_interval,
+    max_saved,
+    read_only,
+});

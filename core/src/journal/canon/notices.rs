@@ -34,6 +34,8 @@ canon_enum!(out Notice {
     26 = MetadataProgress { torrent, have, size },
     27 = Metadata { torrent, hashes, name, info },
     28 = MetadataFailed { torrent, why },
+    29 = DhtReady { sock, v6, nodes },
+    30 = DhtUnreachable { sock, v6, retry },
 });
 
 canon_enum!(out TorrentState {

@@ -73,7 +73,7 @@ canon_enum!(Event {
 });
 
 canon_enum!(Command {
-    0 = Listen { tcp, udp, lsd, addr, device },
+    0 = Listen { tcp, udp, lsd, dht, addr, device },
     1 = Add(add),
     2 = AddPeers { torrent, peers },
     3 = Remove { torrent, files },
@@ -96,6 +96,7 @@ canon_enum!(Command {
     20 = SetPlace { torrent, place },
     21 = SetPriorities { torrent, files },
     22 = SetSequential { torrent, on },
+    23 = AddDhtNodes { nodes },
 });
 
 canon_struct!(AnnounceOnce { trackers, info_hash, event, left, num_want });

@@ -216,10 +216,11 @@ fn tiers(mapper: &mut Mapper, list: &[Vec<String>]) -> Vec<Vec<String>> {
 
 fn command(mapper: &mut Mapper, command: &Command) -> Command {
     match command {
-        Command::Listen { tcp, udp, lsd, addr, device } => Command::Listen {
+        Command::Listen { tcp, udp, lsd, dht, addr, device } => Command::Listen {
             tcp: *tcp,
             udp: *udp,
             lsd: *lsd,
+            dht: *dht,
             addr: mapper.addr(*addr),
             device: device.as_ref().map(|device| mapper.text("device", device)),
         },
@@ -286,6 +287,7 @@ fn command(mapper: &mut Mapper, command: &Command) -> Command {
                 num_want: *num_want,
             }))
         }
+        Command::AddDhtNodes { nodes } => Command::AddDhtNodes { nodes: targets(mapper, nodes) },
         Command::SetIpFilter { filter } => Command::SetIpFilter { filter: blocked(mapper, filter) },
         Command::Reannounce { .. }
         | Command::ScrapeTorrent { .. }

@@ -35,6 +35,9 @@
 //! A torrent that was added by a magnet link: its info dictionary comes from peers, block by block, and has to have the hash that the link
 //! names. In the new session no peer has one, so the first difference is where it would be whole.
 //!
+//! And a session with a node of the DHT ([`RedactError::Dht`]): everything there goes by distances between ids, ids follow from addresses (BEP 42), and the
+//! info-hashes of others are looked up as well. Such a recording is refused before anything of it is written.
+//!
 //! # That it is the same session
 //! Both recordings are run side by side, and after each event every action of the new session must be that of the old one, with
 //! pseudonyms in the place of originals: the same messages on each stream, the same work, the same notices, in the same order. At last
@@ -57,7 +60,7 @@ mod urls;
 mod wire;
 
 use super::{Digest, Reader, Record, Recorder, ReplayError, ReplayReport, Secret, canon, replay};
-use crate::border::{Actions, AddressTable, Config, Event, InfoHash, Notice};
+use crate::border::{Actions, AddressTable, Command, Config, Event, InfoHash, Notice};
 use crate::rng::Seeds;
 use crate::session::Session;
 use crate::time::Time;
@@ -103,6 +106,8 @@ pub enum RedactError {
     Replay(ReplayError),
     /// It can be run, but this core does something else than the one that was recorded.
     Differs(Box<ReplayReport>),
+    /// A node of the DHT took part, whose decisions go by ids and addresses as numbers.
+    Dht,
     /// It has more addresses of one class than there are pseudonyms.
     TooManyAddresses,
     /// The session does something else with pseudonyms.
@@ -128,6 +133,9 @@ impl fmt::Display for RedactError {
         match self {
             RedactError::Replay(error) => error.fmt(f),
             RedactError::Differs(_) => f.write_str("this program acts in another way than the one that was recorded"),
+            RedactError::Dht => f.write_str(
+                "a node of the DHT took part, and what it does goes by addresses as numbers: only a session without (--no-dht) can be redacted",
+            ),
             RedactError::TooManyAddresses => f.write_str("there are more addresses than can be replaced"),
             RedactError::Difference { event, now, what } => {
                 write!(f, "without its names the session goes another way at event {event}, {now:?}: {what}")
@@ -203,6 +211,9 @@ impl<'r> Redaction<'r> {
         let mut actions = Actions::new();
         self.mapper.own_probe(prefix, [&self.seeds, &self.new_seeds]);
         for (now, event) in happened(self.recording)? {
+            if matches!(event, Event::Command { command: Command::Listen { dht: true, .. }, .. }) {
+                return Err(RedactError::Dht);
+            }
             actions.clear();
             events::event(&mut self.mapper, &mut self.streams, &event);
             session.handle(now, event, &mut actions);

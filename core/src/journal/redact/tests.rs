@@ -348,6 +348,28 @@ fn a_difference_between_two_sessions_is_named() {
 }
 
 #[test]
+fn a_session_with_a_node_of_the_dht_is_refused_by_name() {
+    use crate::border::{CommandId, SocketId};
+    use crate::journal::Secret;
+    let (config, seeds) = (Config::default(), Seeds::for_tests(4));
+    for (dht, refused) in [(false, None), (true, Some(RedactError::Dht))] {
+        let mut bytes = Vec::new();
+        let mut recorder = Recorder::new(&config, &seeds, Secret::Keep, &mut bytes);
+        let mut session = Session::new(config.clone(), seeds.clone()).unwrap();
+        let addr = "80.1.2.3:4000".parse().unwrap();
+        let command =
+            Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, dht, addr, device: None };
+        let event = Event::Command { id: CommandId(1), command };
+        let mut actions = Actions::new();
+        session.handle(Time(1), event.clone(), &mut actions);
+        recorder.record(Time(1), &event, &actions, &mut bytes);
+        recorder.finish(&mut bytes);
+        assert_eq!(redact(&bytes, [9; 32]).err(), refused);
+    }
+    assert!(RedactError::Dht.to_string().contains("--no-dht"));
+}
+
+#[test]
 fn originals_are_found_in_every_form() {
     let hash = InfoHash(core::array::from_fn(|at| at as u8 * 11));
     let (_, mapper) = twice(|mapper| {

@@ -86,6 +86,7 @@ pub(super) fn torrents(
             | Command::SetSuperSeed { torrent, .. } => Some(*torrent),
             Command::SetLimits { torrent, .. } => *torrent,
             Command::Listen { .. }
+            | Command::AddDhtNodes { .. }
             | Command::Scrape { .. }
             | Command::Announce(_)
             | Command::SetIpFilter { .. }

@@ -112,7 +112,7 @@ fn numbers_take_as_few_bytes_as_they_need() {
 #[test]
 fn every_kind_of_event_comes_back() {
     let events = one_of_each();
-    assert_eq!(events.len(), 15 - 2 + 23 + 7 + 1, "every kind, command and result, and a failed job");
+    assert_eq!(events.len(), 15 - 2 + 24 + 7 + 1, "every kind, command and result, and a failed job");
     for event in events {
         assert_eq!(decode_event(&encoded(&event, &[])), Ok(event));
     }
@@ -177,6 +177,7 @@ fn a_configuration_comes_back_and_each_section_counts() {
     config.peer.depth_max = 77;
     config.pick.order = PickOrder::Random;
     config.net.local_needs_announce_path = false;
+    config.dht.read_only = true;
     let mut out = Vec::new();
     encode_config(&config, &mut out);
     assert_eq!(decode_config(&out), Ok(config));
@@ -216,8 +217,8 @@ fn what_would_not_have_been_written_is_refused_with_its_place() {
     );
     assert_eq!(wrong(&[4, 0x80, 0x80, 0x80, 0x80, 0x10, 0]), DecodeError { offset: 1, problem: Problem::Number });
     // A device's name that is not UTF-8.
-    let listen = [14, 1, 0, 1, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 1, 0xff];
-    assert_eq!(wrong(&listen), DecodeError { offset: 15, problem: Problem::Text });
+    let listen = [14, 1, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 1, 1, 0xff];
+    assert_eq!(wrong(&listen), DecodeError { offset: 16, problem: Problem::Text });
     // Neither yes nor no.
     assert_eq!(wrong(&[10, 1, 2]), DecodeError { offset: 2, problem: Problem::Variant });
 }

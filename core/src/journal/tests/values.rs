@@ -157,12 +157,11 @@ fn limits() -> impl Strategy<Value = RateLimits> {
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        (any::<u32>(), option::of(any::<u32>()), option::of(any::<u32>()), addr(), option::of(text())).prop_map(
-            |(tcp, udp, lsd, addr, device)| {
+        (any::<u32>(), option::of(any::<u32>()), option::of(any::<u32>()), any::<bool>(), addr(), option::of(text()))
+            .prop_map(|(tcp, udp, lsd, dht, addr, device)| {
                 let (tcp, udp, lsd) = (SocketId(tcp), udp.map(SocketId), lsd.map(SocketId));
-                Command::Listen { tcp, udp, lsd, addr, device }
-            }
-        ),
+                Command::Listen { tcp, udp, lsd, dht, addr, device }
+            }),
         add().prop_map(|add| Command::Add(Box::new(add))),
         (any::<u32>(), vec(target(), 0..4))
             .prop_map(|(torrent, peers)| Command::AddPeers { torrent: TorrentId(torrent), peers }),
@@ -191,6 +190,7 @@ fn command() -> impl Strategy<Value = Command> {
         (torrent(), any::<bool>()).prop_map(|(torrent, managed)| Command::SetManaged { torrent, managed }),
         (torrent(), place()).prop_map(|(torrent, place)| Command::SetPlace { torrent, place }),
         Just(Command::Shutdown),
+        vec(target(), 0..4).prop_map(|nodes| Command::AddDhtNodes { nodes }),
         (any::<u32>(), vec(any::<(u32, u8)>(), 0..4))
             .prop_map(|(torrent, files)| Command::SetPriorities { torrent: TorrentId(torrent), files }),
         any::<(u32, bool)>().prop_map(|(torrent, on)| Command::SetSequential { torrent: TorrentId(torrent), on }),

@@ -155,6 +155,10 @@ fn describe(work: &Work) -> (Fields, Fields) {
             (plain("delete", *torrent).0, [("spare", Value::list(spare.iter().copied()))].into())
         }
         Work::Move { torrent, root } => (plain("move", *torrent).0, [("root", root.0.into())].into()),
+        Work::LoadDht { v6 } => ([name("load dht node"), ("v6", (*v6).into())].into(), Vec::new()),
+        Work::SaveDht { v6, bytes } => {
+            ([name("save dht node"), ("v6", (*v6).into())].into(), [("record", Value::bytes(bytes))].into())
+        }
         Work::Resolve { host } => ([name("resolve"), ("host", host.into())].into(), Vec::new()),
         Work::Http(request) => http(request),
     }

@@ -15,10 +15,11 @@ pub(super) fn line(id: CommandId, command: &Command) -> Line {
     let line = |what| Line::new(Kind::Event, "command").with("id", id.0).with("what", Value::Word(what));
     let of = |what, torrent: TorrentId| line(what).with("torrent", torrent);
     match command {
-        Command::Listen { tcp, udp, lsd, addr, device } => line("listen")
+        Command::Listen { tcp, udp, lsd, dht, addr, device } => line("listen")
             .with("tcp-socket", *tcp)
             .maybe("udp-socket", *udp)
             .maybe("lsd-socket", *lsd)
+            .maybe("dht", dht.then_some(true))
             .with("local", *addr)
             .maybe("device", device.as_ref()),
         Command::Add(add) => added(line("add"), add),
@@ -75,6 +76,7 @@ pub(super) fn line(id: CommandId, command: &Command) -> Line {
             line.with("download", limit(*download)).with("upload", limit(*upload))
         }
         Command::SetSuperSeed { torrent, on } => of("set super seed", *torrent).with("on", *on),
+        Command::AddDhtNodes { nodes } => line("add dht nodes").with("nodes", Value::list(nodes)),
         Command::Shutdown => line("shutdown"),
     }
 }

@@ -3,7 +3,7 @@
 use super::Transcript;
 use super::trackers::{announced, as_value};
 use super::value::{Kind, Line, Value};
-use crate::border::{Notice, StorageState, TorrentId, TorrentState};
+use crate::border::{Notice, SocketId, StorageState, TorrentId, TorrentState};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -27,6 +27,8 @@ fn line(notice: &Notice) -> Line {
             line("listening").with("command", command.0).with("socket", *sock).with("local", *local)
         }
         Notice::DiscoveryFailed { sock, fault } => line("discovery failed").with("socket", *sock).why(fault),
+        Notice::DhtReady { sock, v6, nodes } => dht(line("dht ready"), *sock, *v6).with("nodes", *nodes),
+        Notice::DhtUnreachable { sock, v6, retry } => dht(line("dht unreachable"), *sock, *v6).with("retry", *retry),
         Notice::Added { command, torrent, hashes, name } => of("added", *torrent)
             .with("command", command.0)
             .with("info-hash", hashes.best())
@@ -82,10 +84,7 @@ fn line(notice: &Notice) -> Line {
             }
         }
         Notice::ExternalAddress { v6, ip } => {
-            let family = if *v6 { "IPv6" } else { "IPv4" };
-            line("external address")
-                .with("kind", Value::Word(family))
-                .with("ip", ip.map_or(Value::Word("unknown"), Value::Ip))
+            line("external address").with("kind", family(*v6)).with("ip", ip.map_or(Value::Word("unknown"), Value::Ip))
         }
         Notice::ForeignFile { torrent, file } => of("foreign file", *torrent).with("file", *file),
         Notice::Checked { torrent, done, total } => of("checked", *torrent).with("pieces", *done).with("of", *total),
@@ -94,6 +93,14 @@ fn line(notice: &Notice) -> Line {
         Notice::Saved { torrent, pieces } => of("saved", *torrent).with("pieces", *pieces),
         Notice::Stopped => line("stopped"),
     }
+}
+
+fn family(v6: bool) -> Value {
+    Value::Word(if v6 { "IPv6" } else { "IPv4" })
+}
+
+fn dht(line: Line, sock: SocketId, v6: bool) -> Line {
+    line.with("socket", sock).with("kind", family(v6))
 }
 
 fn torrent_state(line: Line, state: &TorrentState) -> Line {

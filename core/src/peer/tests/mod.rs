@@ -36,6 +36,7 @@ pub(super) struct World {
     /// The info dictionary is looked for.
     pub seeking: bool,
     pub private: bool,
+    pub node_ports: [Option<u16>; 2],
 }
 
 impl World {
@@ -52,6 +53,7 @@ impl World {
             metadata: None,
             seeking: false,
             private: false,
+            node_ports: [None; 2],
         }
     }
 
@@ -102,6 +104,7 @@ fn lend<R>(
         metadata: world.metadata.as_ref(),
         upload_only: false,
         private: world.private,
+        node_ports: world.node_ports,
     };
     call(&mut cx, &facts)
 }

@@ -32,7 +32,7 @@ fn run(rig: &mut Rig, private: bool) -> InfoHash {
 }
 
 fn listen(rig: &mut Rig, at: &str) -> Actions {
-    rig.command(Command::Listen { tcp: TCP, udp: Some(UDP), lsd: Some(LSD), addr: addr(at), device: None });
+    rig.command(Command::Listen { tcp: TCP, udp: Some(UDP), lsd: Some(LSD), dht: false, addr: addr(at), device: None });
     rig.tell(Event::Bound { sock: TCP, local: addr(at) })
 }
 
@@ -143,13 +143,20 @@ fn a_multicast_socket_is_no_condition_and_is_opened_anew_when_interfaces_change(
 fn names_of_sockets_are_used_once() {
     for (udp, lsd) in [(Some(TCP), None), (None, Some(TCP)), (Some(LSD), Some(LSD))] {
         let mut rig = Rig::new(|_| ());
-        let listen = Command::Listen { tcp: TCP, udp, lsd, addr: addr("0.0.0.0:0"), device: None };
+        let listen = Command::Listen { tcp: TCP, udp, lsd, dht: false, addr: addr("0.0.0.0:0"), device: None };
         assert_eq!(rig.command(listen).notices.len(), 1);
     }
     let mut rig = Rig::new(|_| ());
-    rig.command(Command::Listen { tcp: TCP, udp: Some(UDP), lsd: Some(LSD), addr: addr("0.0.0.0:0"), device: None });
+    rig.command(Command::Listen {
+        tcp: TCP,
+        udp: Some(UDP),
+        lsd: Some(LSD),
+        dht: false,
+        addr: addr("0.0.0.0:0"),
+        device: None,
+    });
     for tcp in [TCP, UDP, LSD] {
-        let listen = Command::Listen { tcp, udp: None, lsd: None, addr: addr("0.0.0.0:0"), device: None };
+        let listen = Command::Listen { tcp, udp: None, lsd: None, dht: false, addr: addr("0.0.0.0:0"), device: None };
         assert_eq!(rig.command(listen).notices.len(), 1, "{tcp:?} will be");
     }
 }

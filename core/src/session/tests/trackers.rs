@@ -102,7 +102,7 @@ fn nothing_is_announced_before_peers_can_reach_us() {
     assert!(rig.begin(torrent(1, false, &[ONE])).is_empty());
     assert_eq!(rig.states(), [TrackerState::Untried]);
     let (tcp, udp, local) = (SocketId(1), SocketId(2), addr("0.0.0.0:6881"));
-    rig.command(Command::Listen { tcp, udp: Some(udp), lsd: None, addr: local, device: None });
+    rig.command(Command::Listen { tcp, udp: Some(udp), lsd: None, dht: false, addr: local, device: None });
     assert!(http(&rig.tell(Event::Bound { sock: tcp, local })).is_empty(), "UDP is still being opened");
     let asked = http(&rig.tell(Event::Bound { sock: udp, local }));
     let [(_, request)] = &asked[..] else { panic!("{asked:?}") };

@@ -135,3 +135,27 @@ fn without_a_state_folder_nothing_is_stored() {
     assert_eq!(lab.load(), Ok(vec![]));
     assert!(lab.storage.set_state_dir(Path::new("/dev/null/state")).is_err());
 }
+
+#[test]
+fn a_node_of_the_dht_is_kept_for_one_process_at_a_time() {
+    let (lab, dir) = lab();
+    let load = |lab: &Lab, v6| lab.run(Work::LoadDht { v6 });
+    let save = |lab: &Lab, bytes: &'static [u8]| lab.run(Work::SaveDht { v6: false, bytes: Bytes::from_static(bytes) });
+    assert_eq!(load(&lab, false), Ok(JobResult::Loaded(vec![])));
+    for text in [&b"one"[..], b"two"] {
+        assert_eq!(save(&lab, text), Ok(JobResult::Done));
+        assert_eq!(load(&lab, false), Ok(JobResult::Loaded(vec![Bytes::from_static(text)])));
+    }
+    assert_eq!(load(&lab, true), Ok(JobResult::Loaded(vec![])), "each family has its own");
+    let mode = std::fs::metadata(dir.join("dht-4.node")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!dir.join("dht-4.node.tmp").exists());
+
+    let other = Lab::new(StorageOptions::default());
+    other.storage.set_state_dir(&dir).unwrap();
+    assert_eq!(load(&other, false), Err(IoFault::Busy));
+    assert_eq!(save(&other, b"three"), Err(IoFault::Busy));
+    // A link leads elsewhere, and is not followed.
+    symlink(dir.join("dht-4.node"), dir.join("dht-6.node")).unwrap();
+    assert!(load(&lab, true).is_err());
+}
