@@ -1,10 +1,12 @@
 //! From options to a running client.
 
 use crate::args::NetworkArgs;
+use crate::output::Output;
 use crate::record::{self, Recording};
+use crate::values::span;
 use anyhow::Context as _;
 use etcetera::BaseStrategy as _;
-use parcacik_core::border::{RateLimits, Target};
+use parcacik_core::border::{Notice, RateLimits, Target};
 use parcacik_driver_smol::{Client, ClientConfig, StartError};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -43,6 +45,8 @@ pub fn start(args: &NetworkArgs, state_dir: Option<&Path>) -> anyhow::Result<(Cl
     let mut config = ClientConfig {
         state_dir: state_dir.map(Path::to_owned),
         listen: if args.listen.is_empty() { everywhere() } else { args.listen.clone() },
+        dht: !args.no_dht,
+        dht_nodes: if args.dht_bootstrap.is_empty() { routers() } else { args.dht_bootstrap.clone() },
         ..ClientConfig::default()
     };
     config.core.pex.enabled = !args.no_pex;
@@ -70,6 +74,20 @@ pub fn start_with(mut config: ClientConfig, record: Option<&Path>) -> anyhow::Re
 /// The nodes to begin with where the user names none.
 pub fn routers() -> Vec<Target> {
     ROUTERS.iter().map(|(name, port)| Target::Host { name: (*name).to_owned(), port: *port }).collect()
+}
+
+/// What there is to say of the DHT to who wants to know all.
+pub fn tell_of_dht(notice: &Notice, output: &Output) {
+    let family = |v6| if v6 { "IPv6" } else { "IPv4" };
+    match *notice {
+        Notice::DhtReady { v6, nodes, .. } => {
+            output.detail(format_args!("DHT ({}): found, {nodes} nodes so far", family(v6)));
+        }
+        Notice::DhtUnreachable { v6, retry, .. } => {
+            output.detail(format_args!("DHT ({}): no node answers, next try in {}", family(v6), span(retry)));
+        }
+        _ => {}
+    }
 }
 
 /// Both families, as far as this machine has them.

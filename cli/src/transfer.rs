@@ -363,6 +363,7 @@ impl Run<'_> {
     }
 
     async fn notice(&mut self, notice: Notice) -> anyhow::Result<()> {
+        network::tell_of_dht(&notice, self.output);
         let Some(index) = torrent_of(&notice).and_then(|id| self.by_id.get(&id).copied()) else { return Ok(()) };
         let job = &mut self.jobs[index];
         if job.end.is_some() {

@@ -21,7 +21,8 @@ Examples:
   parcacik download https://example.org/debian.iso.torrent -o ~/Downloads
   parcacik download *.torrent -o ~/Downloads --seed-ratio 1.5
   parcacik download film.torrent --peer 192.0.2.1:6881 --no-tracker
-  parcacik download 'magnet:?xt=urn:btih:HASH' --peer 192.0.2.1:6881
+  parcacik download 'magnet:?xt=urn:btih:HASH'
+  parcacik download HASH --dht-bootstrap 192.0.2.1:6881
   parcacik download film.torrent --select 1 --select '*film*' --sequential
   parcacik download film.torrent --on-complete cp -r {path} /mnt/films
   parcacik download film.torrent --on-complete touch {path}.done ';' --seed
@@ -132,6 +133,12 @@ pub struct NetworkArgs {
     /// Do not look for peers on the local network (BEP 14). For private torrents nobody does in any case
     #[arg(long)]
     pub no_lsd: bool,
+    /// Take no part in the DHT (BEP 5). Private torrents do not in any case
+    #[arg(long, env = "PARCACIK_NO_DHT", hide_env = true)]
+    pub no_dht: bool,
+    /// A node of the DHT to begin with, in place of the public ones; may be repeated
+    #[arg(long, value_name = "HOST:PORT", value_parser = values::peer)]
+    pub dht_bootstrap: Vec<Target>,
     /// A list of addresses to have nothing to do with, peers and trackers alike: P2P, DAT or CIDR lines, packed with gzip or not; may be repeated
     #[arg(long, value_name = "FILE")]
     pub ip_filter: Vec<PathBuf>,
@@ -166,11 +173,11 @@ pub struct NetworkArgs {
 
 /// Fetch the .torrent file of a magnet link from peers
 ///
-/// Asks the peers that the link names, those of its trackers and those of --peer, checks what they give by the link's hash, and writes it with the link's trackers. Nothing of the content is downloaded.
+/// Asks the peers that the link names, those of its trackers, of the DHT and of --peer, checks what they give by the link's hash, and writes it with the link's trackers. Nothing of the content is downloaded.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  parcacik metadata 'magnet:?xt=urn:btih:HASH' -o f.torrent --peer 192.0.2.1:6881
+  parcacik metadata 'magnet:?xt=urn:btih:HASH' -o f.torrent
   parcacik metadata HASH -o f.torrent --force --peer 192.0.2.1:6881
 
 JSON (--json): {\"path\",\"name\",\"info_hash\",\"bytes\",\"piece_length\",\"piece_count\",\"files\"}")]

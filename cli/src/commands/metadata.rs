@@ -137,6 +137,7 @@ impl Fetch<'_, '_> {
 
     fn notice(&mut self, notice: Notice) {
         let (name, output) = (&self.name, self.output);
+        network::tell_of_dht(&notice, output);
         match notice {
             Notice::TrackerFailed { url, why, retry, .. } => {
                 let again = retry.map_or("not tried again".into(), |after| format!("next try in {}", span(after)));

@@ -76,6 +76,8 @@ impl Here {
         command.current_dir(self.path());
         // Nothing of the machine that the test runs on may be seen or left there.
         command.env("PARCACIK_STATE_DIR", self.path().join("state")).env("HOME", self.path());
+        // Nor may anybody on the internet hear of it: tests of the DHT have nodes of their own, and take this away.
+        command.env("PARCACIK_NO_DHT", "true");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     }
 

@@ -357,8 +357,7 @@ fn a_session_with_a_node_of_the_dht_is_refused_by_name() {
         let mut recorder = Recorder::new(&config, &seeds, Secret::Keep, &mut bytes);
         let mut session = Session::new(config.clone(), seeds.clone()).unwrap();
         let addr = "80.1.2.3:4000".parse().unwrap();
-        let command =
-            Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, dht, addr, device: None };
+        let command = Command::Listen { tcp: SocketId(1), udp: Some(SocketId(2)), lsd: None, dht, addr, device: None };
         let event = Event::Command { id: CommandId(1), command };
         let mut actions = Actions::new();
         session.handle(Time(1), event.clone(), &mut actions);
