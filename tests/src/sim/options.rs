@@ -88,9 +88,9 @@ options! {
     shape udp = 0..=1,
     /// 1: all nodes are on one local network, and look for each other there.
     shape lan = 0..=1,
-    /// 1: all nodes take part in the DHT, and begin with the first; each has a private torrent besides, that nobody is to hear of. 2: and there is
-    /// no other way to each other, as long as the faults last.
-    shape dht = 0..=2,
+    /// 1: all nodes take part in the DHT, and begin with the first; each has a private torrent besides, that nobody is to hear of. 2 (not
+    /// drawn): and there is no other way to each other, as long as the faults last.
+    shape dht = 0..=1,
     /// How long the faults last, in seconds.
     shape span = 5..=60,
     /// One way through the network, in milliseconds.
