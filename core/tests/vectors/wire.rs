@@ -112,6 +112,7 @@ fn outcome(bytes: &[u8]) -> (Outcome, PeerConn) {
         metadata: None,
         upload_only: false,
         private: false,
+        node_ports: [None; 2],
     };
     let (config, seeds, mut ids) = (Config::default(), Seeds::for_tests(1), IdSource::default());
     let mut out = Actions::new();
