@@ -397,6 +397,8 @@ impl Nodes {
             }
             NodeSaid::OwnAddress { ip, id } => self.notice(DhtNotice::OwnAddress { local, ip, id }),
             NodeSaid::SaveDue => self.save(),
+            // It goes on trying; whoever waits for it has a limit of its own.
+            NodeSaid::Unreachable { .. } => {}
         }
     }
 
