@@ -7,7 +7,6 @@
 //! |---|---|
 //! | [`libtorrent`] | files of all shapes from and to libtorrent; a swarm; a recording |
 //! | [`magnet`] | magnet links, from and to libtorrent and Transmission |
-//! | [`dht_magnet`] | magnet links by the DHT alone, from and to libtorrent |
 //! | [`aria2`] | from and to aria2, which finds its peers by our tracker |
 //! | [`transmission`] | from and to Transmission, and both at once |
 //! | [`opentracker`] | announces and scrapes; a seed that is found by it |
@@ -27,7 +26,6 @@ mod aria2;
 #[path = "../common/mod.rs"]
 mod common;
 mod dht;
-mod dht_magnet;
 mod hostile;
 mod kill;
 mod lab;

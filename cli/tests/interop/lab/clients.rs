@@ -22,7 +22,7 @@ pub fn ours<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ours {
     let name = format!("parcacik {}", args.first().map_or("".into(), |arg| arg.as_ref().to_string_lossy()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_parcacik"));
     command.args(args).env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
-    // Tests of the DHT have nodes of their own, and take this away.
+    // Tests of the DHT have nodes of their own.
     command.env("PARCACIK_NO_DHT", "true");
     Ours { command, name }
 }
@@ -40,27 +40,7 @@ impl Ours {
 
     /// `seed`; gives the process and where it listens, which is a port of `ip` (IPv6 in brackets).
     pub fn seed(lab: &Lab, torrent: &Path, content: &Content, ip: &str, more: &[&str]) -> (Process, SocketAddr) {
-        let mut process = Ours::seeding(lab, torrent, content, ip, more).start();
-        let addr = listening(&mut process);
-        (process, addr)
-    }
-
-    /// The same with a part in the DHT, that begins with these nodes.
-    pub fn seed_with(
-        lab: &Lab,
-        torrent: &Path,
-        content: &Content,
-        ip: &str,
-        more: &[&str],
-        nodes: &[SocketAddr],
-    ) -> (Process, SocketAddr) {
-        let mut process = Ours::seeding(lab, torrent, content, ip, more).with_dht(nodes).start();
-        let addr = listening(&mut process);
-        (process, addr)
-    }
-
-    fn seeding(lab: &Lab, torrent: &Path, content: &Content, ip: &str, more: &[&str]) -> Ours {
-        ours(["-vv", "seed"])
+        let mut process = ours(["-vv", "seed"])
             .arg(torrent)
             .arg("--data")
             .arg(&content.dir)
@@ -68,6 +48,9 @@ impl Ours {
             .arg(lab.path(&format!("seed-{ip}.state")))
             .args(["--listen", &format!("{ip}:0")])
             .args(more)
+            .start();
+        let addr = listening(&mut process);
+        (process, addr)
     }
 
     /// One more argument.
@@ -86,12 +69,6 @@ impl Ours {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Ours {
         self.command.env(name, value);
         self
-    }
-
-    /// With a part in the DHT, that begins with these nodes.
-    pub fn with_dht(mut self, nodes: &[SocketAddr]) -> Ours {
-        self.command.env_remove("PARCACIK_NO_DHT");
-        nodes.iter().fold(self, |ours, node| ours.args(["--dht-bootstrap", &node.to_string()]))
     }
 
     /// The same under another program, which takes the command behind its own arguments.

@@ -6,9 +6,8 @@ listen    "IP:0"; it also dials from there
 peers     ["IP:PORT", ...] to dial
 trackers  URLs, in this order; none: the torrent's own are not used either
 lsd       whether it looks for peers on the local network (false)
-dht       ["IP:PORT", ...] nodes of the DHT to begin with; none: it takes no part in that
 limit     the most bytes a second that it downloads; none: no limit
-tell      whether it says `found IP SOURCE` of each peer that it is connected to, SOURCE being dht, pex, lsd or other (false)
+tell      whether it says `found IP SOURCE` of each peer that it is connected to, SOURCE being pex, lsd or other (false)
 
 It says `listening PORT`, `complete` when every piece is there, and `stored` when all of them have been written to the files. It ends with SIGTERM.
 """
@@ -29,12 +28,7 @@ session = lt.session({
     "listen_interfaces": options["listen"],
     "outgoing_interfaces": options["listen"].rsplit(":", 1)[0].strip("[]"),
     # It shall find nobody but those it is told of.
-    "enable_dht": "dht" in options,
-    "dht_bootstrap_nodes": ",".join(options.get("dht", [])),
-    # All are on one machine here.
-    "dht_restrict_routing_ips": False,
-    "dht_restrict_search_ips": False,
-    "dht_ignore_dark_internet": False,
+    "enable_dht": False,
     "enable_lsd": options.get("lsd", False),
     "enable_upnp": False,
     "enable_natpmp": False,
@@ -84,7 +78,7 @@ while not ended:
                                 lt.peer_error_alert, lt.peer_disconnected_alert, lt.hash_failed_alert)):
             say("note", alert.message())
     for peer in handle.get_peer_info() if options.get("tell") else []:
-        source = "dht" if peer.source & lt.peer_info.dht else "pex" if peer.source & lt.peer_info.pex else "lsd" if peer.source & lt.peer_info.lsd else "other"
+        source = "pex" if peer.source & lt.peer_info.pex else "lsd" if peer.source & lt.peer_info.lsd else "other"
         if (peer.ip[0], source) not in found:
             found.add((peer.ip[0], source))
             say("found", peer.ip[0], source)
