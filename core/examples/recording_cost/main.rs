@@ -14,9 +14,10 @@
 //! | `loopback` | one seed by reads of up to 256 KiB |
 //! | `swarm` | 50 seeds, with 150 other peers that tell of 12 pieces a block |
 //!
-//! Its events go through a session and are recorded anew; that is replayed five times for the time. Then valgrind, where it is installed, counts instructions
+//! Its events go through a session and are recorded anew; that is replayed five times for the time, of which the median counts: by the clock, and, where the system
+//! tells it, by what the processor spent on it, which other programs do not change as much. Then valgrind, where it is installed, counts instructions
 //! while the same happens: those of `Session::handle`, and those of recording, which are the copy of the event and `Recorder::record`. Hashing is counted apart:
-//! it is the price of the digest and grows with what a session says, whoever records. `--make KIND FILE` only makes a recording.
+//! it is the price of the digest and grows with what a session says, whoever records. `--make KIND FILE` only makes a recording, `--replay FILE` only replays one, once, for profilers.
 //!
 //! The aims: recording is at most 5 % of handling, hashing aside; 1,000,000 events a second are replayed. What a recording costs of handling depends on how much there
 //! is to decide: an event of a download weighs more than one of a seed, which mostly hands on what the disk has read.
@@ -97,12 +98,38 @@ fn count(file: &Path, functions: &[&str]) -> Result<u64, Box<dyn Error>> {
     Ok(collected.ok_or_else(|| format!("valgrind says: {text}"))?.1.trim().parse()?)
 }
 
+/// How long this thread has run, in seconds. `None`: the system does not tell.
+fn processor_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(text.split_whitespace().next()?.parse::<f64>().ok()? / 1e9)
+}
+
+/// Replays a recording, and says how long that took: by the clock, and on the processor.
+fn time_replay(recording: &[u8]) -> Result<[f64; 2], Box<dyn Error>> {
+    let (start, spent) = (Instant::now(), processor_seconds());
+    let report = replay(recording)?;
+    let seconds = start.elapsed().as_secs_f64();
+    if !report.is_same() {
+        return Err(report.difference.map_or("the state differs".into(), |difference| difference.to_string()).into());
+    }
+    let spent = spent.zip(processor_seconds()).map_or(seconds, |(start, end)| end - start);
+    Ok([seconds, spent])
+}
+
+fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or(f64::INFINITY)
+}
+
 /// What one recording comes to.
 struct Row {
     events: u64,
     blocks: u64,
     bytes: usize,
+    /// Of a replay, by the clock.
     seconds: f64,
+    /// On the processor.
+    spent: f64,
     handle: u64,
     record: u64,
     hash: u64,
@@ -110,16 +137,16 @@ struct Row {
 
 impl Row {
     const TITLE: &str =
-        "   events  blocks       bytes   events/s  blocks/s    handle a block   record  hashing    in all  less hash";
+        "   events  blocks       bytes   events/s  and of CPU    handle a block   record  hashing    in all  less hash";
 }
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Row { events, blocks, bytes, seconds, handle, record, hash } = *self;
+        let Row { events, blocks, bytes, seconds, spent, handle, record, hash } = *self;
         let each = |part: u64| part as f64 / events as f64;
         let share = |part: u64| 100.0 * part as f64 / handle as f64;
-        let speeds = [events as f64 / seconds, blocks as f64 / seconds];
-        write!(f, "{events:>9} {blocks:>7} {bytes:>11} {:>10.0} {:>9.0}", speeds[0], speeds[1])?;
+        let speeds = [events as f64 / seconds, events as f64 / spent];
+        write!(f, "{events:>9} {blocks:>7} {bytes:>11} {:>10.0} {:>11.0}", speeds[0], speeds[1])?;
         write!(f, " {:>9.0} {:>7.0}", each(handle), handle as f64 / blocks.max(1) as f64)?;
         write!(f, " {:>8.0} {:>8.0}", each(record), each(hash))?;
         write!(f, " {:>7.2} % {:>8.2} %", share(record), share(record.saturating_sub(hash)))
@@ -129,23 +156,21 @@ impl fmt::Display for Row {
 fn measure(file: &Path) -> Result<Row, Box<dyn Error>> {
     let mut recording = Vec::new();
     let [events, blocks] = run(&std::fs::read(file)?, &mut recording)?;
-    let mut seconds = f64::INFINITY;
+    let (mut seconds, mut spent) = (Vec::new(), Vec::new());
     for _ in 0..5 {
-        let start = Instant::now();
-        let report = replay(&recording)?;
-        seconds = seconds.min(start.elapsed().as_secs_f64());
-        if let Some(difference) = report.difference {
-            return Err(difference.to_string().into());
-        }
+        let times = time_replay(&recording)?;
+        seconds.push(times[0]);
+        spent.push(times[1]);
     }
     Ok(Row {
         events,
         blocks,
         bytes: recording.len(),
-        seconds,
+        seconds: median(seconds),
+        spent: median(spent),
         handle: count(file, &["measured_handle"])?,
         record: count(file, &["measured_copy", "measured_record"])?,
-        hash: count(file, &["journal::digest::Digest>::of", "journal::digest::Digest::of", "journal::sketch::check"])?,
+        hash: count(file, &["journal::hash::"])?,
     })
 }
 
@@ -170,6 +195,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         ["--run", file] => {
             let [events, blocks] = run(&std::fs::read(file)?, &mut Nowhere)?;
             println!("{events} events, {blocks} blocks");
+        }
+        ["--replay", file] => {
+            let [seconds, spent] = time_replay(&std::fs::read(file)?)?;
+            println!("{seconds:.3} s, {spent:.3} s of them on the processor");
         }
         ["--make", name, file] => std::fs::write(file, traffic::make(kind(name).ok_or("no such kind of traffic")?)?)?,
         ref names => {

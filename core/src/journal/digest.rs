@@ -1,11 +1,12 @@
 //! Running digests of what went in and what came out.
 
+use super::brief::Brief;
 use super::canon::{self, Item};
+use super::hash::{self, Sum};
 use crate::border::{Actions, Event};
 use crate::time::Time;
 use alloc::vec::Vec;
 use core::fmt;
-use xxhash_rust::xxh3::xxh3_128;
 
 /// What a run came to: equal for two runs, if their events and everything that came of them were equal, content apart.
 ///
@@ -14,11 +15,9 @@ use xxhash_rust::xxh3::xxh3_128;
 pub struct Digest(pub [u8; 16]);
 
 impl Digest {
-    /// The digest of some bytes.
-    // A function of its own, so that a profile can tell hashing from the rest.
-    #[inline(never)]
+    /// The digest of some bytes: XXH3-128.
     pub fn of(bytes: &[u8]) -> Digest {
-        Digest(xxh3_128(bytes).to_be_bytes())
+        Digest(hash::long(bytes))
     }
 
     /// Its first two bytes: enough to say, for each event, whether it is still the same run.
@@ -39,11 +38,18 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Room for what stands in front of an event in a recording: the kind of the frame, and its length.
-const HEAD: usize = 11;
+/// What stands in front of an event while it is hashed: the digest before, and the sum of actions and notices. There is room in it for what stands in front
+/// of an event in a recording: the kind of the frame, and its length in ten bytes at most.
+const FRONT: usize = 16 + 8;
 
 /// A digest that grows by one event at a time:
-/// `digest = XXH3-128(time since the event before ‖ event with holes ‖ actions and notices ‖ digest before)`.
+/// `digest = XXH3-128(digest before ‖ sum ‖ time since the event before ‖ event with holes)`.
+///
+/// The sum (8 bytes, lowest first) is what the event led to: it begins with how many actions (32 bits) and how many notices (32 bits, the lower ones) there are, and
+/// with the XXH3-64 of each one's [encoding](super::canon) it becomes `((sum xor hash) * 0x9e3779b97f4a7c15)`, rotated by 32 bits.
+///
+/// An event that nothing came of is shorter where it has a [brief form](super): `XXH3-128(digest before ‖ its number (8 bytes) ‖ which of them it is (8 bytes))`, the lowest
+/// bytes first.
 ///
 /// ```
 /// use parcacik_core::border::{Actions, Event};
@@ -60,30 +66,64 @@ pub struct RunningDigest {
     digest: Digest,
     events: u64,
     now: Time,
-    /// What was hashed last, kept for its memory, and for the recorder: behind [`HEAD`] free bytes.
+    /// What was hashed last, kept for its memory, and for the recorder: the event behind [`FRONT`] other bytes.
     buffer: Vec<u8>,
     /// Where the event ends in it.
     event_end: usize,
+    /// Where an action is encoded to be hashed.
+    scratch: Vec<u8>,
 }
 
 impl RunningDigest {
     /// One that starts from the digest of what comes before the events.
     pub fn new(start: Digest) -> RunningDigest {
-        RunningDigest { digest: start, events: 0, now: Time::ZERO, buffer: Vec::new(), event_end: 0 }
+        RunningDigest {
+            digest: start,
+            events: 0,
+            now: Time::ZERO,
+            buffer: Vec::new(),
+            event_end: 0,
+            scratch: Vec::new(),
+        }
     }
 
     /// Adds an event, and what it led to. An earlier `now` than the last counts as the last, as in a session.
     pub fn add(&mut self, now: Time, event: &Event, actions: &Actions) {
-        self.add_each(now, event, actions, |_, _| {});
+        match self.brief(now, event, actions) {
+            Some(brief) => self.add_brief(now, brief),
+            None => self.add_each(now, event, actions, |_| {}, |_, _, _| {}),
+        }
     }
 
-    /// The same, and hands out each action and notice with its encoding.
+    /// The brief form of an event, if it has one and nothing came of it.
     #[inline]
-    pub(super) fn add_each(&mut self, now: Time, event: &Event, actions: &Actions, each: impl FnMut(Item<'_>, &[u8])) {
+    pub(super) fn brief(&self, now: Time, event: &Event, actions: &Actions) -> Option<Brief> {
+        if actions.is_empty() { Brief::of(now.0.saturating_sub(self.now.0), event, &actions.opaque) } else { None }
+    }
+
+    /// Adds a brief event.
+    #[inline]
+    pub(super) fn add_brief(&mut self, now: Time, brief: Brief) {
+        self.digest = Digest(hash::next(self.digest.0, brief.words()));
+        self.events += 1;
+        self.now = now.max(self.now);
+    }
+
+    /// Adds an event that is not brief, and hands out each action and notice with its hash. What is appended then stands behind the event in its [frame](RunningDigest::last_frame).
+    #[inline]
+    pub(super) fn add_each(
+        &mut self,
+        now: Time,
+        event: &Event,
+        actions: &Actions,
+        begin: impl FnOnce(&mut Vec<u8>),
+        each: impl FnMut(Item<'_>, u64, &mut Vec<u8>),
+    ) {
         let now = now.max(self.now);
         self.begin();
-        canon::encode_number(now.0 - self.now.0, &mut self.buffer);
-        canon::encode_event(event, &actions.opaque, &mut self.buffer);
+        canon::encode_step(now.0 - self.now.0, event, &actions.opaque, &mut self.buffer);
+        self.event_end = self.buffer.len();
+        begin(&mut self.buffer);
         self.end(now, actions, each);
     }
 
@@ -91,42 +131,62 @@ impl RunningDigest {
     pub(super) fn add_encoded(&mut self, now: Time, encoded: &[u8], actions: &Actions) {
         self.begin();
         self.buffer.extend_from_slice(encoded);
-        self.end(now, actions, |_, _| {});
-    }
-
-    fn begin(&mut self) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&[0; HEAD]);
+        self.event_end = self.buffer.len();
+        self.end(now, actions, |_, _, _| {});
     }
 
     #[inline]
-    fn end(&mut self, now: Time, actions: &Actions, each: impl FnMut(Item<'_>, &[u8])) {
-        self.event_end = self.buffer.len();
-        canon::encode_each(actions, &mut self.buffer, each);
-        self.buffer.extend_from_slice(&self.digest.0);
-        self.digest = Digest::of(self.buffer.get(HEAD..).unwrap_or_default());
+    fn begin(&mut self) {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&[0; FRONT]);
+    }
+
+    #[inline]
+    fn end(&mut self, now: Time, actions: &Actions, mut each: impl FnMut(Item<'_>, u64, &mut Vec<u8>)) {
+        let mut sum = Sum::of_lists(actions.list.len(), actions.notices.len());
+        canon::hash_each(actions, &mut self.scratch, |item, hash| {
+            sum.add(hash);
+            each(item, hash, &mut self.buffer);
+        });
+        if let Some((digest, rest)) = self.buffer.split_first_chunk_mut()
+            && let Some(place) = rest.first_chunk_mut()
+        {
+            *digest = self.digest.0;
+            *place = sum.to_bytes();
+        }
+        self.digest = Digest::of(self.buffer.get(..self.event_end).unwrap_or_default());
         self.events += 1;
         self.now = now;
     }
 
-    /// A frame of the last event, the time that had gone by before it in front, and `rest` behind it. What it led to is forgotten.
+    /// A frame of the last event, the time that had gone by before it in front, and behind it what was appended and `rest`.
+    #[inline]
     pub(super) fn last_frame(&mut self, kind: u8, rest: &[u8]) -> &[u8] {
-        self.buffer.truncate(self.event_end);
         self.buffer.extend_from_slice(rest);
-        let length = self.buffer.len().saturating_sub(HEAD);
-        let mut start = HEAD - 2;
+        let length = self.buffer.len().saturating_sub(FRONT);
         // Without copying the event: its place is known, and so is how long the head is.
-        if let (0..0x80, Some(head)) = (length, self.buffer.get_mut(start..HEAD)) {
-            head.copy_from_slice(&[kind, length as u8]);
-        } else {
-            let mut head = Vec::from([kind]);
-            canon::encode_number(length as u64, &mut head);
-            start = HEAD.saturating_sub(head.len());
-            if let Some(place) = self.buffer.get_mut(start..HEAD) {
-                place.copy_from_slice(&head);
+        match length {
+            0..0x80 => self.behind([kind, length as u8]),
+            0x80..0x4000 => self.behind([kind, length as u8 | 0x80, (length >> 7) as u8]),
+            _ => {
+                let mut head = Vec::from([kind]);
+                canon::encode_number(length as u64, &mut head);
+                let start = FRONT.saturating_sub(head.len());
+                if let Some(place) = self.buffer.get_mut(start..FRONT) {
+                    place.copy_from_slice(&head);
+                }
+                self.buffer.get(start..).unwrap_or_default()
             }
         }
-        self.buffer.get(start..).unwrap_or_default()
+    }
+
+    /// The event behind such a head.
+    #[inline]
+    fn behind<const N: usize>(&mut self, head: [u8; N]) -> &[u8] {
+        if let Some(place) = self.buffer.first_chunk_mut::<FRONT>().and_then(|front| front.last_chunk_mut::<N>()) {
+            *place = head;
+        }
+        self.buffer.get(FRONT - N..).unwrap_or_default()
     }
 
     /// What it has come to.

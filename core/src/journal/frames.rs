@@ -2,7 +2,7 @@
 
 use super::canon::{self, DecodeError, Decoder, Problem};
 use super::digest::Digest;
-use super::{END_MAGIC, MAGIC, MAX_INDEX, kind};
+use super::{END_MAGIC, MAGIC, MAX_INDEX, brief, kind};
 use crate::time::Time;
 use alloc::vec::Vec;
 
@@ -30,10 +30,15 @@ impl Frame<'_> {
 pub(super) fn read(bytes: &[u8], at: usize) -> Result<Option<Frame<'_>>, DecodeError> {
     let rest = bytes.get(at..).unwrap_or_default();
     // Most frames are short.
-    if let [kind, length @ 0..0x80, rest @ ..] = rest
+    if let [kind @ 0..kind::BRIEF, length @ 0..0x80, rest @ ..] = rest
         && let Some(body) = rest.get(..usize::from(*length))
     {
         return Ok(Some(Frame { kind: *kind, start: at + 2, body }));
+    }
+    if let Some((&kind, rest)) = rest.split_first()
+        && let Some(length) = brief::body_length(kind)
+    {
+        return Ok(rest.get(..length).map(|body| Frame { kind, start: at + 1, body }));
     }
     let mut from = Decoder::new(rest);
     let parts = from.byte().and_then(|kind| {

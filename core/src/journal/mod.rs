@@ -35,7 +35,7 @@
 //! expect (a block nobody asked for is content too; what was read for a peer that has gone is not) stays in.
 //!
 //! # The format
-//! [`MAGIC`], and then frames: a byte that says the kind, the length, the body; numbers as in [`canon`].
+//! [`MAGIC`], and then frames: a byte that says the kind, the length, the body; numbers as in [`canon`]. Brief frames have no length: their kind says it.
 //!
 //! | kind | body |
 //! |---|---|
@@ -48,7 +48,13 @@
 //! | 5 end | as in a checkpoint; the index; the length of this frame (8 bytes, network order); [`END_MAGIC`]. Nothing follows |
 //! | 6 given up | nothing. Whoever recorded could not go on, most likely because the disk was full. Nothing follows |
 //! | 7 state | [`STATE`], how many parts, 8 bytes of a digest of each [`StatePart`]; after every [`STATE_EVERY`] events, and in front of the end, where whoever recorded could see the session |
+//! | 64…87 brief | an event that nothing came of, in up to 8 bytes; three bits of the kind say how many, less one. An event that can be brief is |
 //! | 128…255 | whatever a later program has put there: a reader that does not know it passes over it, wherever it is |
+//!
+//! **Brief**: most events of a download lead to nothing, and are a job that is done (kinds 64 to 71), bytes that have left (72 to 79), or more of a block (80 to
+//! 87). The body is a number, lowest byte first, its last byte not 0 if there is more than one. Its lowest 16 bits are the microseconds since the event before. A job
+//! has 8 bits of who asked for it and 40 of the rest of its number; the others have 16 bits of how many bytes and 32 of which stream. What has no room is written as
+//! any other event.
 //!
 //! A torrent's metainfo and resume data are in the events that brought them: a recording needs nothing beside it. One without its end was cut off; what is
 //! whole of it can be replayed. The secret seed can be taken out later ([`without_secret`]); digests do not depend on it but by what the session did with it.
@@ -85,10 +91,12 @@
 //! differ are named ([`ReplayReport::drift`]), and the replay goes on until an event shows it. [`STATE`] goes up when a machine gets another field; then
 //! states are passed over, and the golden recordings are made anew. The digest of a run has no state in it.
 
+mod brief;
 pub mod canon;
 mod difference;
 mod digest;
 mod frames;
+mod hash;
 mod reader;
 mod recorder;
 pub mod redact;
@@ -178,6 +186,9 @@ mod kind {
     pub const END: u8 = 5;
     pub const GIVEN_UP: u8 = 6;
     pub const STATE: u8 = 7;
+    /// The first of those of brief frames: eight for each of three.
+    pub const BRIEF: u8 = 64;
+    pub const BEHIND_BRIEF: u8 = BRIEF + 3 * 8;
     /// Kinds from here on may be passed over.
     pub const OPTIONAL: u8 = 128;
 }

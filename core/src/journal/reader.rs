@@ -1,5 +1,6 @@
 //! Reads a recording.
 
+use super::brief::{self, Brief};
 use super::canon::{self, Blank, DecodeError, Decoder, Problem};
 use super::digest::Digest;
 use super::frames::{self, Frame, Place};
@@ -157,10 +158,29 @@ pub(super) enum Raw<'a> {
 pub(super) struct RawEvent<'a> {
     pub(super) now: Time,
     pub(super) event: Event,
-    /// The event as it is encoded, the time since the one before in front of it.
-    pub(super) encoded: &'a [u8],
+    /// The event as it is written.
+    pub(super) form: Form<'a>,
     /// The sketches and the check; `None`: nothing came of it.
     pub(super) made: Option<(&'a [u8], [u8; 2])>,
+}
+
+/// How an event is written in a recording.
+#[derive(Clone, Copy)]
+pub(super) enum Form<'a> {
+    /// In a word.
+    Brief(Brief),
+    /// Encoded, the time since the one before in front of it.
+    Whole(&'a [u8]),
+}
+
+impl Form<'_> {
+    /// The event once more, content filled with zeros.
+    pub(super) fn event(self) -> Option<Event> {
+        match self {
+            Form::Brief(brief) => Some(brief.event(&mut Blank::default()).1),
+            Form::Whole(encoded) => take_event(&mut Decoder::new(encoded), Time::ZERO).ok().map(|(_, event)| event),
+        }
+    }
 }
 
 struct ProblemAt {
@@ -332,6 +352,7 @@ impl<'a> Reader<'a> {
                 kind::STATE => take_state(frame.body).map(Raw::State),
                 kind::END => frames::take_end(frame.body, frame.end() - start).map(|end| Raw::End(end.place)),
                 kind::GIVEN_UP => Decoder::new(frame.body).end().map(|()| Raw::GivenUp),
+                kind if brief::body_length(kind).is_some() => self.take_brief(&frame).map(Raw::Event),
                 _ if frame.is_optional() => {
                     self.at = frame.end();
                     continue;
@@ -358,6 +379,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn take_brief(&mut self, frame: &Frame<'a>) -> Result<RawEvent<'a>, DecodeError> {
+        let brief = Brief::read(frame.kind, frame.body)?;
+        self.blank.forget();
+        let (since, event) = brief.event(&mut self.blank);
+        let wrong = DecodeError { offset: 0, problem: Problem::Number };
+        let now = self.now.0.checked_add(since).map(Time).ok_or(wrong)?;
+        Ok(RawEvent { now, event, form: Form::Brief(brief), made: None })
+    }
+
     fn take_event(&mut self, frame: &Frame<'a>) -> Result<RawEvent<'a>, DecodeError> {
         let mut from = Decoder::filling(frame.body, core::mem::take(&mut self.blank));
         let taken = take_event(&mut from, self.now);
@@ -367,6 +397,10 @@ impl<'a> Reader<'a> {
         let (encoded, rest) = frame.body.split_at_checked(at).unwrap_or_default();
         let error = |offset: usize, problem| DecodeError { offset, problem };
         let made = match frame.kind {
+            // It would be brief.
+            kind::QUIET if Brief::of(now.0 - self.now.0, &event, self.blank.holes()).is_some() => {
+                return Err(error(0, Problem::Variant));
+            }
             kind::QUIET if rest.is_empty() => None,
             kind::QUIET => return Err(error(at, Problem::TooLong)),
             _ => {
@@ -374,7 +408,7 @@ impl<'a> Reader<'a> {
                 Some((sketches, *check))
             }
         };
-        Ok(RawEvent { now, event, encoded, made })
+        Ok(RawEvent { now, event, form: Form::Whole(encoded), made })
     }
 
     /// The events from here on with their numbers, until something cannot be read.
@@ -392,7 +426,7 @@ impl<'a> Reader<'a> {
     /// The whole of what has been read.
     fn record(&self, raw: Raw<'a>) -> Result<Record, DecodeError> {
         Ok(match raw {
-            Raw::Event(RawEvent { now, event, made, encoded: _ }) => {
+            Raw::Event(RawEvent { now, event, made, form: _ }) => {
                 let (mut did, mut check) = (Vec::new(), None);
                 if let Some((sketches, bytes)) = made {
                     let mut from = Decoder::new(sketches);

@@ -38,8 +38,6 @@ pub enum Secret {
 pub struct Recorder {
     run: RunningDigest,
     frame: Vec<u8>,
-    /// The sketches of the last event's actions, and the check.
-    made: Vec<u8>,
     index: Index,
     /// Bytes behind the header and its extensions.
     written: u64,
@@ -77,7 +75,7 @@ impl Recorder {
             sink.put(&frame);
         }
         let run = RunningDigest::new(Digest::of(&head));
-        let mut recorder = Recorder { run, frame, made: Vec::new(), index: Index::new(), written: 0, stated: 0 };
+        let mut recorder = Recorder { run, frame, index: Index::new(), written: 0, stated: 0 };
         if !config.addresses.is_empty() {
             let mut body = Vec::new();
             canon::encode_addresses(&config.addresses, &mut body);
@@ -103,27 +101,46 @@ impl Recorder {
 
     /// Writes an event and what it led to. To be called after each `handle`, with the same `now`.
     pub fn record(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
-        self.made.clear();
-        let kind = if actions.is_empty() {
-            self.run.add(now, event, actions);
-            kind::QUIET
+        if let Some(brief) = self.run.brief(now, event, actions) {
+            self.run.add_brief(now, brief);
+            let (frame, length) = brief.frame();
+            let frame = frame.get(..length).unwrap_or_default();
+            self.written += frame.len() as u64;
+            sink.put(frame);
         } else {
-            let mut sketcher = Sketcher::new(event, actions, &mut self.made);
-            self.run.add_each(now, event, actions, |item, encoding| sketcher.put(item, encoding));
-            self.made.extend_from_slice(&self.run.digest().check());
-            kind::EVENT
+            self.record_whole(now, event, actions, sink);
+        }
+        if self.run.events().is_multiple_of(CHECKPOINT_EVERY) {
+            self.checkpoint(sink);
+        }
+    }
+
+    /// Writes an event that has no brief form.
+    #[inline(never)]
+    fn record_whole(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
+        let frame = if actions.is_empty() {
+            self.run.add_each(now, event, actions, |_| {}, |_, _, _| {});
+            self.run.last_frame(kind::QUIET, &[])
+        } else {
+            let mut sketcher = Sketcher::new(event);
+            let count = (actions.list.len() + actions.notices.len()) as u64;
+            let begin = |out: &mut Vec<u8>| canon::encode_number(count, out);
+            self.run.add_each(now, event, actions, begin, |item, hash, out| sketcher.put(item, hash, out));
+            let check = self.run.digest().check();
+            self.run.last_frame(kind::EVENT, &check)
         };
-        let frame = self.run.last_frame(kind, &self.made);
         self.written += frame.len() as u64;
         sink.put(frame);
-        if self.run.events().is_multiple_of(CHECKPOINT_EVERY) {
-            let place = self.place();
-            self.index.add(Entry { events: place.events, now: place.now, offset: self.written });
-            let mut body = Vec::new();
-            place.put(&mut body);
-            frames::write(&mut self.frame, kind::CHECKPOINT, &[&body]);
-            self.put(sink);
-        }
+    }
+
+    #[cold]
+    fn checkpoint(&mut self, sink: &mut impl Sink) {
+        let place = self.place();
+        self.index.add(Entry { events: place.events, now: place.now, offset: self.written });
+        let mut body = Vec::new();
+        place.put(&mut body);
+        frames::write(&mut self.frame, kind::CHECKPOINT, &[&body]);
+        self.put(sink);
     }
 
     /// Whether [`Recorder::state`] is to be called now: there have been [`STATE_EVERY`] events since it was.

@@ -3,7 +3,7 @@
 use super::canon::Blank;
 use super::difference::Difference;
 use super::digest::{Digest, RunningDigest};
-use super::reader::{Raw, RawEvent, ReadError, ReadProblem, Reader};
+use super::reader::{Form, Raw, RawEvent, ReadError, ReadProblem, Reader};
 use super::{BEHAVIOUR, State, StatePart};
 use crate::border::{Actions, Config, ConfigError, Event};
 use crate::rng::Seeds;
@@ -279,10 +279,19 @@ impl<M: Machine> Replay<M> {
 
     /// Runs an event, and says if and how that went another way than recorded.
     fn event(&mut self, recorded: RawEvent<'_>, blank: &Blank) -> Option<Parted> {
-        let RawEvent { now, event, encoded, made } = recorded;
+        let RawEvent { now, event, form, made } = recorded;
         self.first.get_or_insert(now);
         self.machine.handle(now, event, &mut self.actions);
-        self.run.add_encoded(now, encoded, &self.actions);
+        match form {
+            _ if made.is_none() != self.actions.is_empty() => {
+                // Written in another way than it would be now.
+                if let Some(event) = form.event() {
+                    self.run.add(now, &event, &self.actions);
+                }
+            }
+            Form::Brief(brief) => self.run.add_brief(now, brief),
+            Form::Whole(encoded) => self.run.add_encoded(now, encoded, &self.actions),
+        }
         let events = self.run.events();
         // Not in the digest, to which the event has been added as it was recorded.
         if !blank.has_holes_of(&self.actions.opaque) {

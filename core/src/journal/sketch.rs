@@ -4,7 +4,6 @@ use super::canon::{self, DecodeError, Decoder, Item, Problem};
 use crate::border::{Action, Actions, CommandId, DialId, Event, JobId, Notice, SocketId, TcpId, TorrentId, Work};
 use alloc::vec::Vec;
 use core::fmt;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// What something is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +37,7 @@ enum Of {
 }
 
 impl Topic {
+    #[inline]
     fn parts(self) -> (Of, u64) {
         match self {
             Topic::Nothing => (Of::Nothing, 0),
@@ -113,9 +113,9 @@ macro_rules! kinds {
         $($code:literal $name:literal: $pattern:pat => $about:ident $(($id:expr))?),* $(,)?
     }) => {
         #[inline]
-        fn $of(it: &$type) -> (u8, Topic) {
+        fn $of(it: &$type) -> (u8, (Of, u64)) {
             match it {
-                $($pattern => ($code, Topic::$about $(($id))?),)*
+                $($pattern => ($code, Topic::$about $(($id))?.parts()),)*
             }
         }
         const $names: &[(u8, &str, Of)] = &[$(($code, $name, Of::$about)),*];
@@ -198,34 +198,51 @@ const NUMBER: u8 = 0x80;
 
 /// What numbers were about last, one of each kind: starts with what the event is about.
 #[derive(Clone, Debug, Default)]
-struct Last([Option<u64>; 7]);
+struct Last {
+    numbers: [u64; 7],
+    /// A bit for each kind: whether there was one.
+    known: u8,
+}
 
 impl Last {
+    #[inline]
     fn of(event: &Event) -> Last {
         let mut last = Last::default();
-        last.note(Topic::event(event));
+        let (of, number) = Topic::event(event).parts();
+        last.note(of, number);
         last
     }
 
+    /// The last one.
+    fn get(&self, of: Of) -> Option<u64> {
+        self.numbers.get(of as usize).copied().filter(|_| self.known & 1 << of as u8 != 0)
+    }
+
     /// Whether it is another one than the last.
-    fn note(&mut self, about: Topic) -> bool {
-        let (of, number) = about.parts();
-        of != Of::Nothing && self.0.get_mut(of as usize).is_some_and(|last| last.replace(number) != Some(number))
+    #[inline]
+    fn note(&mut self, of: Of, number: u64) -> bool {
+        let Some(last) = self.numbers.get_mut(of as usize) else { return false };
+        let known = self.known & 1 << of as u8 != 0;
+        let same = known && *last == number;
+        *last = number;
+        self.known |= 1 << of as u8;
+        of != Of::Nothing && !same
     }
 }
 
 /// Sketches of everything that an event led to: its actions, and then its notices, in their order.
 pub fn sketches(actions: &Actions) -> Vec<Sketch> {
     let mut all = Vec::new();
-    canon::encode_each(actions, &mut Vec::new(), |item, encoding| {
-        let (kind, about) = kind(item);
-        all.push(Sketch { kind, about, check: check(encoding) });
+    canon::hash_each(actions, &mut Vec::new(), |item, hash| {
+        let (kind, (of, number)) = kind(item);
+        let about = Topic::from_parts(of, number).unwrap_or(Topic::Nothing);
+        all.push(Sketch { kind, about, check: hash as u8 });
     });
     all
 }
 
 #[inline]
-fn kind(item: Item<'_>) -> (u8, Topic) {
+fn kind(item: Item<'_>) -> (u8, (Of, u64)) {
     match item {
         Item::Action(Action::Start { work, .. }) => of_work(work),
         Item::Action(action) => of_action(action),
@@ -233,33 +250,28 @@ fn kind(item: Item<'_>) -> (u8, Topic) {
     }
 }
 
-// A function of its own, so that a profile can tell hashing from the rest.
-#[inline(never)]
-fn check(encoding: &[u8]) -> u8 {
-    xxh3_64(encoding) as u8
-}
-
-/// Writes the sketches of what an event led to, one by one. How many there are stands in front.
-pub(super) struct Sketcher<'a> {
+/// Writes the sketches of what an event led to, one by one. How many there are stands in front of the first.
+pub(super) struct Sketcher {
     last: Last,
-    out: &'a mut Vec<u8>,
 }
 
-impl<'a> Sketcher<'a> {
-    pub(super) fn new(event: &Event, actions: &Actions, out: &'a mut Vec<u8>) -> Sketcher<'a> {
-        canon::encode_number((actions.list.len() + actions.notices.len()) as u64, out);
-        Sketcher { last: Last::of(event), out }
+impl Sketcher {
+    #[inline]
+    pub(super) fn new(event: &Event) -> Sketcher {
+        Sketcher { last: Last::of(event) }
     }
 
     #[inline]
-    pub(super) fn put(&mut self, item: Item<'_>, encoding: &[u8]) {
-        let (kind, about) = kind(item);
-        let check = check(encoding);
-        if self.last.note(about) {
-            self.out.extend_from_slice(&[kind | NUMBER, check]);
-            canon::encode_number(about.parts().1, self.out);
+    pub(super) fn put(&mut self, item: Item<'_>, hash: u64, out: &mut Vec<u8>) {
+        let (kind, (of, number)) = kind(item);
+        let check = hash as u8;
+        if !self.last.note(of, number) {
+            out.extend_from_slice(&[kind, check]);
+        } else if number < 0x80 {
+            out.extend_from_slice(&[kind | NUMBER, check, number as u8]);
         } else {
-            self.out.extend_from_slice(&[kind, check]);
+            out.extend_from_slice(&[kind | NUMBER, check]);
+            canon::encode_number(number, out);
         }
     }
 }
@@ -278,9 +290,8 @@ pub(super) fn take(event: &Event, from: &mut Decoder<'_>) -> Result<Vec<Sketch>,
             // A kind that this program does not know: it is one all the same.
             (None, _) | (Some(Of::Nothing), None) => Topic::Nothing,
             (Some(of), number) => {
-                let known = last.0.get(of as usize).copied().flatten();
-                let about = number.or(known).and_then(|number| Topic::from_parts(of, number)).ok_or(wrong)?;
-                if last.note(about) != number.is_some() {
+                let about = number.or(last.get(of)).and_then(|number| Topic::from_parts(of, number)).ok_or(wrong)?;
+                if last.note(of, about.parts().1) != number.is_some() {
                     return Err(wrong);
                 }
                 about

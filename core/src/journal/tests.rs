@@ -1,5 +1,6 @@
 //! Tests of recording and replay.
 
+mod brief;
 mod canon;
 mod laws;
 mod recording;

@@ -1,5 +1,6 @@
 //! Actions: written, never read back. A replay makes its own.
 
+use super::super::hash;
 use super::{Encoder, Put, canon_enum};
 use crate::bitfield::Bitfield;
 use crate::border::{
@@ -26,22 +27,65 @@ pub(in crate::journal) enum Item<'a> {
     Notice(&'a Notice),
 }
 
-/// Appends the actions and the notices, and hands out each with its encoding.
-#[inline]
-pub(in crate::journal) fn put(actions: &Actions, out: &mut Vec<u8>, mut each: impl FnMut(Item<'_>, &[u8])) {
+/// Appends the actions and the notices.
+pub(super) fn put(actions: &Actions, to: &mut Encoder<'_>) {
     // `opaque` is written with the event, as its holes.
     let Actions { list, notices, opaque: _ } = actions;
-    put_list(list, out, |action, encoding| each(Item::Action(action), encoding));
-    put_list(notices, out, |notice, encoding| each(Item::Notice(notice), encoding));
+    list.put(to);
+    notices.put(to);
 }
 
+/// Hands out the actions and the notices, each with the XXH3-64 of its encoding. `scratch` is where it is encoded, if it has to be.
 #[inline]
-fn put_list<T: Put>(list: &[T], out: &mut Vec<u8>, mut each: impl FnMut(&T, &[u8])) {
-    Encoder::new(out).length(list.len());
-    for item in list {
-        let start = out.len();
-        item.put(&mut Encoder::new(out));
-        each(item, out.get(start..).unwrap_or_default());
+pub(in crate::journal) fn hash_each(actions: &Actions, scratch: &mut Vec<u8>, mut each: impl FnMut(Item<'_>, u64)) {
+    let Actions { list, notices, opaque: _ } = actions;
+    for action in list {
+        let hash = match Fixed::of(action) {
+            Fixed::Two(words) => hash::words(words),
+            Fixed::Four(words) => hash::words(words),
+            Fixed::And(words, bytes) => hash::words_and(words, bytes, scratch),
+            Fixed::No => hash(action, scratch),
+        };
+        each(Item::Action(action), hash);
+    }
+    for notice in notices {
+        each(Item::Notice(notice), hash(notice, scratch));
+    }
+}
+
+fn hash(item: &impl Put, scratch: &mut Vec<u8>) -> u64 {
+    scratch.clear();
+    item.put(&mut Encoder::new(scratch));
+    hash::short(scratch)
+}
+
+/// The encoding of an action, if it has a fixed layout: those that a busy session does most are written and hashed at once, not number by number.
+enum Fixed<'a> {
+    Two([u64; 2]),
+    Four([u64; 4]),
+    /// With bytes behind.
+    And([u64; 2], &'a [u8]),
+    No,
+}
+
+impl Fixed<'_> {
+    // It is taken apart at once by who asks.
+    #[inline(always)]
+    fn of(action: &Action) -> Fixed<'_> {
+        match action {
+            Action::Send { tcp, bytes } => Fixed::And([head(4, bytes.len() as u64), tcp.0], bytes),
+            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
+                Fixed::Four([head(5, torrent.0.into()), tcp.0, pair(*piece, *begin), bytes.len() as u64])
+            }
+            Action::Grant { tcp, bytes } => Fixed::Two([head(6, (*bytes).into()), tcp.0]),
+            Action::Start { job, work: Work::Read { torrent, piece, begin, length } } => {
+                Fixed::Four([head(12, torrent.0.into()), job.0, pair(*piece, *begin), (*length).into()])
+            }
+            Action::Start { job, work: Work::Write { torrent, piece, begin, bytes } } => {
+                Fixed::Four([head(13, torrent.0.into()), job.0, pair(*piece, *begin), bytes.len() as u64])
+            }
+            _ => Fixed::No,
+        }
     }
 }
 
@@ -59,6 +103,15 @@ fn head(tag: u8, short: u64) -> u64 {
 
 impl Put for Action {
     fn put(&self, to: &mut Encoder<'_>) {
+        match Fixed::of(self) {
+            Fixed::Two(words) => return to.words(words),
+            Fixed::Four(words) => return to.words(words),
+            Fixed::And(words, bytes) => {
+                to.words(words);
+                return to.raw(bytes);
+            }
+            Fixed::No => {}
+        }
         match self {
             Action::Bind { sock, kind, addr, device } => {
                 to.byte(0);
@@ -82,15 +135,8 @@ impl Put for Action {
                 to.byte(3);
                 dial.put(to);
             }
-            // Those that a busy session does most have fixed layouts: they are written at once, not number by number.
-            Action::Send { tcp, bytes } => {
-                to.words([head(4, bytes.len() as u64), tcp.0]);
-                to.raw(bytes);
-            }
-            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
-                to.words([head(5, torrent.0.into()), tcp.0, pair(*piece, *begin), bytes.len() as u64]);
-            }
-            Action::Grant { tcp, bytes } => to.words([head(6, (*bytes).into()), tcp.0]),
+            // Tags 4, 5, 6, 12 and 13 have fixed layouts: above.
+            Action::Send { .. } | Action::SendContent { .. } | Action::Grant { .. } => {}
             Action::Close { tcp, flush } => {
                 to.byte(7);
                 tcp.put(to);
@@ -104,19 +150,11 @@ impl Put for Action {
                 bytes.put(to);
                 dont_fragment.put(to);
             }
-            Action::Start { job, work } => match work {
-                Work::Read { torrent, piece, begin, length } => {
-                    to.words([head(12, torrent.0.into()), job.0, pair(*piece, *begin), (*length).into()]);
-                }
-                Work::Write { torrent, piece, begin, bytes } => {
-                    to.words([head(13, torrent.0.into()), job.0, pair(*piece, *begin), bytes.len() as u64]);
-                }
-                work => {
-                    to.byte(9);
-                    job.put(to);
-                    work.put(to);
-                }
-            },
+            Action::Start { job, work } => {
+                to.byte(9);
+                job.put(to);
+                work.put(to);
+            }
             Action::GrantJob { job, bytes } => {
                 to.byte(10);
                 job.put(to);

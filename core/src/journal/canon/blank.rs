@@ -46,6 +46,12 @@ impl Blank {
         Blank { fill, ..Blank::default() }
     }
 
+    /// Forgets the last buffer.
+    pub(in crate::journal) fn forget(&mut self) {
+        self.holes.clear();
+        self.length = 0;
+    }
+
     /// Where the holes of the last buffer were.
     pub(in crate::journal) fn holes(&self) -> &[Range<u32>] {
         &self.holes
@@ -59,6 +65,14 @@ impl Blank {
 
     fn places(&self) -> impl Iterator<Item = (usize, usize)> {
         self.holes.iter().map(|hole| (hole.start as usize, hole.end as usize))
+    }
+
+    /// A buffer of so many bytes that are all content.
+    pub(in crate::journal) fn content(&mut self, length: u32) -> Bytes {
+        self.holes.clear();
+        self.holes.push(0..length);
+        self.length = length as usize;
+        self.make(&[])
     }
 
     /// A buffer of [`Blank::length`] with [`Blank::holes`], and `literal` outside of them.

@@ -20,8 +20,7 @@ impl<'a> Decoder<'a> {
 
     /// One that takes the buffers of content from `blank`.
     pub(in crate::journal) fn filling(bytes: &'a [u8], mut blank: Blank) -> Decoder<'a> {
-        blank.holes.clear();
-        blank.length = 0;
+        blank.forget();
         Decoder { bytes, at: 0, blank, behind_first: false }
     }
 

@@ -23,11 +23,15 @@ impl<'a> Encoder<'a> {
 
     #[inline]
     pub(crate) fn number(&mut self, number: u64) {
-        // Most are of one to four bytes: put in at once, they are looked after once.
+        if number < 0x80 { self.out.push(number as u8) } else { self.more_bytes(number) }
+    }
+
+    #[inline(never)]
+    fn more_bytes(&mut self, number: u64) {
+        // Most are of four bytes at most: put in at once, they are looked after once.
         let low = |at: u32| (number >> (7 * at)) as u8 | 0x80;
         match number {
-            0..0x80 => self.out.push(number as u8),
-            0x80..0x4000 => self.out.extend_from_slice(&[low(0), (number >> 7) as u8]),
+            0..0x4000 => self.out.extend_from_slice(&[low(0), (number >> 7) as u8]),
             0x4000..0x20_0000 => self.out.extend_from_slice(&[low(0), low(1), (number >> 14) as u8]),
             0x20_0000..0x1000_0000 => self.out.extend_from_slice(&[low(0), low(1), low(2), (number >> 21) as u8]),
             _ => self.long_number(number),
@@ -61,6 +65,60 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
+    }
+
+    /// A buffer, if its holes are planned already: whether they are. Nothing is written otherwise.
+    #[inline]
+    pub(super) fn planned_buffer(&mut self, bytes: &[u8]) -> bool {
+        let (start, ranges) = (self.out.len(), self.holes);
+        self.length(bytes.len());
+        self.length(ranges.len());
+        let (mut least, mut end, mut planned) = (0u64, 0u64, bytes.len() as u64 <= MAX_HOLES);
+        for range in ranges {
+            let (from, to) = (u64::from(range.start), u64::from(range.end));
+            planned &= from >= least && to > from;
+            // What is written is of use only if that is so.
+            let (gap, length) = (from.wrapping_sub(end), to.wrapping_sub(from));
+            if let (0..0x80, 0x4000..0x20_0000) = (gap, length) {
+                let bytes = [length as u8 | 0x80, (length >> 7) as u8 | 0x80, (length >> 14) as u8];
+                self.out.extend_from_slice(&[gap as u8, bytes[0], bytes[1], bytes[2]]);
+            } else {
+                self.number(gap);
+                self.number(length);
+            }
+            (least, end) = (to + 1, to);
+        }
+        if !planned || end > bytes.len() as u64 {
+            self.out.truncate(start);
+            return false;
+        }
+        let mut at = 0;
+        for range in ranges {
+            self.part(bytes, at..range.start as usize);
+            at = range.end as usize;
+        }
+        self.part(bytes, at..bytes.len());
+        self.holes = &[];
+        true
+    }
+
+    /// A part of some bytes, which is short most of the time.
+    #[inline]
+    fn part(&mut self, bytes: &[u8], part: Range<usize>) {
+        const SHORT: usize = 16;
+        if part.is_empty() {
+            return;
+        }
+        // So many bytes are copied much quicker than some.
+        if part.len() <= SHORT
+            && let Some(more) = bytes.get(part.start..).and_then(|rest| rest.first_chunk::<SHORT>())
+        {
+            let end = self.out.len() + part.len();
+            self.out.extend_from_slice(more);
+            self.out.truncate(end);
+        } else {
+            self.raw(bytes.get(part).unwrap_or_default());
+        }
     }
 
     pub(super) fn buffer(&mut self, bytes: &[u8]) {

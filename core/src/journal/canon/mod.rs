@@ -40,7 +40,7 @@ mod plain;
 mod state;
 mod words;
 
-pub(super) use actions::{Item, put as encode_each};
+pub(super) use actions::{Item, hash_each};
 pub(super) use blank::Blank;
 pub(super) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
@@ -62,9 +62,18 @@ pub fn encode_event(event: &Event, opaque: &[Range<u32>], out: &mut Vec<u8>) {
     event.put(&mut Encoder { out, holes: opaque });
 }
 
+/// Appends the time since the event before, and the event.
+pub(super) fn encode_step(since: u64, event: &Event, opaque: &[Range<u32>], out: &mut Vec<u8>) {
+    let mut to = Encoder { out, holes: opaque };
+    to.number(since);
+    if !words::put_received(event, &mut to) {
+        event.put(&mut to);
+    }
+}
+
 /// Appends what an event led to: the actions and the notices, each in their order. `opaque` is not among it: it is in the event.
 pub fn encode_actions(actions: &Actions, out: &mut Vec<u8>) {
-    actions::put(actions, out, |_, _| {});
+    actions::put(actions, &mut Encoder::new(out));
 }
 
 /// Appends a configuration, every field written out; its table of addresses is [apart](encode_addresses).

@@ -1,0 +1,67 @@
+//! Hashing, for digests and sketches.
+//!
+//! Functions of their own, none of which calls another, so that a profile can tell hashing from the rest of what a recording costs.
+
+use alloc::vec::Vec;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+/// XXH3-128 of some bytes, in network order.
+#[inline(never)]
+pub(super) fn long(bytes: &[u8]) -> [u8; 16] {
+    xxh3_128(bytes).to_be_bytes()
+}
+
+/// XXH3-128 of what [`long`] gave and two words of eight bytes each, the lowest byte first.
+#[inline(never)]
+pub(super) fn next(last: [u8; 16], words: [u64; 2]) -> [u8; 16] {
+    let mut all = [0; 32];
+    let (front, rest) = all.split_at_mut(last.len());
+    front.copy_from_slice(&last);
+    rest.copy_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    xxh3_128(&all).to_be_bytes()
+}
+
+/// XXH3-64 of some bytes.
+#[inline(never)]
+pub(super) fn short(bytes: &[u8]) -> u64 {
+    xxh3_64(bytes)
+}
+
+/// XXH3-64 of words of eight bytes each, the lowest byte first.
+#[inline(never)]
+pub(super) fn words<const N: usize>(words: [u64; N]) -> u64 {
+    xxh3_64(words.map(u64::to_le_bytes).as_flattened())
+}
+
+/// The same of two such words and some bytes. `scratch` is where they are put together.
+#[inline(never)]
+pub(super) fn words_and(words: [u64; 2], bytes: &[u8], scratch: &mut Vec<u8>) -> u64 {
+    scratch.clear();
+    scratch.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    scratch.extend_from_slice(bytes);
+    xxh3_64(scratch)
+}
+
+/// What a list comes to, of which each part has been hashed to 64 bits: another one in any place, and the list comes to something else.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sum(u64);
+
+impl Sum {
+    /// That of nothing, in two lists of so many.
+    #[inline]
+    pub(super) fn of_lists(one: usize, other: usize) -> Sum {
+        Sum((one as u64) << 32 ^ other as u64)
+    }
+
+    /// Goes on by one part. For each value before it is a permutation of what is added, and the reverse, so that nothing is lost; and it is another one
+    /// in another order.
+    #[inline]
+    pub(super) fn add(&mut self, hash: u64) {
+        self.0 = (self.0 ^ hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+
+    #[inline]
+    pub(super) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+}
