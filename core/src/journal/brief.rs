@@ -3,7 +3,7 @@
 //! Of a download nine events in ten are of three kinds and lead to nothing: a job is done, bytes have left, or more of a block has come. Recording one costs a
 //! small part of what deciding about it does, but only if nothing is looked at number by number.
 
-use super::canon::{Blank, DecodeError, Problem};
+use super::canon::{Blank, COUNT_BITS, DecodeError, Problem};
 use super::kind;
 use crate::border::{Event, JobId, JobResult, TcpId};
 use core::ops::Range;
@@ -31,15 +31,28 @@ const CONTENT: u8 = 2;
 /// How many bits the microseconds have.
 const SINCE: u32 = 16;
 
-/// The same with the bytes, or with who asked for a job.
+/// The same with the bytes behind them.
 const BYTES: u32 = 32;
+
+/// How many bits who asked for a job has.
+const OWNER: u32 = 8;
+
+/// The rest of a job's number.
+const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
 impl Brief {
     /// The brief form of an event, if it has one: it has no other then.
     #[inline]
     pub(super) fn of(since: u64, event: &Event, opaque: &[Range<u32>]) -> Option<Brief> {
         let (what, rest) = match event {
-            Event::JobDone { job, result: Ok(JobResult::Done) } => (DONE, job.0),
+            // Who asked is small, and stands in front: the word is as short as the rest is then.
+            Event::JobDone { job, result: Ok(JobResult::Done) } => {
+                let owner = job.0 >> COUNT_BITS;
+                if owner >> OWNER != 0 {
+                    return None;
+                }
+                (DONE, (job.0 & COUNT) << OWNER | owner)
+            }
             Event::Flushed { tcp, bytes } => (FLUSHED, stream(*tcp, *bytes)?),
             Event::Received { tcp, bytes } => {
                 let [Range { start: 0, end }] = *opaque else { return None };
@@ -50,8 +63,7 @@ impl Brief {
             }
             _ => return None,
         };
-        let fits = since >> SINCE == 0 && rest >> (u64::BITS - SINCE) == 0;
-        fits.then_some(Brief { what, word: rest << SINCE | since })
+        (since >> SINCE == 0).then_some(Brief { what, word: rest << SINCE | since })
     }
 
     /// The event again, its content as `blank` fills it, and the time since the one before.
@@ -59,7 +71,10 @@ impl Brief {
         let rest = self.word >> SINCE;
         let (tcp, bytes) = (TcpId(self.word >> BYTES), rest & 0xffff);
         let event = match self.what {
-            DONE => Event::JobDone { job: JobId(rest), result: Ok(JobResult::Done) },
+            DONE => {
+                let job = JobId((rest & ((1 << OWNER) - 1)) << COUNT_BITS | rest >> OWNER);
+                Event::JobDone { job, result: Ok(JobResult::Done) }
+            }
             FLUSHED => Event::Flushed { tcp, bytes },
             // There are no others: see `read`.
             _ => Event::Received { tcp, bytes: blank.content(bytes as u32) },

@@ -100,6 +100,7 @@ impl Recorder {
     }
 
     /// Writes an event and what it led to. To be called after each `handle`, with the same `now`.
+    #[inline]
     pub fn record(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
         if let Some(brief) = self.run.brief(now, event, actions) {
             self.run.add_brief(now, brief);

@@ -244,6 +244,12 @@ pub fn sketches(actions: &Actions) -> Vec<Sketch> {
 #[inline]
 fn kind(item: Item<'_>) -> (u8, (Of, u64)) {
     match item {
+        // As the tables have them.
+        Item::Send(tcp) => (4, (Of::Tcp, tcp.0)),
+        Item::SendContent(tcp) => (5, (Of::Tcp, tcp.0)),
+        Item::Grant(tcp) => (6, (Of::Tcp, tcp.0)),
+        Item::Read(torrent) => (36, (Of::Torrent, torrent.0.into())),
+        Item::Write(torrent) => (37, (Of::Torrent, torrent.0.into())),
         Item::Action(Action::Start { work, .. }) => of_work(work),
         Item::Action(action) => of_action(action),
         Item::Notice(notice) => of_notice(notice),
@@ -265,13 +271,16 @@ impl Sketcher {
     pub(super) fn put(&mut self, item: Item<'_>, hash: u64, out: &mut Vec<u8>) {
         let (kind, (of, number)) = kind(item);
         let check = hash as u8;
+        let start = out.len();
         if !self.last.note(of, number) {
             out.extend_from_slice(&[kind, check]);
-        } else if number < 0x80 {
-            out.extend_from_slice(&[kind | NUMBER, check, number as u8]);
         } else {
-            out.extend_from_slice(&[kind | NUMBER, check]);
-            canon::encode_number(number, out);
+            // One byte is enough for most numbers: it is overwritten otherwise.
+            out.extend_from_slice(&[kind | NUMBER, check, number as u8]);
+            if number >= 0x80 {
+                out.truncate(start + 2);
+                canon::encode_number(number, out);
+            }
         }
     }
 }

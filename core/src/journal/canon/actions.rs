@@ -4,7 +4,8 @@ use super::super::hash;
 use super::{Encoder, Put, canon_enum};
 use crate::bitfield::Bitfield;
 use crate::border::{
-    Action, Actions, HttpRequest, LayoutFile, Notice, PieceHash, Route, SocketKind, StorageLayout, Work,
+    Action, Actions, HttpRequest, JobId, LayoutFile, Notice, PieceHash, Route, SocketKind, StorageLayout, TcpId,
+    TorrentId, Work,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -20,9 +21,14 @@ impl Put for Content<'_> {
     }
 }
 
-/// An action or a notice.
+/// An action or a notice; of those with a fixed layout only what they are about.
 #[derive(Clone, Copy)]
 pub(in crate::journal) enum Item<'a> {
+    Send(TcpId),
+    SendContent(TcpId),
+    Grant(TcpId),
+    Read(TorrentId),
+    Write(TorrentId),
     Action(&'a Action),
     Notice(&'a Notice),
 }
@@ -40,53 +46,60 @@ pub(super) fn put(actions: &Actions, to: &mut Encoder<'_>) {
 pub(in crate::journal) fn hash_each(actions: &Actions, scratch: &mut Vec<u8>, mut each: impl FnMut(Item<'_>, u64)) {
     let Actions { list, notices, opaque: _ } = actions;
     for action in list {
-        let hash = match Fixed::of(action) {
-            Fixed::Two(words) => hash::words(words),
-            Fixed::Four(words) => hash::words(words),
-            Fixed::And(words, bytes) => hash::words_and(words, bytes, scratch),
-            Fixed::No => hash(action, scratch),
-        };
-        each(Item::Action(action), hash);
+        match action {
+            // Those that a busy session does most have fixed layouts: they are written and hashed at once, not number by number.
+            Action::Start { job, work: Work::Write { torrent, piece, begin, bytes } } => {
+                let hash = hash::words(write(*job, *torrent, *piece, *begin, bytes));
+                each(Item::Write(*torrent), hash);
+            }
+            Action::Send { tcp, bytes } => each(Item::Send(*tcp), hash::words_and(send(*tcp, bytes), bytes, scratch)),
+            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
+                let hash = hash::words(send_content(*tcp, *torrent, *piece, *begin, bytes));
+                each(Item::SendContent(*tcp), hash);
+            }
+            Action::Grant { tcp, bytes } => each(Item::Grant(*tcp), hash::words(grant(*tcp, *bytes))),
+            Action::Start { job, work: Work::Read { torrent, piece, begin, length } } => {
+                let hash = hash::words(read(*job, *torrent, *piece, *begin, *length));
+                each(Item::Read(*torrent), hash);
+            }
+            action => each(Item::Action(action), hash(action, scratch)),
+        }
     }
     for notice in notices {
         each(Item::Notice(notice), hash(notice, scratch));
     }
 }
 
-fn hash(item: &impl Put, scratch: &mut Vec<u8>) -> u64 {
+#[inline(never)]
+fn hash(item: &dyn Put, scratch: &mut Vec<u8>) -> u64 {
     scratch.clear();
     item.put(&mut Encoder::new(scratch));
     hash::short(scratch)
 }
 
-/// The encoding of an action, if it has a fixed layout: those that a busy session does most are written and hashed at once, not number by number.
-enum Fixed<'a> {
-    Two([u64; 2]),
-    Four([u64; 4]),
-    /// With bytes behind.
-    And([u64; 2], &'a [u8]),
-    No,
+#[inline]
+fn send(tcp: TcpId, bytes: &Bytes) -> [u64; 2] {
+    [head(4, bytes.len() as u64), tcp.0]
 }
 
-impl Fixed<'_> {
-    // It is taken apart at once by who asks.
-    #[inline(always)]
-    fn of(action: &Action) -> Fixed<'_> {
-        match action {
-            Action::Send { tcp, bytes } => Fixed::And([head(4, bytes.len() as u64), tcp.0], bytes),
-            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
-                Fixed::Four([head(5, torrent.0.into()), tcp.0, pair(*piece, *begin), bytes.len() as u64])
-            }
-            Action::Grant { tcp, bytes } => Fixed::Two([head(6, (*bytes).into()), tcp.0]),
-            Action::Start { job, work: Work::Read { torrent, piece, begin, length } } => {
-                Fixed::Four([head(12, torrent.0.into()), job.0, pair(*piece, *begin), (*length).into()])
-            }
-            Action::Start { job, work: Work::Write { torrent, piece, begin, bytes } } => {
-                Fixed::Four([head(13, torrent.0.into()), job.0, pair(*piece, *begin), bytes.len() as u64])
-            }
-            _ => Fixed::No,
-        }
-    }
+#[inline]
+fn send_content(tcp: TcpId, torrent: TorrentId, piece: u32, begin: u32, bytes: &Bytes) -> [u64; 4] {
+    [head(5, torrent.0.into()), tcp.0, pair(piece, begin), bytes.len() as u64]
+}
+
+#[inline]
+fn grant(tcp: TcpId, bytes: u32) -> [u64; 2] {
+    [head(6, bytes.into()), tcp.0]
+}
+
+#[inline]
+fn read(job: JobId, torrent: TorrentId, piece: u32, begin: u32, length: u32) -> [u64; 4] {
+    [head(12, torrent.0.into()), job.0, pair(piece, begin), length.into()]
+}
+
+#[inline]
+fn write(job: JobId, torrent: TorrentId, piece: u32, begin: u32, bytes: &Bytes) -> [u64; 4] {
+    [head(13, torrent.0.into()), job.0, pair(piece, begin), bytes.len() as u64]
 }
 
 /// Two numbers of 32 bits in one word.
@@ -103,15 +116,6 @@ fn head(tag: u8, short: u64) -> u64 {
 
 impl Put for Action {
     fn put(&self, to: &mut Encoder<'_>) {
-        match Fixed::of(self) {
-            Fixed::Two(words) => return to.words(words),
-            Fixed::Four(words) => return to.words(words),
-            Fixed::And(words, bytes) => {
-                to.words(words);
-                return to.raw(bytes);
-            }
-            Fixed::No => {}
-        }
         match self {
             Action::Bind { sock, kind, addr, device } => {
                 to.byte(0);
@@ -135,8 +139,14 @@ impl Put for Action {
                 to.byte(3);
                 dial.put(to);
             }
-            // Tags 4, 5, 6, 12 and 13 have fixed layouts: above.
-            Action::Send { .. } | Action::SendContent { .. } | Action::Grant { .. } => {}
+            Action::Send { tcp, bytes } => {
+                to.words(send(*tcp, bytes));
+                to.raw(bytes);
+            }
+            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
+                to.words(send_content(*tcp, *torrent, *piece, *begin, bytes));
+            }
+            Action::Grant { tcp, bytes } => to.words(grant(*tcp, *bytes)),
             Action::Close { tcp, flush } => {
                 to.byte(7);
                 tcp.put(to);
@@ -150,11 +160,15 @@ impl Put for Action {
                 bytes.put(to);
                 dont_fragment.put(to);
             }
-            Action::Start { job, work } => {
-                to.byte(9);
-                job.put(to);
-                work.put(to);
-            }
+            Action::Start { job, work } => match work {
+                Work::Read { torrent, piece, begin, length } => to.words(read(*job, *torrent, *piece, *begin, *length)),
+                Work::Write { torrent, piece, begin, bytes } => to.words(write(*job, *torrent, *piece, *begin, bytes)),
+                work => {
+                    to.byte(9);
+                    job.put(to);
+                    work.put(to);
+                }
+            },
             Action::GrantJob { job, bytes } => {
                 to.byte(10);
                 job.put(to);

@@ -46,6 +46,7 @@ pub(super) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
 use encoder::plan_holes;
 pub(crate) use macros::{canon_enum, canon_struct};
+pub(super) use words::COUNT_BITS;
 
 use crate::border::{Actions, AddressTable, Config, Event};
 use alloc::vec::Vec;

@@ -26,7 +26,7 @@ macro_rules! canon_id {
 canon_id!(SocketId, TcpId, RootId, TorrentId, PeerKey, CommandId, InfoHash, PeerId);
 
 /// How many bits of a [`JobId`] or a [`DialId`] count; those above say who asked. Apart they are two small numbers.
-const COUNT_BITS: u32 = 40;
+pub(in crate::journal) const COUNT_BITS: u32 = 40;
 
 macro_rules! canon_owned_id {
     ($($name:ident),*) => {$(

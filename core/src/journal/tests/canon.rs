@@ -7,7 +7,7 @@ use crate::border::{
 };
 use crate::journal::canon::{
     DecodeError, MAX_HOLES, Problem, decode_addresses, decode_config, decode_event, encode_actions, encode_addresses,
-    encode_config, encode_event, encode_number,
+    encode_config, encode_event, encode_number, hash_each,
 };
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr};
@@ -15,6 +15,7 @@ use core::ops::Range;
 use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
+use xxhash_rust::xxh3::xxh3_64;
 
 fn encoded(event: &Event, opaque: &[Range<u32>]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -106,6 +107,32 @@ fn numbers_take_as_few_bytes_as_they_need() {
         let mut out = Vec::new();
         encode_number(number, &mut out);
         assert_eq!(out, bytes);
+    }
+}
+
+#[test]
+fn actions_are_hashed_as_they_are_encoded() {
+    let (tcp, torrent, job) = (TcpId(300), TorrentId(7), JobId(5 << 40 | 77));
+    let bytes = Bytes::from_static(b"some bytes of some length");
+    let list = vec![
+        Action::Send { tcp, bytes: bytes.clone() },
+        Action::Send { tcp, bytes: Bytes::new() },
+        Action::SendContent { tcp, torrent, piece: 3, begin: 4, bytes: bytes.clone() },
+        Action::Grant { tcp, bytes: 9 },
+        Action::Close { tcp, flush: true },
+        Action::Start { job, work: Work::Read { torrent, piece: 3, begin: 4, length: 5 } },
+        Action::Start { job, work: Work::Write { torrent, piece: 3, begin: 4, bytes } },
+        Action::Start { job, work: Work::Sync { torrent } },
+        Action::Cancel { job },
+    ];
+    for action in list {
+        let whole = acted(vec![action.clone()]);
+        // How many actions there are in front, and how many notices behind.
+        let encoding = &whole[1..whole.len() - 1];
+        let mut hashes = Vec::new();
+        let actions = Actions { list: vec![action], ..Actions::new() };
+        hash_each(&actions, &mut vec![1, 2, 3], |_, hash| hashes.push(hash));
+        assert_eq!(hashes, [xxh3_64(encoding)], "{:?}", actions.list);
     }
 }
 
