@@ -189,7 +189,7 @@ proptest! {
         for (gap, event, whole) in events {
             now += gap;
             let hole = match &event {
-                Event::Received { bytes, .. } if whole && !bytes.is_empty() => vec![0..bytes.len() as u32],
+                Event::Received { bytes, .. } if whole && !bytes.is_empty() => core::iter::once(0..bytes.len() as u32).collect(),
                 _ => Vec::new(),
             };
             steps.push((now, event, Actions { opaque: hole, ..Actions::new() }));
