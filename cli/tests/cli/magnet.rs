@@ -133,3 +133,41 @@ fn what_goes_wrong_is_told_with_what_to_do() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.err.contains("/nowhere"), "{ended:?}");
 }
+
+/// The program with a part in the DHT, and nothing else to find peers by. Each has an address of its own: a node gives one address five
+/// answers a second.
+#[cfg(target_os = "linux")]
+fn in_dht(here: &Here, args: &[&str], ip: &str, begin: Option<&str>) -> std::process::Command {
+    let listen = format!("{ip}:0");
+    let mut command = here.command(args);
+    command.env_remove("PARCACIK_NO_DHT").env("PARCACIK_STATE_DIR", here.path().join(format!("state-{ip}")));
+    command.args(["--no-tracker", "--no-lsd", "--no-pex", "--listen", &listen]);
+    // The first one has nobody to begin with: it waits for others.
+    command.args(["--dht-bootstrap", begin.unwrap_or("127.0.0.1:9")]);
+    command
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_link_alone_is_enough_by_the_dht() {
+    let listens =
+        |running: &Running| running.line().strip_prefix("listening on ").expect("where it listens").to_owned();
+    let here = Here::new();
+    here.file("there/thing", 300_003);
+    here.file("router/other", 20_000);
+    here.done(&["create", "there/thing", "-o", "thing.torrent", "--piece-length", "16K"]);
+    here.done(&["create", "router/other", "-o", "other.torrent"]);
+    let link = here.done(&["magnet", "thing.torrent"]).out.trim().to_owned();
+    let first = Running::start(in_dht(&here, &["seed", "other.torrent", "--data", "router"], "127.0.0.11", None));
+    let begin = listens(&first);
+    let seed = ["seed", "thing.torrent", "--data", "there"];
+    let seed = Running::start(in_dht(&here, &seed, "127.0.0.12", Some(&begin)));
+    listens(&seed);
+    let get = ["-v", "download", &link, "-o", "here", "--stop-after", "50s"];
+    let ended = Running::start(in_dht(&here, &get, "127.0.0.13", Some(&begin))).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(here.read("here/thing") == here.read("there/thing"));
+    assert!(ended.out.contains("; peers: 1 dht") || ended.out.contains("; peers: dht"), "{ended:?}");
+    // Its node is known again by the next run.
+    assert!(here.path().join("state-127.0.0.13/dht-4.node").exists());
+}

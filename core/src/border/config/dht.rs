@@ -85,6 +85,8 @@ pub struct DhtConfig {
     /// How long after one look-up of a session's torrent that wants peers the next one is; it doubles, up to `announce_interval`. In a
     /// minute others have come, or they come seldom.
     pub search_interval: Duration,
+    /// The same for a torrent that has nobody to get anything from: whoever has it may be about to announce it. Six more look-ups then.
+    pub hungry_interval: Duration,
     /// How many look-ups of a session's torrents may begin in a second, those of torrents without any peer first. Each costs 30 to 60
     /// queries, so that four take 25 KB/s at the most; ten thousand torrents come round in 42 minutes, before nodes forget them.
     pub lookups_per_second: u32,
@@ -148,6 +150,7 @@ impl Default for DhtConfig {
             announce_interval: Duration::from_secs(15 * 60),
             item_interval: Duration::from_secs(60 * 60),
             search_interval: Duration::from_secs(60),
+            hungry_interval: Duration::from_secs(5),
             lookups_per_second: 4,
             max_nodes_per_torrent: 8,
             max_kept: 10_000,
@@ -222,6 +225,11 @@ impl DhtConfig {
             !self.search_interval.is_zero() && self.search_interval <= self.announce_interval,
             "dht.search_interval",
             "is 0, or above dht.announce_interval",
+        )?;
+        require(
+            !self.hungry_interval.is_zero() && self.hungry_interval <= self.search_interval,
+            "dht.hungry_interval",
+            "is 0, or above dht.search_interval",
         )?;
         require(self.lookups_per_second > 0, "dht.lookups_per_second", "is 0: nobody would be found")?;
         require(

@@ -279,6 +279,7 @@ canon_struct!(DhtConfig {
     announce_interval,
     item_interval,
     search_interval,
+    hungry_interval,
     lookups_per_second,
     max_nodes_per_torrent,
     max_kept,

@@ -4,9 +4,11 @@
 //! so many at once. Torrents that have nobody to get anything from go before all others, else those that are due go first.
 //!
 //! A turn is a look-up by every node that knows somebody, and, once the torrent's info dictionary is known, an announce at the end of
-//! it. A torrent that wants more peers has its next turn after [`search_interval`](DhtConfig::search_interval), and then after twice as
+//! it. A torrent that wants more peers has its next turn after [`search_interval`](DhtConfig::search_interval), one that has nobody
+//! after [`hungry_interval`](DhtConfig::hungry_interval), and then after twice as
 //! long each time; all others after [`announce_interval`](DhtConfig::announce_interval), up to an eighth sooner, so that those that
-//! began together do not stay so. Of a look-up that nobody answered nothing is known: it is tried again soon.
+//! began together do not stay so. Of a look-up that nobody answered nothing is known, and an announce that nobody stored is none: it is
+//! tried again soon.
 //!
 //! Limits: [`lookups_per_second`](DhtConfig::lookups_per_second), and for each node [`max_lookups`](DhtConfig::max_lookups).
 
@@ -52,11 +54,13 @@ struct Member {
     open: u32,
     /// Whether anybody has answered the last ones.
     answered: bool,
+    /// Whether anybody has stored what was to be announced.
+    stored: bool,
     /// What was announced last has changed.
     again: bool,
 }
 
-canon_struct!(out Member { wish, due, begun, gap, open, answered, again });
+canon_struct!(out Member { wish, due, begun, gap, open, answered, stored, again });
 
 impl DhtTurns {
     pub(super) fn new(rng: Rng) -> DhtTurns {
@@ -81,8 +85,8 @@ impl DhtTurns {
         }
         let Some(wish) = wish else { return };
         self.unqueue(id);
-        let gap = config.search_interval;
-        let new = Member { wish, due: now, begun: None, gap, open: 0, answered: false, again: false };
+        let gap = if wish.hungry { config.hungry_interval } else { config.search_interval };
+        let new = Member { wish, due: now, begun: None, gap, open: 0, answered: false, stored: false, again: false };
         let member = self.members.entry(id).or_insert(new);
         let old = core::mem::replace(&mut member.wish, wish);
         if wish.announce && !old.announce {
@@ -158,7 +162,7 @@ impl DhtTurns {
         self.window.1 += 1;
         self.unqueue(id);
         let member = self.members.get_mut(&id)?;
-        (member.begun, member.answered, member.again) = (Some(now), false, false);
+        (member.begun, member.answered, member.stored, member.again) = (Some(now), false, false, false);
         Some((id, member.wish))
     }
 
@@ -188,6 +192,7 @@ impl DhtTurns {
         let Some(member) = self.members.get_mut(&id) else { return };
         member.open = member.open.saturating_sub(1);
         member.answered |= outcome.answers > 0;
+        member.stored |= outcome.stored > 0 || !member.wish.announce;
         if member.open == 0 {
             self.plan(now, config, id);
         }
@@ -199,12 +204,14 @@ impl DhtTurns {
         let (begun, interval) = (member.begun.unwrap_or(now), config.announce_interval);
         member.due = if member.again {
             now
-        } else if !member.answered {
+        } else if member.answered && member.wish.wanting {
+            let least = if member.wish.hungry { Duration::ZERO } else { config.search_interval };
+            let gap = member.gap.max(least);
+            member.gap = (gap * 2).min(interval);
+            // A look-up may take longer than that.
+            (begun + gap).max(now + gap / 2)
+        } else if !member.answered || !member.stored {
             now + config.bootstrap_wait_max.min(interval) / 4
-        } else if member.wish.wanting {
-            let due = begun + member.gap;
-            member.gap = (member.gap * 2).min(interval);
-            due
         } else {
             let sooner = self.rng.below(u64::try_from(interval.as_micros() / 8).unwrap_or(u64::MAX));
             begun + interval.saturating_sub(Duration::from_micros(sooner))

@@ -35,7 +35,7 @@ impl Stand {
     }
 
     fn end(&mut self, lookup: Lookup, answers: u32) {
-        self.turns.ended(self.now, &self.config, lookup, &Outcome { answers, ..Outcome::default() });
+        self.turns.ended(self.now, &self.config, lookup, &Outcome { answers, stored: answers, ..Outcome::default() });
     }
 
     fn due(&self) -> Option<Time> {
@@ -80,7 +80,7 @@ fn so_many_at_once_and_none_without_a_node() {
 #[test]
 fn who_wants_peers_looks_again_after_a_minute_then_two() {
     let mut stand = Stand::new(DhtConfig::default());
-    stand.set(1, wish(true, true));
+    stand.set(1, wish(true, false));
     for minutes in [1, 2, 4, 8, 15, 15] {
         let begun = stand.begin();
         assert_eq!(begun.len(), 1);
@@ -90,12 +90,11 @@ fn who_wants_peers_looks_again_after_a_minute_then_two() {
         stand.now = stand.due().unwrap();
         assert_eq!(stand.now, at + Duration::from_secs(60 * minutes));
     }
-    // It has found somebody, and loses all: it need not wait.
-    stand.set(1, wish(true, false));
+    // It loses all: it need not wait.
     let begun = stand.begin();
     stand.end(begun[0].1, 8);
     stand.set(1, wish(true, true));
-    assert_eq!(stand.due(), Some(stand.now + Duration::from_secs(60)));
+    assert_eq!(stand.due(), Some(stand.now + Duration::from_secs(5)));
     stand.now = stand.now + Duration::from_secs(500);
     stand.set(1, wish(true, false));
     stand.set(1, wish(true, true));
@@ -152,4 +151,32 @@ fn a_torrent_that_may_be_announced_now_is_announced_at_once() {
     assert_eq!(stand.due(), None, "it is looking");
     stand.end(begun[0].1, 8);
     assert_eq!(stand.begin().len(), 1, "and then announces");
+}
+
+#[test]
+fn who_has_nobody_looks_again_after_seconds() {
+    let mut stand = Stand::new(DhtConfig::default());
+    stand.set(1, wish(true, true));
+    for seconds in [5, 10, 20, 40, 80, 160, 320, 640, 900, 900] {
+        let begun = stand.begin();
+        let at = stand.now;
+        stand.now = stand.now + Duration::from_secs(2);
+        stand.end(begun[0].1, 8);
+        stand.now = stand.due().unwrap();
+        assert_eq!(stand.now, at + Duration::from_secs(seconds));
+    }
+}
+
+#[test]
+fn an_announce_that_nobody_stored_is_made_again_soon() {
+    let mut stand = Stand::new(DhtConfig::default());
+    stand.set(1, wish(false, false));
+    let begun = stand.begin();
+    stand.turns.ended(stand.now, &stand.config, begun[0].1, &Outcome { answers: 8, ..Outcome::default() });
+    let soon = stand.due().unwrap();
+    assert!(soon <= stand.now + Duration::from_secs(75), "{soon:?}");
+    stand.now = soon;
+    let begun = stand.begin();
+    stand.end(begun[0].1, 8);
+    assert!(stand.due().unwrap() > stand.now + Duration::from_secs(700));
 }
