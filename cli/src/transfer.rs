@@ -318,7 +318,7 @@ impl Run<'_> {
 
     fn warn_if_alone(&self, magnet: &Magnet, args: &NetworkArgs, index: usize) {
         let trackers = !args.no_tracker && (!magnet.trackers.is_empty() || !args.trackers.is_empty());
-        if !trackers && magnet.peers.is_empty() && args.peers.is_empty() {
+        if !trackers && magnet.peers.is_empty() && args.peers.is_empty() && args.no_dht {
             self.output.warn(format_args!(
                 "{}: the link names neither trackers nor peers; add --tracker or --peer if nobody is found",
                 self.jobs[index].name()

@@ -116,7 +116,10 @@ impl Stage {
     fn staged(&self, example: &str) -> String {
         let line = self.instead().iter().fold(example.to_owned(), |line, (from, to)| line.replace(from, to));
         if !line.starts_with("parcacik dht ") {
-            return line;
+            // A link alone is enough where there is a DHT, which `magnet` shows; here is whom it would lead to.
+            let link = line.contains("'magnet:") || line.contains(" --dht-bootstrap ");
+            let alone = link && !line.contains(" --peer ") && !line.contains("&tr=");
+            return if alone { format!("{line} --peer {}", self.seed.1) } else { line };
         }
         // Each from an address of its own: a node gives one address so many answers a second, and there are two of them.
         let last = self.asked.replace(self.asked.get() + 1) + 1;
