@@ -457,7 +457,8 @@ impl NodeModel {
             Action::SendDatagrams { to, bytes, .. } if to.ip().is_multicast() => {
                 self.announces_locally(bytes, tally)?;
             }
-            Action::SendDatagrams { bytes, .. } if bytes.starts_with(b"d") => self.asks_nodes(bytes, tally)?,
+            // All keys of KRPC are one letter; the connection id of a UDP tracker may begin with any byte.
+            Action::SendDatagrams { bytes, .. } if bytes.starts_with(b"d1:") => self.asks_nodes(bytes, tally)?,
             Action::SendDatagrams { to, bytes, .. } => {
                 self.trackers.sends(self.now, *to, bytes, &self.torrents, tally)?;
             }

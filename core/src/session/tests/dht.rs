@@ -173,7 +173,7 @@ fn a_magnet_finds_a_seed_by_the_dht_alone() {
 }
 
 #[test]
-fn a_download_looks_again_after_a_minute_and_a_seed_after_a_quarter_of_an_hour() {
+fn a_download_without_anybody_looks_again_within_a_minute_and_a_seed_after_a_quarter_of_an_hour() {
     let mut net = Net::new(3);
     let file = torrent(false, |_| ());
     let add = AddTorrent { goal: SeedGoal::Forever, ..AddTorrent::new(file.clone(), RootId(0)) };
@@ -184,9 +184,7 @@ fn a_download_looks_again_after_a_minute_and_a_seed_after_a_quarter_of_an_hour()
     net.wait(5);
     let before = [1, 2].map(|who| net.said(who, "get_peers").len());
     assert!(before.iter().all(|count| *count > 0));
-    net.wait(50);
-    assert_eq!([1, 2].map(|who| net.said(who, "get_peers").len()), before);
-    net.wait(10);
+    net.wait(60);
     let after = [1, 2].map(|who| net.said(who, "get_peers").len());
     assert!(after[1] > before[1] && after[0] == before[0], "{before:?} {after:?}");
     net.wait(845);
