@@ -457,8 +457,10 @@ impl NodeModel {
             Action::SendDatagrams { to, bytes, .. } if to.ip().is_multicast() => {
                 self.announces_locally(bytes, tally)?;
             }
-            // All keys of KRPC are one letter; the connection id of a UDP tracker may begin with any byte.
-            Action::SendDatagrams { bytes, .. } if bytes.starts_with(b"d1:") => self.asks_nodes(bytes, tally)?,
+            // The connection id of a UDP tracker may begin with any byte, but hardly with a dictionary's first key of less than ten letters.
+            Action::SendDatagrams { bytes, .. } if matches!(bytes[..], [b'd', b'1'..=b'9', b':', .., b'e']) => {
+                self.asks_nodes(bytes, tally)?
+            }
             Action::SendDatagrams { to, bytes, .. } => {
                 self.trackers.sends(self.now, *to, bytes, &self.torrents, tally)?;
             }
