@@ -85,7 +85,8 @@ pub struct DhtConfig {
     /// How long after one look-up of a session's torrent that wants peers the next one is; it doubles, up to `announce_interval`. In a
     /// minute others have come, or they come seldom.
     pub search_interval: Duration,
-    /// The same for a torrent that has nobody to get anything from: whoever has it may be about to announce it. Six more look-ups then.
+    /// The same for a torrent that has nobody to get anything from: whoever has it may be about to announce it. It doubles too, so that these are
+    /// three look-ups more in the first minute.
     pub hungry_interval: Duration,
     /// How many look-ups of a session's torrents may begin in a second, those of torrents without any peer first. Each costs 30 to 60
     /// queries, so that four take 25 KB/s at the most; ten thousand torrents come round in 42 minutes, before nodes forget them.

@@ -5,10 +5,9 @@
 //!
 //! A turn is a look-up by every node that knows somebody, and, once the torrent's info dictionary is known, an announce at the end of
 //! it. A torrent that wants more peers has its next turn after [`search_interval`](DhtConfig::search_interval), one that has nobody
-//! after [`hungry_interval`](DhtConfig::hungry_interval), and then after twice as
-//! long each time; all others after [`announce_interval`](DhtConfig::announce_interval), up to an eighth sooner, so that those that
-//! began together do not stay so. Of a look-up that nobody answered nothing is known, and an announce that nobody stored is none: it is
-//! tried again soon.
+//! after [`hungry_interval`](DhtConfig::hungry_interval), and then after twice as long each time; all others after
+//! [`announce_interval`](DhtConfig::announce_interval), up to an eighth sooner, so that those that began together do not stay so. Of a
+//! look-up that nobody answered nothing is known, and an announce that nobody stored is none: it is tried again soon.
 //!
 //! Limits: [`lookups_per_second`](DhtConfig::lookups_per_second), and for each node [`max_lookups`](DhtConfig::max_lookups).
 
