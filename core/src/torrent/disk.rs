@@ -400,10 +400,6 @@ impl Torrent {
             self.disk.distrusts();
         }
         self.made_durable(cx, result.as_ref().map(|_| ()).map_err(|&fault| fault));
-        if result.is_err() {
-            // What is on the disk of these is not what their senders sent.
-            self.disk.pieces.values_mut().for_each(|state| state.senders.clear());
-        }
         self.persist.synced(cx.now, &cx.config.persist, result);
         for (piece, blocks) in core::mem::take(&mut self.disk.unjudged) {
             self.blame_senders(cx, shared, piece, &blocks);

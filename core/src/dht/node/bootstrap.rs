@@ -31,7 +31,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 /// The most names and addresses that are kept to begin with; those named first give way.
-const MAX_TARGETS: usize = 64;
+pub(crate) const MAX_TARGETS: usize = 64;
 /// How many of the saved nodes are asked at once.
 const AT_ONCE: usize = 8;
 
@@ -108,18 +108,21 @@ impl Bootstrap {
     }
 }
 
+/// Notes a node to begin with, once; who was named first gives way.
+pub(crate) fn keep_target(targets: &mut VecDeque<Target>, target: Target) {
+    if targets.contains(&target) {
+        return;
+    }
+    if targets.len() >= MAX_TARGETS {
+        targets.pop_front();
+    }
+    targets.push_back(target);
+}
+
 impl Node {
     /// Learns of nodes to begin with, from the user: routers.
     pub fn bootstrap(&mut self, cx: &mut Cx<'_>, targets: impl IntoIterator<Item = Target>) {
-        for target in targets {
-            if self.bootstrap.targets.contains(&target) {
-                continue;
-            }
-            if self.bootstrap.targets.len() >= MAX_TARGETS {
-                self.bootstrap.targets.pop_front();
-            }
-            self.bootstrap.targets.push_back(target);
-        }
+        targets.into_iter().for_each(|target| keep_target(&mut self.bootstrap.targets, target));
         // It does not wait for the end of a long pause.
         (self.bootstrap.next, self.bootstrap.wait) = (cx.now, Duration::ZERO);
         self.seek(cx);
@@ -135,10 +138,7 @@ impl Node {
             if self.table.len() < cx.config.dht.enough_contacts as usize {
                 self.begin_with(cx, target.clone(), Word::Local);
             }
-            if self.bootstrap.hints.len() >= MAX_TARGETS {
-                self.bootstrap.hints.pop_front();
-            }
-            self.bootstrap.hints.push_back(target);
+            keep_target(&mut self.bootstrap.hints, target);
         }
     }
 

@@ -86,6 +86,7 @@ mod sources;
 mod tasks;
 mod upkeep;
 
+pub(crate) use bootstrap::{MAX_TARGETS, keep_target};
 pub use crawl::{MAX_QUEUE, MAX_SAMPLED};
 pub use said::{Announce, NodeSaid, NodeView, Outcome, PeerWish, Stats, TaskId};
 

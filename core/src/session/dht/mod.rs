@@ -20,7 +20,7 @@ mod turns;
 use super::Session;
 use crate::border::{Actions, DhtConfig, IoFault, JobId, JobResult, Notice, SocketId, Target, TorrentId, Work};
 use crate::cx::Cx;
-use crate::dht::node::{Announce, Node, NodeOptions, NodeSaid, PeerWish};
+use crate::dht::node::{Announce, MAX_TARGETS, Node, NodeOptions, NodeSaid, PeerWish, keep_target};
 use crate::dht::table::Table;
 use crate::dht::table::saved::Saved;
 use crate::journal::canon::{canon_enum, canon_struct};
@@ -33,9 +33,6 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use turns::DhtTurns;
-
-/// The most nodes to begin with that are kept for nodes of ours that begin later; as many as a node keeps.
-const MAX_TARGETS: usize = 64;
 
 /// All of it.
 #[derive(Clone, Debug)]
@@ -307,15 +304,7 @@ impl Session {
 
     /// The user names nodes to begin with.
     pub(super) fn add_dht_nodes(&mut self, out: &mut Actions, nodes: Vec<Target>) {
-        for target in nodes {
-            if self.dht.targets.contains(&target) {
-                continue;
-            }
-            if self.dht.targets.len() >= MAX_TARGETS {
-                self.dht.targets.pop_front();
-            }
-            self.dht.targets.push_back(target);
-        }
+        nodes.into_iter().for_each(|target| keep_target(&mut self.dht.targets, target));
         self.with_nodes(out, |session, out, sock| {
             let targets = session.dht.targets.clone();
             session.with_node(out, sock, |node, cx, _| node.bootstrap(cx, targets));
