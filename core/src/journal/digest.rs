@@ -1,8 +1,10 @@
 //! Running digests of what went in and what came out.
 
 use super::brief::Brief;
-use super::canon::{self, Item};
+use super::canon;
 use super::hash::{self, Sum};
+use super::room::Room;
+use super::sketch::Sketcher;
 use crate::border::{Actions, Event};
 use crate::time::Time;
 use alloc::vec::Vec;
@@ -67,31 +69,22 @@ pub struct RunningDigest {
     events: u64,
     now: Time,
     /// What was hashed last, kept for its memory, and for the recorder: the event behind [`FRONT`] other bytes.
-    buffer: Vec<u8>,
-    /// Where the event ends in it.
-    event_end: usize,
-    /// Where an action is encoded to be hashed.
+    room: Room,
+    /// Where something is encoded that is not written at once.
     scratch: Vec<u8>,
 }
 
 impl RunningDigest {
     /// One that starts from the digest of what comes before the events.
     pub fn new(start: Digest) -> RunningDigest {
-        RunningDigest {
-            digest: start,
-            events: 0,
-            now: Time::ZERO,
-            buffer: Vec::new(),
-            event_end: 0,
-            scratch: Vec::new(),
-        }
+        RunningDigest { digest: start, events: 0, now: Time::ZERO, room: Room::default(), scratch: Vec::new() }
     }
 
     /// Adds an event, and what it led to. An earlier `now` than the last counts as the last, as in a session.
     pub fn add(&mut self, now: Time, event: &Event, actions: &Actions) {
         match self.brief(now, event, actions) {
             Some(brief) => self.add_brief(now, brief),
-            None => self.add_each(now, event, actions, |_| {}, |_, _, _| {}),
+            None => self.add_whole::<false>(now, event, actions),
         }
     }
 
@@ -104,89 +97,94 @@ impl RunningDigest {
     /// Adds a brief event.
     #[inline]
     pub(super) fn add_brief(&mut self, now: Time, brief: Brief) {
-        self.digest = Digest(hash::next(self.digest.0, brief.words()));
         self.events += 1;
         self.now = now.max(self.now);
+        let [word, what] = brief.words();
+        hash::next(&mut self.digest.0, word, what);
     }
 
-    /// Adds an event that is not brief, and hands out each action and notice with its hash. What is appended then stands behind the event in its [frame](RunningDigest::last_frame).
+    /// Adds an event that is not brief. Behind it in its [frame](RunningDigest::last_frame) stand, if they are wanted, the sketches of what it led to, their number in
+    /// front.
     #[inline]
-    pub(super) fn add_each(
-        &mut self,
-        now: Time,
-        event: &Event,
-        actions: &Actions,
-        begin: impl FnOnce(&mut Vec<u8>),
-        each: impl FnMut(Item<'_>, u64, &mut Vec<u8>),
-    ) {
+    pub(super) fn add_whole<const SKETCHES: bool>(&mut self, now: Time, event: &Event, actions: &Actions) {
         let now = now.max(self.now);
-        self.begin();
-        canon::encode_step(now.0 - self.now.0, event, &actions.opaque, &mut self.buffer);
-        self.event_end = self.buffer.len();
-        begin(&mut self.buffer);
-        self.end(now, actions, each);
+        self.room.begin(FRONT);
+        canon::encode_step(now.0 - self.now.0, event, &actions.opaque, &mut self.room, &mut self.scratch);
+        let event_end = self.room.len();
+        let mut sum = Sum::of_lists(actions.list.len(), actions.notices.len());
+        if SKETCHES {
+            let count = actions.list.len() + actions.notices.len();
+            let mut pen = self.room.pen((1 + count) * Sketcher::MOST);
+            pen.number(count as u64);
+            let mut sketcher = Sketcher::new(event);
+            canon::hash_each(actions, &mut self.scratch, |what, hash| {
+                sum.add(hash);
+                sketcher.put(what, hash, &mut pen);
+            });
+            debug_assert!(!pen.is_full(), "there was room for each");
+            let left = pen.left();
+            self.room.wrote(left);
+        } else {
+            canon::hash_each(actions, &mut self.scratch, |_, hash| sum.add(hash));
+        }
+        self.end(now, event_end, sum);
     }
 
     /// The same for an event that is encoded already, the time since the one before in front of it.
     pub(super) fn add_encoded(&mut self, now: Time, encoded: &[u8], actions: &Actions) {
-        self.begin();
-        self.buffer.extend_from_slice(encoded);
-        self.event_end = self.buffer.len();
-        self.end(now, actions, |_, _, _| {});
-    }
-
-    #[inline]
-    fn begin(&mut self) {
-        self.buffer.clear();
-        self.buffer.extend_from_slice(&[0; FRONT]);
-    }
-
-    #[inline]
-    fn end(&mut self, now: Time, actions: &Actions, mut each: impl FnMut(Item<'_>, u64, &mut Vec<u8>)) {
+        self.room.begin(FRONT);
+        self.room.extend(encoded);
         let mut sum = Sum::of_lists(actions.list.len(), actions.notices.len());
-        canon::hash_each(actions, &mut self.scratch, |item, hash| {
-            sum.add(hash);
-            each(item, hash, &mut self.buffer);
-        });
-        if let Some((digest, rest)) = self.buffer.split_first_chunk_mut()
-            && let Some(place) = rest.first_chunk_mut()
-        {
-            *digest = self.digest.0;
-            *place = sum.to_bytes();
+        canon::hash_each(actions, &mut self.scratch, |_, hash| sum.add(hash));
+        self.end(now, self.room.len(), sum);
+    }
+
+    #[inline]
+    fn end(&mut self, now: Time, event_end: usize, sum: Sum) {
+        if let Some(front) = self.room.first_mut::<FRONT>() {
+            let (digest, place) = front.split_at_mut(16);
+            digest.copy_from_slice(&self.digest.0);
+            place.copy_from_slice(&sum.to_bytes());
         }
-        self.digest = Digest::of(self.buffer.get(..self.event_end).unwrap_or_default());
+        self.digest = Digest::of(self.room.bytes().get(..event_end).unwrap_or_default());
         self.events += 1;
         self.now = now;
     }
 
-    /// A frame of the last event, the time that had gone by before it in front, and behind it what was appended and `rest`.
+    /// A frame of the last event, the time that had gone by before it in front, and behind it its sketches and `rest`.
     #[inline]
-    pub(super) fn last_frame(&mut self, kind: u8, rest: &[u8]) -> &[u8] {
-        self.buffer.extend_from_slice(rest);
-        let length = self.buffer.len().saturating_sub(FRONT);
+    pub(super) fn last_frame<const N: usize>(&mut self, kind: u8, rest: [u8; N]) -> &[u8] {
+        let mut pen = self.room.pen(N);
+        pen.put(rest);
+        let left = pen.left();
+        self.room.wrote(left);
+        let length = self.room.len().saturating_sub(FRONT);
         // Without copying the event: its place is known, and so is how long the head is.
         match length {
             0..0x80 => self.behind([kind, length as u8]),
             0x80..0x4000 => self.behind([kind, length as u8 | 0x80, (length >> 7) as u8]),
-            _ => {
-                let mut head = Vec::from([kind]);
-                canon::encode_number(length as u64, &mut head);
-                let start = FRONT.saturating_sub(head.len());
-                if let Some(place) = self.buffer.get_mut(start..FRONT) {
-                    place.copy_from_slice(&head);
-                }
-                self.buffer.get(start..).unwrap_or_default()
-            }
+            _ => self.behind_long(kind, length as u64),
         }
+    }
+
+    #[inline(never)]
+    fn behind_long(&mut self, kind: u8, length: u64) -> &[u8] {
+        let mut head = Vec::from([kind]);
+        canon::encode_number(length, &mut head);
+        let start = FRONT.saturating_sub(head.len());
+        if let Some(place) = self.room.first_mut::<FRONT>().and_then(|front| front.get_mut(start..)) {
+            place.copy_from_slice(&head);
+        }
+        self.room.bytes().get(start..).unwrap_or_default()
     }
 
     /// The event behind such a head.
     #[inline]
     fn behind<const N: usize>(&mut self, head: [u8; N]) -> &[u8] {
-        if let Some(place) = self.buffer.first_chunk_mut::<FRONT>().and_then(|front| front.last_chunk_mut::<N>()) {
+        if let Some(place) = self.room.first_mut::<FRONT>().and_then(|front| front.last_chunk_mut::<N>()) {
             *place = head;
         }
-        self.buffer.get(FRONT - N..).unwrap_or_default()
+        self.room.bytes().get(FRONT - N..).unwrap_or_default()
     }
 
     /// What it has come to.

@@ -11,14 +11,14 @@ pub(super) fn long(bytes: &[u8]) -> [u8; 16] {
     xxh3_128(bytes).to_be_bytes()
 }
 
-/// XXH3-128 of what [`long`] gave and two words of eight bytes each, the lowest byte first.
+/// XXH3-128 of what [`long`] gave and two words of eight bytes each, the lowest byte first; in its place.
 #[inline(never)]
-pub(super) fn next(last: [u8; 16], words: [u64; 2]) -> [u8; 16] {
+pub(super) fn next(digest: &mut [u8; 16], first: u64, second: u64) {
     let mut all = [0; 32];
-    let (front, rest) = all.split_at_mut(last.len());
-    front.copy_from_slice(&last);
-    rest.copy_from_slice(words.map(u64::to_le_bytes).as_flattened());
-    xxh3_128(&all).to_be_bytes()
+    let (front, rest) = all.split_at_mut(digest.len());
+    front.copy_from_slice(digest);
+    rest.copy_from_slice([first, second].map(u64::to_le_bytes).as_flattened());
+    *digest = xxh3_128(&all).to_be_bytes();
 }
 
 /// XXH3-64 of some bytes.
@@ -27,17 +27,23 @@ pub(super) fn short(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-/// XXH3-64 of words of eight bytes each, the lowest byte first.
+/// XXH3-64 of two words of eight bytes each, the lowest byte first.
 #[inline(never)]
-pub(super) fn words<const N: usize>(words: [u64; N]) -> u64 {
-    xxh3_64(words.map(u64::to_le_bytes).as_flattened())
+pub(super) fn two(first: u64, second: u64) -> u64 {
+    xxh3_64([first, second].map(u64::to_le_bytes).as_flattened())
+}
+
+/// The same of four.
+#[inline(never)]
+pub(super) fn four(first: u64, second: u64, third: u64, fourth: u64) -> u64 {
+    xxh3_64([first, second, third, fourth].map(u64::to_le_bytes).as_flattened())
 }
 
 /// The same of two such words and some bytes. `scratch` is where they are put together.
 #[inline(never)]
-pub(super) fn words_and(words: [u64; 2], bytes: &[u8], scratch: &mut Vec<u8>) -> u64 {
+pub(super) fn two_and(first: u64, second: u64, bytes: &[u8], scratch: &mut Vec<u8>) -> u64 {
     scratch.clear();
-    scratch.extend_from_slice(words.map(u64::to_le_bytes).as_flattened());
+    scratch.extend_from_slice([first, second].map(u64::to_le_bytes).as_flattened());
     scratch.extend_from_slice(bytes);
     xxh3_64(scratch)
 }

@@ -101,6 +101,7 @@ mod reader;
 mod recorder;
 pub mod redact;
 mod replay;
+mod room;
 pub mod shrink;
 mod sketch;
 mod state;

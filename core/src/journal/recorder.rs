@@ -2,7 +2,6 @@
 
 use super::digest::{Digest, RunningDigest};
 use super::frames::{self, Entry, Index, Place};
-use super::sketch::Sketcher;
 use super::{
     BEHAVIOUR, CHECKPOINT_EVERY, Extension, FORMAT, FORMAT_MINOR, MAGIC, STATE_EVERY, State, canon, extension, kind,
 };
@@ -103,11 +102,11 @@ impl Recorder {
     #[inline]
     pub fn record(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
         if let Some(brief) = self.run.brief(now, event, actions) {
-            self.run.add_brief(now, brief);
             let (frame, length) = brief.frame();
             let frame = frame.get(..length).unwrap_or_default();
             self.written += frame.len() as u64;
             sink.put(frame);
+            self.run.add_brief(now, brief);
         } else {
             self.record_whole(now, event, actions, sink);
         }
@@ -120,15 +119,12 @@ impl Recorder {
     #[inline(never)]
     fn record_whole(&mut self, now: Time, event: &Event, actions: &Actions, sink: &mut impl Sink) {
         let frame = if actions.is_empty() {
-            self.run.add_each(now, event, actions, |_| {}, |_, _, _| {});
-            self.run.last_frame(kind::QUIET, &[])
+            self.run.add_whole::<false>(now, event, actions);
+            self.run.last_frame(kind::QUIET, [])
         } else {
-            let mut sketcher = Sketcher::new(event);
-            let count = (actions.list.len() + actions.notices.len()) as u64;
-            let begin = |out: &mut Vec<u8>| canon::encode_number(count, out);
-            self.run.add_each(now, event, actions, begin, |item, hash, out| sketcher.put(item, hash, out));
+            self.run.add_whole::<true>(now, event, actions);
             let check = self.run.digest().check();
-            self.run.last_frame(kind::EVENT, &check)
+            self.run.last_frame(kind::EVENT, check)
         };
         self.written += frame.len() as u64;
         sink.put(frame);

@@ -1,6 +1,7 @@
 //! What a recording keeps of each action and notice: what kind it was, what it was about, and one byte to tell it from another.
 
-use super::canon::{self, DecodeError, Decoder, Item, Problem};
+use super::canon::{self, DecodeError, Decoder, Problem};
+use super::room::Pen;
 use crate::border::{Action, Actions, CommandId, DialId, Event, JobId, Notice, SocketId, TcpId, TorrentId, Work};
 use alloc::vec::Vec;
 use core::fmt;
@@ -196,63 +197,98 @@ kinds!(of_notice, NOTICES, Notice, {
 /// The top bit of a sketch's first byte: the number of what it is about follows.
 const NUMBER: u8 = 0x80;
 
-/// What numbers were about last, one of each kind: starts with what the event is about.
-#[derive(Clone, Debug, Default)]
-struct Last {
-    numbers: [u64; 7],
-    /// A bit for each kind: whether there was one.
-    known: u8,
-}
+/// What numbers were about last, one of each kind: starts with what the event is about. [`NONE`]: there was none.
+#[derive(Clone, Debug)]
+struct Last([u64; 8]);
+
+/// No number. As a number of something it is not told from that, which is written with the first that is not it.
+const NONE: u64 = u64::MAX;
 
 impl Last {
     #[inline]
     fn of(event: &Event) -> Last {
-        let mut last = Last::default();
+        let mut last = Last([NONE; 8]);
+        // Of nothing there is one number, and it is the last.
+        last.note(Of::Nothing, 0);
         let (of, number) = Topic::event(event).parts();
         last.note(of, number);
         last
     }
 
     /// The last one.
-    fn get(&self, of: Of) -> Option<u64> {
-        self.numbers.get(of as usize).copied().filter(|_| self.known & 1 << of as u8 != 0)
+    fn get(&self, of: Of) -> u64 {
+        self.0[of as usize & 7]
     }
 
     /// Whether it is another one than the last.
     #[inline]
     fn note(&mut self, of: Of, number: u64) -> bool {
-        let Some(last) = self.numbers.get_mut(of as usize) else { return false };
-        let known = self.known & 1 << of as u8 != 0;
-        let same = known && *last == number;
-        *last = number;
-        self.known |= 1 << of as u8;
-        of != Of::Nothing && !same
+        // Eight, of which seven are used: so none needs a look whether it is there.
+        let last = &mut self.0[of as usize & 7];
+        core::mem::replace(last, number) != number
     }
 }
 
 /// Sketches of everything that an event led to: its actions, and then its notices, in their order.
 pub fn sketches(actions: &Actions) -> Vec<Sketch> {
     let mut all = Vec::new();
-    canon::hash_each(actions, &mut Vec::new(), |item, hash| {
-        let (kind, (of, number)) = kind(item);
+    canon::hash_each(actions, &mut Vec::new(), |What { kind, of, number }, hash| {
         let about = Topic::from_parts(of, number).unwrap_or(Topic::Nothing);
         all.push(Sketch { kind, about, check: hash as u8 });
     });
     all
 }
 
-#[inline]
-fn kind(item: Item<'_>) -> (u8, (Of, u64)) {
-    match item {
-        // As the tables have them.
-        Item::Send(tcp) => (4, (Of::Tcp, tcp.0)),
-        Item::SendContent(tcp) => (5, (Of::Tcp, tcp.0)),
-        Item::Grant(tcp) => (6, (Of::Tcp, tcp.0)),
-        Item::Read(torrent) => (36, (Of::Torrent, torrent.0.into())),
-        Item::Write(torrent) => (37, (Of::Torrent, torrent.0.into())),
-        Item::Action(Action::Start { work, .. }) => of_work(work),
-        Item::Action(action) => of_action(action),
-        Item::Notice(notice) => of_notice(notice),
+/// The kind of an action or a notice, and what it is about.
+#[derive(Clone, Copy)]
+pub(super) struct What {
+    kind: u8,
+    of: Of,
+    number: u64,
+}
+
+/// Those of which there are most, as the tables have them.
+impl What {
+    #[inline]
+    pub(super) fn send(tcp: TcpId) -> What {
+        What { kind: 4, of: Of::Tcp, number: tcp.0 }
+    }
+
+    #[inline]
+    pub(super) fn send_content(tcp: TcpId) -> What {
+        What { kind: 5, of: Of::Tcp, number: tcp.0 }
+    }
+
+    #[inline]
+    pub(super) fn grant(tcp: TcpId) -> What {
+        What { kind: 6, of: Of::Tcp, number: tcp.0 }
+    }
+
+    #[inline]
+    pub(super) fn read(torrent: TorrentId) -> What {
+        What { kind: 36, of: Of::Torrent, number: torrent.0.into() }
+    }
+
+    #[inline]
+    pub(super) fn write(torrent: TorrentId) -> What {
+        What { kind: 37, of: Of::Torrent, number: torrent.0.into() }
+    }
+}
+
+impl What {
+    #[inline]
+    pub(super) fn action(action: &Action) -> What {
+        let (kind, (of, number)) = match action {
+            Action::Start { work, .. } => of_work(work),
+            action => of_action(action),
+        };
+        What { kind, of, number }
+    }
+
+    #[inline]
+    pub(super) fn notice(notice: &Notice) -> What {
+        let (kind, (of, number)) = of_notice(notice);
+        What { kind, of, number }
     }
 }
 
@@ -262,25 +298,22 @@ pub(super) struct Sketcher {
 }
 
 impl Sketcher {
+    /// The most bytes of one.
+    pub(super) const MOST: usize = 2 + 10;
+
     #[inline]
     pub(super) fn new(event: &Event) -> Sketcher {
         Sketcher { last: Last::of(event) }
     }
 
     #[inline]
-    pub(super) fn put(&mut self, item: Item<'_>, hash: u64, out: &mut Vec<u8>) {
-        let (kind, (of, number)) = kind(item);
+    pub(super) fn put(&mut self, What { kind, of, number }: What, hash: u64, out: &mut Pen<'_>) {
         let check = hash as u8;
-        let start = out.len();
-        if !self.last.note(of, number) {
-            out.extend_from_slice(&[kind, check]);
+        if self.last.note(of, number) {
+            out.put([kind | NUMBER, check]);
+            out.number(number);
         } else {
-            // One byte is enough for most numbers: it is overwritten otherwise.
-            out.extend_from_slice(&[kind | NUMBER, check, number as u8]);
-            if number >= 0x80 {
-                out.truncate(start + 2);
-                canon::encode_number(number, out);
-            }
+            out.put([kind, check]);
         }
     }
 }
@@ -299,7 +332,7 @@ pub(super) fn take(event: &Event, from: &mut Decoder<'_>) -> Result<Vec<Sketch>,
             // A kind that this program does not know: it is one all the same.
             (None, _) | (Some(Of::Nothing), None) => Topic::Nothing,
             (Some(of), number) => {
-                let about = number.or(last.get(of)).and_then(|number| Topic::from_parts(of, number)).ok_or(wrong)?;
+                let about = Topic::from_parts(of, number.unwrap_or(last.get(of))).ok_or(wrong)?;
                 if last.note(of, about.parts().1) != number.is_some() {
                     return Err(wrong);
                 }

@@ -1,11 +1,12 @@
 //! Actions: written, never read back. A replay makes its own.
 
 use super::super::hash;
+use super::super::sketch::What;
 use super::{Encoder, Put, canon_enum};
 use crate::bitfield::Bitfield;
 use crate::border::{
-    Action, Actions, HttpRequest, JobId, LayoutFile, Notice, PieceHash, Route, SocketKind, StorageLayout, TcpId,
-    TorrentId, Work,
+    Action, Actions, HttpRequest, JobId, LayoutFile, PieceHash, Route, SocketKind, StorageLayout, TcpId, TorrentId,
+    Work,
 };
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,18 +22,6 @@ impl Put for Content<'_> {
     }
 }
 
-/// An action or a notice; of those with a fixed layout only what they are about.
-#[derive(Clone, Copy)]
-pub(in crate::journal) enum Item<'a> {
-    Send(TcpId),
-    SendContent(TcpId),
-    Grant(TcpId),
-    Read(TorrentId),
-    Write(TorrentId),
-    Action(&'a Action),
-    Notice(&'a Notice),
-}
-
 /// Appends the actions and the notices.
 pub(super) fn put(actions: &Actions, to: &mut Encoder<'_>) {
     // `opaque` is written with the event, as its holes.
@@ -41,32 +30,37 @@ pub(super) fn put(actions: &Actions, to: &mut Encoder<'_>) {
     notices.put(to);
 }
 
-/// Hands out the actions and the notices, each with the XXH3-64 of its encoding. `scratch` is where it is encoded, if it has to be.
+/// Hands out what the actions and the notices are about, each with the XXH3-64 of its encoding. `scratch` is where it is encoded, if it has to be.
 #[inline]
-pub(in crate::journal) fn hash_each(actions: &Actions, scratch: &mut Vec<u8>, mut each: impl FnMut(Item<'_>, u64)) {
+pub(in crate::journal) fn hash_each(actions: &Actions, scratch: &mut Vec<u8>, mut each: impl FnMut(What, u64)) {
     let Actions { list, notices, opaque: _ } = actions;
     for action in list {
-        match action {
-            // Those that a busy session does most have fixed layouts: they are written and hashed at once, not number by number.
-            Action::Start { job, work: Work::Write { torrent, piece, begin, bytes } } => {
-                let hash = hash::words(write(*job, *torrent, *piece, *begin, bytes));
-                each(Item::Write(*torrent), hash);
-            }
-            Action::Send { tcp, bytes } => each(Item::Send(*tcp), hash::words_and(send(*tcp, bytes), bytes, scratch)),
-            Action::SendContent { tcp, torrent, piece, begin, bytes } => {
-                let hash = hash::words(send_content(*tcp, *torrent, *piece, *begin, bytes));
-                each(Item::SendContent(*tcp), hash);
-            }
-            Action::Grant { tcp, bytes } => each(Item::Grant(*tcp), hash::words(grant(*tcp, *bytes))),
-            Action::Start { job, work: Work::Read { torrent, piece, begin, length } } => {
-                let hash = hash::words(read(*job, *torrent, *piece, *begin, *length));
-                each(Item::Read(*torrent), hash);
-            }
-            action => each(Item::Action(action), hash(action, scratch)),
+        // Those that a busy session does most have fixed layouts: they are written and hashed at once, not number by number. And they are asked for one by one, the most
+        // frequent first, which is quicker than to ask which of all kinds it is.
+        if let Action::Start { job, work: Work::Write { torrent, piece, begin, bytes } } = action {
+            let [a, b, c, d] = write(*job, *torrent, *piece, *begin, bytes);
+            each(What::write(*torrent), hash::four(a, b, c, d));
+            continue;
         }
+        let (what, hash) = if let Action::Send { tcp, bytes } = action {
+            let [a, b] = send(*tcp, bytes);
+            (What::send(*tcp), hash::two_and(a, b, bytes, scratch))
+        } else if let Action::Grant { tcp, bytes } = action {
+            let [a, b] = grant(*tcp, *bytes);
+            (What::grant(*tcp), hash::two(a, b))
+        } else if let Action::SendContent { tcp, torrent, piece, begin, bytes } = action {
+            let [a, b, c, d] = send_content(*tcp, *torrent, *piece, *begin, bytes);
+            (What::send_content(*tcp), hash::four(a, b, c, d))
+        } else if let Action::Start { job, work: Work::Read { torrent, piece, begin, length } } = action {
+            let [a, b, c, d] = read(*job, *torrent, *piece, *begin, *length);
+            (What::read(*torrent), hash::four(a, b, c, d))
+        } else {
+            (What::action(action), hash(action, scratch))
+        };
+        each(what, hash);
     }
     for notice in notices {
-        each(Item::Notice(notice), hash(notice, scratch));
+        each(What::notice(notice), hash(notice, scratch));
     }
 }
 

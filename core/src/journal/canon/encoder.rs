@@ -4,64 +4,6 @@ use super::MAX_HOLES;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// How many bytes are copied at once, which is much quicker than some bytes.
-const SHORT: usize = 16;
-
-/// How much outside of holes is more than what a few blocks have.
-const MUCH: u64 = 1024;
-
-/// Where there is room.
-struct Place<'a> {
-    bytes: &'a mut [u8],
-    at: usize,
-}
-
-impl Place<'_> {
-    #[inline]
-    fn put<const N: usize>(&mut self, bytes: [u8; N], used: usize) {
-        if let Some(place) = self.bytes.get_mut(self.at..self.at + N) {
-            place.copy_from_slice(&bytes);
-        }
-        self.at += used;
-    }
-
-    #[inline]
-    fn number(&mut self, mut number: u32) {
-        while number >= 0x80 {
-            self.put([number as u8 | 0x80], 1);
-            number >>= 7;
-        }
-        self.put([number as u8], 1);
-    }
-
-    /// The bytes since the last hole, and how long this one is: few, and a whole block most of the time.
-    #[inline]
-    fn two_numbers(&mut self, gap: u32, length: u32) {
-        if let (0..0x80, 0x4000..0x20_0000) = (gap, length) {
-            let low = |at: u32| (length >> (7 * at)) as u8 | 0x80;
-            self.put([gap as u8, low(0), low(1), (length >> 14) as u8], 4);
-        } else {
-            self.number(gap);
-            self.number(length);
-        }
-    }
-
-    #[inline]
-    fn part(&mut self, bytes: &[u8], from: usize, to: usize) {
-        let length = to.saturating_sub(from);
-        if length <= SHORT
-            && let Some(more) = bytes.get(from..).and_then(|rest| rest.first_chunk::<SHORT>())
-        {
-            self.put(*more, length);
-        } else if let Some(part) = bytes.get(from..to) {
-            if let Some(place) = self.bytes.get_mut(self.at..self.at + length) {
-                place.copy_from_slice(part);
-            }
-            self.at += length;
-        }
-    }
-}
-
 /// Where an encoding goes.
 pub(crate) struct Encoder<'a> {
     pub(super) out: &'a mut Vec<u8>,
@@ -123,48 +65,6 @@ impl<'a> Encoder<'a> {
     #[inline]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
-    }
-
-    /// A buffer, if its holes are planned already and not much is outside of them: whether that is so. Nothing is written otherwise.
-    #[inline]
-    pub(super) fn planned_buffer(&mut self, bytes: &[u8]) -> bool {
-        let ranges = self.holes;
-        let (mut least, mut inside) = (0u64, 0u64);
-        for range in ranges {
-            let (from, to) = (u64::from(range.start), u64::from(range.end));
-            if from < least || to <= from {
-                return false;
-            }
-            inside += to - from;
-            least = to + 1;
-        }
-        let length = bytes.len() as u64;
-        // So what is inside is no more than the length.
-        if least > length + 1 || inside > MAX_HOLES || length - inside > MUCH {
-            return false;
-        }
-        let outside = length - inside;
-        self.holes = &[];
-        self.length(bytes.len());
-        self.length(ranges.len());
-        // Room is made for all of it, and not looked after any more: two numbers for each, what is outside, and more behind than is copied at once.
-        let start = self.out.len();
-        self.out.resize(start + ranges.len() * 20 + outside as usize + SHORT, 0);
-        let mut place = Place { bytes: self.out.get_mut(start..).unwrap_or_default(), at: 0 };
-        let mut end = 0;
-        for range in ranges {
-            place.two_numbers(range.start - end, range.end - range.start);
-            end = range.end;
-        }
-        let mut at = 0;
-        for range in ranges {
-            place.part(bytes, at, range.start as usize);
-            at = range.end as usize;
-        }
-        place.part(bytes, at, bytes.len());
-        let used = place.at;
-        self.out.truncate(start + used);
-        true
     }
 
     pub(super) fn buffer(&mut self, bytes: &[u8]) {

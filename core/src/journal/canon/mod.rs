@@ -38,14 +38,16 @@ mod macros;
 mod notices;
 mod plain;
 mod state;
+mod step;
 mod words;
 
-pub(super) use actions::{Item, hash_each};
+pub(super) use actions::hash_each;
 pub(super) use blank::Blank;
 pub(super) use decoder::Decoder;
 pub(crate) use encoder::Encoder;
 use encoder::plan_holes;
 pub(crate) use macros::{canon_enum, canon_struct};
+pub(super) use step::encode_step;
 pub(super) use words::COUNT_BITS;
 
 use crate::border::{Actions, AddressTable, Config, Event};
@@ -61,15 +63,6 @@ pub const MAX_HOLES: u64 = 64 << 20;
 /// order or behind the buffer's end is passed over.
 pub fn encode_event(event: &Event, opaque: &[Range<u32>], out: &mut Vec<u8>) {
     event.put(&mut Encoder { out, holes: opaque });
-}
-
-/// Appends the time since the event before, and the event.
-pub(super) fn encode_step(since: u64, event: &Event, opaque: &[Range<u32>], out: &mut Vec<u8>) {
-    let mut to = Encoder { out, holes: opaque };
-    to.number(since);
-    if !words::put_received(event, &mut to) {
-        event.put(&mut to);
-    }
 }
 
 /// Appends what an event led to: the actions and the notices, each in their order. `opaque` is not among it: it is in the event.

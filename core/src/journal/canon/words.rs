@@ -72,21 +72,6 @@ canon_enum!(Event {
     14 = Command { id, command },
 });
 
-/// Writes what was received, of which most of a recording is made: part by part it would be slower. Whether that is what the event is, its holes in order; nothing
-/// is written otherwise.
-#[inline]
-pub(super) fn put_received(event: &Event, to: &mut Encoder<'_>) -> bool {
-    let Event::Received { tcp, bytes } = event else { return false };
-    let start = to.out.len();
-    to.byte(8);
-    to.number(tcp.0);
-    let written = to.planned_buffer(bytes);
-    if !written {
-        to.out.truncate(start);
-    }
-    written
-}
-
 canon_enum!(Command {
     0 = Listen { tcp, udp, lsd, dht, addr, device },
     1 = Add(add),
