@@ -320,7 +320,7 @@ impl Run<'_> {
         let trackers = !args.no_tracker && (!magnet.trackers.is_empty() || !args.trackers.is_empty());
         if !trackers && magnet.peers.is_empty() && args.peers.is_empty() && args.no_dht {
             self.output.warn(format_args!(
-                "{}: the link names neither trackers nor peers; add --tracker or --peer if nobody is found",
+                "{}: the link names neither trackers nor peers, and the DHT is off: leave out --no-dht (or PARCACIK_NO_DHT) to look there, or add --tracker or --peer",
                 self.jobs[index].name()
             ));
         }

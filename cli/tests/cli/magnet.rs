@@ -113,7 +113,10 @@ fn what_goes_wrong_is_told_with_what_to_do() {
     assert!(ended.err.contains("add peers with --peer"), "{ended:?}");
     let ended = here.run(&[&["download", nobody][..], &quick].concat());
     assert_eq!(ended.code, Some(3), "{ended:?}");
-    assert!(ended.err.contains("names neither trackers nor peers; add --tracker or --peer"), "{ended:?}");
+    assert!(
+        ended.err.contains("names neither trackers nor peers, and the DHT is off: leave out --no-dht"),
+        "{ended:?}"
+    );
     let v2 = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
     for (args, words) in [
         (&["metadata", "magnet:?dn=x", "-o", "x.torrent"][..], "no info-hash"),

@@ -30,8 +30,8 @@
 //! goes to all nodes, those of IPv4 and of IPv6. A task that is dropped is given up.
 //!
 //! # State
-//! With a [state folder](DhtOptions::state_dir), the nodes' ids and whom they knew are kept in it: see [`state`]. One client at a time keeps it; another one in
-//! the same folder begins with the nodes that it finds there, under ids of its own, and saves nothing.
+//! With a [state folder](DhtOptions::state_dir), the nodes' ids and whom they knew are kept in it: see [`state`]. One client at a time keeps it, or one session; another
+//! one in the same folder begins with the nodes that it finds there, under ids of its own, and saves nothing.
 
 mod nodes;
 pub mod state;
@@ -109,6 +109,9 @@ pub enum DhtNotice {
         /// Its id from now on.
         id: NodeId,
     },
+    /// There is no way to anybody: of the names to begin with none leads anywhere, or nothing can be sent to those that are known. What went wrong
+    /// first. It is said once, as soon as that is known; the nodes try again.
+    CutOff(String),
     /// The state could not be saved. It is tried again when there is something new.
     SaveFailed(String),
 }
@@ -147,24 +150,21 @@ impl DhtClient {
                 socket::udp(addr, options.device.as_deref()).and_then(|udp| Ok((udp.get_ref().local_addr()?, udp)));
             sockets.push(opened.map_err(|error| StartError::Socket { addr, error })?);
         }
+        let local: Vec<SocketAddr> = sockets.iter().map(|(local, _)| *local).collect();
         let state = match &options.state_dir {
             Some(path) => {
-                let opened = StateFiles::open(path);
+                let opened = StateFiles::open(path, &local);
                 Some(Arc::new(opened.map_err(|error| StartError::State { path: path.clone(), error })?))
             }
             None => None,
         };
-        let local: Vec<SocketAddr> = sockets.iter().map(|(local, _)| *local).collect();
         let max_saved = options.config.dht.max_saved;
-        let mut saved: Vec<Option<Saved>> = match &state {
-            Some(state) => state.load(&local, max_saved),
+        // Drawn from a stream that no node has: there are not so many sockets.
+        let mut rng = seeds.secrets(Stream::Dht, u64::MAX);
+        let saved: Vec<Option<Saved>> = match &state {
+            Some(state) => state.load(max_saved, &mut rng),
             None => local.iter().map(|_| None).collect(),
         };
-        if state.as_ref().is_some_and(|state| !state.is_ours()) {
-            // Whoever keeps it goes by these ids. Ours are drawn from a stream that no node has: there are not so many sockets.
-            let mut rng = seeds.secrets(Stream::Dht, u64::MAX);
-            saved.iter_mut().flatten().for_each(|saved| saved.id = NodeId::random(&mut rng));
-        }
         // Bounded by what the application orders.
         let (orders, taken) = async_channel::unbounded();
         let (tell, notices) = async_channel::bounded(MAX_NOTICES);
@@ -177,7 +177,7 @@ impl DhtClient {
             notices: tell,
             ready: not_ready,
             resolver: resolver.clone(),
-            state: state.clone().filter(|state| state.is_ours()),
+            state: state.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("parcacik-dht".to_owned())
@@ -199,7 +199,7 @@ impl DhtClient {
         &self.local
     }
 
-    /// Whether the state folder is ours to write: `false` when there is none, or another client has it.
+    /// Whether all that is worth it is kept: `false` when there is no state folder, or another client or a session has the state of a node of ours.
     pub fn keeps_state(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.is_ours())
     }
@@ -311,11 +311,11 @@ impl DhtClient {
     /// When it cannot be saved; the client has stopped regardless.
     pub async fn shutdown(mut self) -> io::Result<()> {
         let saved = self.saved().await;
-        let state = self.state.take().filter(|state| state.is_ours());
+        let state = self.state.take();
         blocking::unblock(move || {
             self.stop();
             match (saved, state) {
-                (Ok(saved), Some(state)) => state.store(state.next_version(), &self.local, &saved),
+                (Ok(saved), Some(state)) => state.store(state.next_version(), &saved),
                 _ => Ok(()),
             }
         })

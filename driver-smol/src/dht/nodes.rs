@@ -73,7 +73,7 @@ pub(super) struct Parts {
     pub(super) notices: Sender<DhtNotice>,
     pub(super) ready: Sender<()>,
     pub(super) resolver: Resolver,
-    /// Where to save, if it is ours.
+    /// Where to save.
     pub(super) state: Option<Arc<StateFiles>>,
 }
 
@@ -102,6 +102,45 @@ pub(super) struct Nodes {
     armed: Option<Time>,
     saving: bool,
     save_again: bool,
+    way: Way,
+}
+
+/// Whether there is a way to anybody at all.
+#[derive(Debug, Default)]
+struct Way {
+    /// Something has gone out, or whoever waits has been told.
+    settled: bool,
+    /// How many names are being looked up.
+    asking: usize,
+    /// The first thing that went wrong.
+    wrong: Option<String>,
+}
+
+impl Way {
+    /// A datagram was to go out.
+    fn sent(&mut self, to: SocketAddr, result: std::io::Result<()>) {
+        match result {
+            // There is a way, and it is full.
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                self.fails(format!("nothing can be sent to {to}: {error}"))
+            }
+            _ => self.settled = true,
+        }
+    }
+
+    fn fails(&mut self, why: String) {
+        self.wrong.get_or_insert(why);
+    }
+
+    /// Why there is none: once, and only when all has been tried that there was to begin with.
+    fn none(&mut self) -> Option<String> {
+        if self.settled || self.asking > 0 {
+            return None;
+        }
+        let why = self.wrong.take()?;
+        self.settled = true;
+        Some(why)
+    }
 }
 
 struct Open {
@@ -199,6 +238,7 @@ impl Nodes {
                 armed: None,
                 saving: false,
                 save_again: false,
+                way: Way::default(),
             };
             let (mut has_v4, mut has_v6) = (false, false);
             for (number, Endpoint { local, udp, saved }) in (0u32..).zip(endpoints) {
@@ -243,6 +283,13 @@ impl Nodes {
                     node.bootstrap(cx, targets.iter().cloned());
                 }
             });
+        }
+        self.see_whether_cut_off();
+    }
+
+    fn see_whether_cut_off(&mut self) {
+        if let Some(why) = self.way.none() {
+            self.notice(DhtNotice::CutOff(why));
         }
     }
 
@@ -351,7 +398,7 @@ impl Nodes {
                 match action {
                     Action::SendDatagrams { sock: SocketId(number), to, segment, bytes, dont_fragment } => {
                         if let Some(member) = self.members.get(number as usize) {
-                            udp::send(member.udp.get_ref(), to, segment, &bytes, dont_fragment);
+                            self.way.sent(to, udp::send(member.udp.get_ref(), to, segment, &bytes, dont_fragment));
                         }
                     }
                     Action::Start { job, work: Work::Resolve { host } } => self.resolve(job, host),
@@ -407,13 +454,21 @@ impl Nodes {
         let _ = self.parts.notices.force_send(notice);
     }
 
-    fn resolve(&self, job: JobId, host: String) {
+    fn resolve(&mut self, job: JobId, host: String) {
         let (resolver, me) = (self.parts.resolver.clone(), Weak::clone(&self.me));
+        self.way.asking += 1;
         let lookup = async move {
-            let result = resolver.resolve(host).await.map(JobResult::Resolved);
-            if let Some(nodes) = me.upgrade() {
-                nodes.borrow_mut().job_done(job, &result);
+            let result = resolver.resolve(host.clone()).await;
+            let Some(nodes) = me.upgrade() else { return };
+            let mut nodes = nodes.borrow_mut();
+            nodes.way.asking -= 1;
+            match &result {
+                Ok(found) if found.is_empty() => nodes.way.fails(format!("{host} has no address")),
+                Ok(_) => {}
+                Err(fault) => nodes.way.fails(format!("the address of {host} cannot be found: {fault}")),
             }
+            nodes.job_done(job, &result.map(JobResult::Resolved));
+            nodes.see_whether_cut_off();
         };
         if let Some(executor) = self.executor.upgrade() {
             executor.spawn(lookup).detach();
@@ -438,10 +493,9 @@ impl Nodes {
             return;
         }
         self.saving = true;
-        let local: Vec<SocketAddr> = self.members.iter().map(|member| member.local).collect();
         let (version, saved, me) = (state.next_version(), self.saved(), Weak::clone(&self.me));
         let store = async move {
-            let stored = blocking::unblock(move || state.store(version, &local, &saved)).await;
+            let stored = blocking::unblock(move || state.store(version, &saved)).await;
             let Some(nodes) = me.upgrade() else { return };
             let mut nodes = nodes.borrow_mut();
             if let Err(error) = stored {

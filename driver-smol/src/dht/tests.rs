@@ -135,26 +135,46 @@ fn what_was_kept_is_where_the_next_one_begins() {
     assert!(!second.keeps_state());
     within(second.ready()).unwrap();
     assert_ne!(within(second.views()).unwrap()[0].id, id);
-    let mode = std::os::unix::fs::MetadataExt::mode(&dir.path().join("state/dht-4.state").metadata().unwrap());
+    let mode = std::os::unix::fs::MetadataExt::mode(&dir.path().join("state/dht-4.node").metadata().unwrap());
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
 fn damaged_state_counts_as_none_and_an_older_version_does_not_take_the_place_of_a_newer_one() {
     let dir = tempfile::tempdir().unwrap();
-    let state = StateFiles::open(dir.path()).unwrap();
     let local = ["127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap()];
+    let state = StateFiles::open(dir.path(), &local).unwrap();
+    let mut rng = Seeds::for_tests(1).secrets(Stream::Dht, 0);
     let saved = |n: u8| Saved { id: NodeId([n; 20]), v6: false, nodes: vec![(NodeId([n; 20]), local[0])] };
     let (older, newer) = (state.next_version(), state.next_version());
-    state.store(newer, &local, &[saved(1), saved(2)]).unwrap();
-    state.store(older, &local, &[saved(3), saved(4)]).unwrap();
-    assert_eq!(state.load(&local, 10), [Some(saved(1)), Some(saved(2))]);
+    state.store(newer, &[saved(1), saved(2)]).unwrap();
+    state.store(older, &[saved(3), saved(4)]).unwrap();
+    assert_eq!(state.load(10, &mut rng), [Some(saved(1)), Some(saved(2))]);
     // Who has learnt nothing does not forget what was known.
     let empty = Saved { nodes: Vec::new(), ..saved(5) };
-    state.store(state.next_version(), &local[..1], &[empty]).unwrap();
-    assert_eq!(state.load(&local[..1], 10), [Some(saved(1))]);
-    std::fs::write(dir.path().join("dht-4.state"), b"PkDhtNod and no more").unwrap();
-    assert_eq!(state.load(&local, 10), [None, Some(saved(2))]);
-    let other = StateFiles::open(dir.path()).unwrap();
-    assert!(!other.is_ours() && other.store(1, &local, &[saved(6)]).is_err());
+    state.store(state.next_version(), &[empty]).unwrap();
+    assert_eq!(state.load(10, &mut rng), [Some(saved(1)), Some(saved(2))]);
+    std::fs::write(dir.path().join("dht-4.node"), b"PkDhtNod and no more").unwrap();
+    assert_eq!(state.load(10, &mut rng), [None, Some(saved(2))]);
+    // Who comes second has the nodes and not the id, and stores nothing.
+    let other = StateFiles::open(dir.path(), &local).unwrap();
+    assert!(!other.is_ours());
+    let [None, Some(found)] = &other.load(10, &mut rng)[..] else { panic!("the second is there") };
+    assert!(found.nodes == saved(2).nodes && found.id != saved(2).id);
+    other.store(1, &[saved(6), saved(6)]).unwrap();
+    assert_eq!(state.load(10, &mut rng), [None, Some(saved(2))]);
+}
+
+#[test]
+fn who_can_send_nothing_is_told_at_once() {
+    // No system lets anything out from loopback.
+    let target = Target::Addr("10.255.255.1:6881".parse().unwrap());
+    let client = start("127.0.0.1", DhtOptions { bootstrap: vec![target], ..DhtOptions::default() });
+    let DhtNotice::CutOff(why) = within(client.notice()).unwrap() else { panic!("something else") };
+    assert!(why.starts_with("nothing can be sent to 10.255.255.1:6881: "), "{why}");
+    // Who has somebody is told nothing of those that it cannot reach.
+    let first = start("127.0.0.1", DhtOptions::default());
+    let bootstrap = vec!["10.255.255.1:6881".parse().map(Target::Addr).unwrap(), Target::Addr(first.local_addrs()[0])];
+    let client = start("127.0.0.2", DhtOptions { bootstrap, ..DhtOptions::default() });
+    assert_eq!(within(client.notice()).unwrap(), DhtNotice::Ready(client.local_addrs()[0]));
 }

@@ -110,7 +110,8 @@ impl Net {
             Action::SendDatagrams { sock, to, segment, bytes, dont_fragment } => {
                 if let Some(Socket { udp: Some(udp), member, .. }) = self.sockets.borrow().get(&sock) {
                     if member.is_empty() {
-                        udp::send(udp.get_ref(), to, segment, &bytes, dont_fragment);
+                        // Lost, as it could be on any link.
+                        let _ = udp::send(udp.get_ref(), to, segment, &bytes, dont_fragment);
                     } else {
                         multicast::send(udp.get_ref(), member, to, segment, &bytes);
                     }

@@ -44,19 +44,32 @@ pub(crate) async fn receive(net: Rc<Net>, sock: SocketId, socket: Rc<Async<UdpSo
 }
 
 /// Sends datagrams, each of `segment` bytes but the last. What does not go out at once is lost.
-pub(crate) fn send(socket: &UdpSocket, to: SocketAddr, segment: u16, bytes: &[u8], dont_fragment: bool) {
+///
+/// # Errors
+/// Why the last of those that were lost did not go out.
+pub(crate) fn send(
+    socket: &UdpSocket,
+    to: SocketAddr,
+    segment: u16,
+    bytes: &[u8],
+    dont_fragment: bool,
+) -> std::io::Result<()> {
     if bytes.is_empty() || segment == 0 {
-        return;
+        return Ok(());
     }
+    let mut result = Ok(());
     if dont_fragment {
         set_dont_fragment(socket, to, true);
     }
     for datagram in bytes.chunks(usize::from(segment)) {
-        let _ = socket.send_to(datagram, to);
+        if let Err(error) = socket.send_to(datagram, to) {
+            result = Err(error);
+        }
     }
     if dont_fragment {
         set_dont_fragment(socket, to, false);
     }
+    result
 }
 
 /// Turns on the "don't fragment" bit for what is sent next; where the system has no such switch, probes may be cut up.

@@ -5,14 +5,20 @@
 
 use super::files::Files;
 use super::locks::{LockFiles, StateLock, StateLockError};
+use super::node_file::NodeFile;
 use super::queue::{Queue, Taken};
 use super::state::{self, StateName};
 use super::{Answers, Farewell};
+use crate::client::draw_seeds;
+use crate::fault::io_fault;
 use bytes::Bytes;
 use cap_std::fs::Dir;
 use parcacik_core::border::{IoFault, JobId, JobResult};
+use parcacik_core::dht::NodeId;
+use parcacik_core::rng::Stream;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Something for the control thread to do.
@@ -57,6 +63,8 @@ struct Inner {
     dir: Option<Arc<Dir>>,
     files: LockFiles,
     locks: BTreeMap<StateName, StateLock>,
+    /// Those of the session's nodes of the DHT, by family.
+    nodes: BTreeMap<bool, Arc<NodeFile>>,
 }
 
 impl States {
@@ -68,12 +76,33 @@ impl States {
     /// The folder, with this torrent locked in it; `None` when there is no folder.
     pub(super) fn locked(&self, key: &StateName) -> Result<Option<Arc<Dir>>, StateLockError> {
         let mut inner = self.lock();
-        let Inner { dir, files, locks } = &mut *inner;
+        let Inner { dir, files, locks, .. } = &mut *inner;
         let Some(dir) = dir.clone() else { return Ok(None) };
         if let Entry::Vacant(place) = locks.entry(key.clone()) {
             place.insert(files.lock(&dir, key)?);
         }
         Ok(Some(dir))
+    }
+
+    /// The file of the node of a family; `None` when there is no folder.
+    fn node(&self, v6: bool) -> io::Result<Option<Arc<NodeFile>>> {
+        let mut inner = self.lock();
+        let Inner { dir, files, nodes, .. } = &mut *inner;
+        let Some(dir) = dir else { return Ok(None) };
+        let file = match nodes.entry(v6) {
+            Entry::Occupied(place) => place.into_mut(),
+            Entry::Vacant(place) => {
+                let file = NodeFile::of(dir, files, v6, 1)?;
+                if !file.is_ours() {
+                    tracing::info!(
+                        v6,
+                        "another process keeps the DHT's state in this folder: nothing is kept of what this one learns"
+                    );
+                }
+                place.insert(Arc::new(file))
+            }
+        };
+        Ok(Some(Arc::clone(file)))
     }
 
     pub(super) fn unlock(&self, key: &StateName) {
@@ -133,27 +162,27 @@ impl Control {
 
     fn save(&self, key: &StateName, bytes: &[u8]) -> Result<JobResult, IoFault> {
         if let Some(dir) = self.states.locked(key).map_err(|error| error.fault())? {
-            state::save(&dir, key, bytes, |_| Ok(())).map_err(|error| crate::fault::io_fault(&error))?;
+            state::save(&dir, key, bytes, |_| Ok(())).map_err(|error| io_fault(&error))?;
         }
         Ok(JobResult::Done)
     }
 
-    /// A node is one process's alone: two with the same id would be in each other's way.
     fn save_dht(&self, v6: bool, bytes: &[u8]) -> Result<JobResult, IoFault> {
-        let key = StateName::node(v6);
-        if let Some(dir) = self.states.locked(&key).map_err(|error| error.fault())? {
-            state::save_node(&dir, &key, bytes).map_err(|error| crate::fault::io_fault(&error))?;
+        if let Some(file) = self.states.node(v6).map_err(|error| io_fault(&error))? {
+            if !file.is_ours() {
+                return Err(IoFault::Busy);
+            }
+            file.store(bytes).map_err(|error| io_fault(&error))?;
         }
         Ok(JobResult::Done)
     }
 
     fn load_dht(&self, v6: bool) -> Result<JobResult, IoFault> {
-        let key = StateName::node(v6);
-        let found = match self.states.locked(&key).map_err(|error| error.fault())? {
-            Some(dir) => state::load_node(&dir, &key)?,
-            None => None,
-        };
-        Ok(JobResult::Loaded(found.into_iter().collect()))
+        let file = self.states.node(v6).map_err(|error| io_fault(&error))?;
+        // How many others it may name is for the session to say; here the length of the file is the limit.
+        let other_id = || Some(NodeId::random(&mut draw_seeds().ok()?.secrets(Stream::Dht, u64::MAX)));
+        let found = file.and_then(|file| file.load(u32::MAX, other_id));
+        Ok(JobResult::Loaded(found.into_iter().map(|saved| saved.encode().into()).collect()))
     }
 
     fn load(&self, key: &StateName) -> Result<JobResult, IoFault> {

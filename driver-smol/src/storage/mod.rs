@@ -31,6 +31,7 @@ mod files;
 mod handles;
 mod homes;
 mod locks;
+pub(crate) mod node_file;
 mod options;
 mod pieces;
 mod pool;

@@ -7,7 +7,7 @@
 //! | `NAME.resume` | the newest resume data |
 //! | `NAME.resume.1` | the ones before |
 //! | `NAME.resume.tmp` | what is being written, or what a crash left; never read |
-//! | `dht-4.node`, `dht-6.node` | what the node of the DHT of a family was, and whom it knew |
+//! | `dht-4.node`, `dht-6.node` | what the node of the DHT of a family was, and whom it knew: see [`node_file`](super::node_file); of a second one of a family `dht-4-2.node` |
 //! | `locks.0` to `locks.f` | who has which torrent: see [`locks`](super::locks) |
 //!
 //! [`save`] writes the temporary file, syncs it, renames the newest to `.1`, renames the temporary file to the newest and
@@ -40,9 +40,10 @@ impl StateName {
 }
 
 impl StateName {
-    /// The name for a node of the DHT, by its family.
-    pub(super) fn node(v6: bool) -> StateName {
-        StateName(format!("dht-{}", if v6 { 6 } else { 4 }))
+    /// The name for the `number`th node of the DHT of a family, from 1.
+    pub(super) fn node(v6: bool, number: u32) -> StateName {
+        let family = if v6 { 6 } else { 4 };
+        StateName(if number == 1 { format!("dht-{family}") } else { format!("dht-{family}-{number}") })
     }
 
     /// The name for the same torrent under another download folder.

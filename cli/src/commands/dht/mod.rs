@@ -27,7 +27,7 @@ use parcacik_core::border::Config;
 use parcacik_core::dht::krpc::ErrorCode;
 use parcacik_core::dht::node;
 use parcacik_driver_smol::StartError;
-use parcacik_driver_smol::dht::{DhtClient, DhtOptions};
+use parcacik_driver_smol::dht::{DhtClient, DhtNotice, DhtOptions};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -80,7 +80,18 @@ fn with_client(
             output.say("stopped by --stop-after");
             Ok(Outcome::OutOfTime)
         };
-        work(&client).or(stopped).or(late).await
+        let cut_off = async {
+            // Who stays reads the notices itself, and waits for better times.
+            if manner == Manner::Asks {
+                while let Ok(notice) = client.notice().await {
+                    if let DhtNotice::CutOff(why) = notice {
+                        bail!("{}", no_way(&why));
+                    }
+                }
+            }
+            pending().await
+        };
+        work(&client).or(cut_off).or(stopped).or(late).await
     });
     if let Err(error) = async_io::block_on(client.shutdown()) {
         output.warn(format_args!("it cannot be kept whom we have met: {error}"));
@@ -138,6 +149,11 @@ fn reachable() -> Vec<SocketAddr> {
     let found: Vec<SocketAddr> = [v4, v6].iter().filter(|pair| has_route(pair)).map(|(from, _)| *from).collect();
     // Without a network there may still be somebody on this machine.
     if found.is_empty() { vec![v4.0] } else { found }
+}
+
+/// What to say when there is no way to anybody.
+fn no_way(why: &str) -> String {
+    format!("no node of the DHT can be reached: {why}; is there a network? --dht-bootstrap names others to begin with")
 }
 
 /// Whether anybody has answered.

@@ -1,6 +1,6 @@
 //! `dht run`: a node that stays.
 
-use super::{Manner, with_client};
+use super::{Manner, no_way, with_client};
 use crate::args::RunArgs;
 use crate::exit::Outcome;
 use crate::output::Output;
@@ -70,6 +70,7 @@ fn tell(notice: &DhtNotice, args: &RunArgs, output: &Output) -> anyhow::Result<(
         DhtNotice::OwnAddress { local, ip, id } => {
             output.say(format_args!("{local}: others see it at {ip}; its id is {id} now"));
         }
+        DhtNotice::CutOff(why) => output.warn(format_args!("{}; it tries again", no_way(why))),
         DhtNotice::SaveFailed(why) => output.warn(format_args!("it cannot be kept whom we have met: {why}")),
     }
     Ok(())

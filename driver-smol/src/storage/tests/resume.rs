@@ -2,6 +2,11 @@
 
 use super::super::state::{self, Step};
 use super::*;
+use crate::dht::state::StateFiles;
+use parcacik_core::dht::NodeId;
+use parcacik_core::dht::table::saved::Saved;
+use parcacik_core::rng::{Seeds, Stream};
+use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 fn lab() -> (Lab, PathBuf) {
@@ -139,23 +144,49 @@ fn without_a_state_folder_nothing_is_stored() {
 #[test]
 fn a_node_of_the_dht_is_kept_for_one_process_at_a_time() {
     let (lab, dir) = lab();
-    let load = |lab: &Lab, v6| lab.run(Work::LoadDht { v6 });
-    let save = |lab: &Lab, bytes: &'static [u8]| lab.run(Work::SaveDht { v6: false, bytes: Bytes::from_static(bytes) });
-    assert_eq!(load(&lab, false), Ok(JobResult::Loaded(vec![])));
-    for text in [&b"one"[..], b"two"] {
-        assert_eq!(save(&lab, text), Ok(JobResult::Done));
-        assert_eq!(load(&lab, false), Ok(JobResult::Loaded(vec![Bytes::from_static(text)])));
+    let load = |lab: &Lab, v6| match lab.run(Work::LoadDht { v6 }) {
+        Ok(JobResult::Loaded(all)) => all.first().map(|bytes| Saved::parse(bytes, 10).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let save = |lab: &Lab, saved: &Saved| lab.run(Work::SaveDht { v6: saved.v6, bytes: saved.encode().into() });
+    let node = |n| Saved {
+        id: NodeId([n; 20]),
+        v6: false,
+        nodes: vec![(NodeId([n + 1; 20]), SocketAddr::from(([127, 0, 0, n], 6881)))],
+    };
+    assert_eq!(load(&lab, false), None);
+    for saved in [node(1), node(2)] {
+        assert_eq!(save(&lab, &saved), Ok(JobResult::Done));
+        assert_eq!(load(&lab, false), Some(saved));
     }
-    assert_eq!(load(&lab, true), Ok(JobResult::Loaded(vec![])), "each family has its own");
+    assert_eq!(load(&lab, true), None, "each family has its own");
     let mode = std::fs::metadata(dir.join("dht-4.node")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!dir.join("dht-4.node.tmp").exists());
 
+    // A second one has the nodes, another id, and saves nothing: another session, or a client of the DHT alone.
     let other = Lab::new(StorageOptions::default());
     other.storage.set_state_dir(&dir).unwrap();
-    assert_eq!(load(&other, false), Err(IoFault::Busy));
-    assert_eq!(save(&other, b"three"), Err(IoFault::Busy));
-    // A link leads elsewhere, and is not followed.
+    let found = load(&other, false).unwrap();
+    assert!(found.nodes == node(2).nodes && found.id != node(2).id);
+    assert_eq!(save(&other, &node(3)), Err(IoFault::Busy));
+    let local = [SocketAddr::from(([127, 0, 0, 1], 1))];
+    let client = StateFiles::open(&dir, &local).unwrap();
+    assert!(!client.is_ours());
+    let mut rng = Seeds::for_tests(1).secrets(Stream::Dht, 0);
+    assert_eq!(client.load(10, &mut rng)[0].as_ref().map(|found| &found.nodes), Some(&node(2).nodes));
+    client.store(1, &[node(4)]).unwrap();
+    assert_eq!(load(&lab, false), Some(node(2)));
+    // And the other way round.
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().to_owned();
+    let client = StateFiles::open(&dir, &local).unwrap();
+    client.store(1, &[node(4)]).unwrap();
+    let later = Lab::new(StorageOptions { state_dir: Some(dir.clone()), ..StorageOptions::default() });
+    assert_eq!(load(&later, false).map(|found| (found.nodes, found.id == node(4).id)), Some((node(4).nodes, false)));
+    assert_eq!(save(&later, &node(5)), Err(IoFault::Busy));
+    // What is broken is nothing, and so is what a link leads to.
+    std::fs::write(dir.join("dht-4.node"), b"PkDhtNod and no more").unwrap();
     symlink(dir.join("dht-4.node"), dir.join("dht-6.node")).unwrap();
-    assert!(load(&lab, true).is_err());
+    assert_eq!((load(&later, false), load(&later, true)), (None, None));
 }
