@@ -136,7 +136,7 @@ pub const FORMAT_MINOR: u32 = 0;
 
 /// The behaviour epoch. It goes up with every change that makes the core answer some events in another way: a recording comes to the
 /// same digest only in the epoch it was made in.
-pub const BEHAVIOUR: u32 = 8;
+pub const BEHAVIOUR: u32 = 9;
 
 /// How many events lie between checkpoints. Some 25 bytes for some 30 KiB.
 pub const CHECKPOINT_EVERY: u64 = 1024;

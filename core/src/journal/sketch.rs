@@ -201,7 +201,7 @@ const NUMBER: u8 = 0x80;
 #[derive(Clone, Debug)]
 struct Last([u64; 8]);
 
-/// No number. As a number of something it is not told from that, which is written with the first that is not it.
+/// Stands for a number that there was none of. Nothing is numbered so; if something were, the first sketch about it would leave the number out, and be read as it was meant.
 const NONE: u64 = u64::MAX;
 
 impl Last {

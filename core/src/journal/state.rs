@@ -17,7 +17,7 @@ use core::fmt;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a state is made of: goes up with every change of that. States of another number are not compared.
-pub const STATE: u32 = 4;
+pub const STATE: u32 = 5;
 
 /// How many events lie between two states of a recording. A state of a session of a hundred busy connections is some 100 KB that are hashed.
 pub const STATE_EVERY: u64 = 65_536;

@@ -4,6 +4,8 @@
 //! waiting --(there is room, and somebody is known)--> looking --> storing --> ended
 //!                                                        +--------------------->
 //! ```
+//!
+//! Who is to store something and says nothing is asked once more: a datagram is lost now and then, and a step of a lookup has others to go to, this has not.
 
 use super::queries::Purpose;
 use super::said::{Announce, NodeSaid, Outcome, PeerWish, TaskId};
@@ -67,13 +69,15 @@ impl Put for Peers {
 enum Stage {
     Waiting,
     Looking(Box<Lookup>),
-    /// So many answers are outstanding.
     Storing {
+        /// So many answers are outstanding.
         open: u32,
+        /// Who is asked once more when nothing comes from it, and with which token. As many as a lookup finds, at most.
+        again: BTreeMap<SocketAddr, (NodeId, Vec<u8>)>,
     },
 }
 
-canon_enum!(out Stage { 0 = Waiting, 1 = Looking(lookup), 2 = Storing { open } });
+canon_enum!(out Stage { 0 = Waiting, 1 = Looking(lookup), 2 = Storing { open, again } });
 
 #[derive(Clone, Debug)]
 struct Task {
@@ -169,7 +173,7 @@ impl Node {
     /// Takes on a task that is one query, which has been sent already.
     pub(super) fn take_on_single(&mut self, id: TaskId, target: NodeId, aim: Aim) {
         let outcome = Outcome { queries: 1, ..Outcome::default() };
-        let stage = Stage::Storing { open: 1 };
+        let stage = Stage::Storing { open: 1, again: BTreeMap::new() };
         self.tasks.tasks.insert(id, Task { target, aim, stage, outcome, due: Time::NEVER });
     }
 
@@ -259,7 +263,7 @@ impl Node {
         let found = lookup.closest(config);
         task.outcome.closest = found.iter().map(|found| Contact { id: found.id, addr: found.addr }).collect();
         task.outcome.answers = lookup.answers();
-        task.stage = Stage::Storing { open: 0 };
+        task.stage = Stage::Storing { open: 0, again: BTreeMap::new() };
         task.due = Time::NEVER;
         self.store(cx, id, &found);
         self.end_if_stored(cx, id);
@@ -267,30 +271,41 @@ impl Node {
 
     /// The lookup of a task is over: stores what is to be stored at the nodes that it found.
     fn store(&mut self, cx: &mut Cx<'_>, id: TaskId, found: &[Found]) {
-        let Some(task) = self.tasks.tasks.get(&id) else { return };
-        let (target, aim) = (task.target, task.aim.clone());
         for Found { id: node, addr, token, .. } in found {
             // BEP 33: "If a node does not return a token it indicates that it currently cannot accept announces for this infohash."
             let Some(token) = token else { continue };
-            let method = match &aim {
-                Aim::Peers(peers) => match peers.announce {
-                    Some(Announce { port, seed }) => {
-                        let (implied_port, port) = (port.is_none(), port.unwrap_or(0));
-                        Method::AnnouncePeer { info_hash: target.into(), port, implied_port, seed, token }
-                    }
-                    None => return,
-                },
-                Aim::Put(put) => put.method(*addr, token),
-                _ => return,
-            };
-            if self.query(cx, *addr, Some(*node), Purpose::Store(id), method)
-                && let Some(task) = self.tasks.tasks.get_mut(&id)
-                && let Stage::Storing { open } = &mut task.stage
+            if self.store_at(cx, id, (*node, *addr), token)
+                && let Some(Task { stage: Stage::Storing { open, again }, .. }) = self.tasks.tasks.get_mut(&id)
             {
                 *open += 1;
-                task.outcome.queries += 1;
+                again.insert(*addr, (*node, token.clone()));
             }
         }
+    }
+
+    /// Stores what a task is to store at one node. `false`: there is nothing to be stored, or no room for another query.
+    fn store_at(&mut self, cx: &mut Cx<'_>, id: TaskId, (node, addr): (NodeId, SocketAddr), token: &[u8]) -> bool {
+        let Some(task) = self.tasks.tasks.get(&id) else { return false };
+        let (target, to, purpose) = (task.target, Some(node), Purpose::Store(id));
+        let sent = match &task.aim {
+            Aim::Peers(peers) => match peers.announce {
+                Some(Announce { port, seed }) => {
+                    let (implied_port, port) = (port.is_none(), port.unwrap_or(0));
+                    let method = Method::AnnouncePeer { info_hash: target.into(), port, implied_port, seed, token };
+                    self.query(cx, addr, to, purpose, method)
+                }
+                None => false,
+            },
+            Aim::Put(put) => {
+                let put = put.clone();
+                self.query(cx, addr, to, purpose, put.method(addr, token))
+            }
+            Aim::Find | Aim::Own | Aim::Get(_) | Aim::Ping | Aim::Sample => false,
+        };
+        if sent && let Some(task) = self.tasks.tasks.get_mut(&id) {
+            task.outcome.queries += 1;
+        }
+        sent
     }
 
     /// A node has answered a step of a lookup.
@@ -373,7 +388,16 @@ impl Node {
         said: Option<Result<(), ErrorCode>>,
     ) {
         let Some(task) = self.tasks.tasks.get_mut(&id) else { return };
-        if let Stage::Storing { open } = &mut task.stage {
+        let Stage::Storing { again, .. } = &mut task.stage else { return };
+        let once_more = again.remove(&from);
+        if said.is_none()
+            && let Some((node, token)) = once_more
+            && self.store_at(cx, id, (node, from), &token)
+        {
+            return;
+        }
+        let Some(task) = self.tasks.tasks.get_mut(&id) else { return };
+        if let Stage::Storing { open, .. } = &mut task.stage {
             *open = open.saturating_sub(1);
         }
         match said {
@@ -403,7 +427,7 @@ impl Node {
     }
 
     fn end_if_stored(&mut self, cx: &mut Cx<'_>, id: TaskId) {
-        let stored = |task: &Task| matches!(task.stage, Stage::Storing { open: 0 });
+        let stored = |task: &Task| matches!(task.stage, Stage::Storing { open: 0, .. });
         if self.tasks.tasks.get(&id).is_some_and(stored) {
             self.end_task(id, |_| {});
             self.start_tasks(cx);

@@ -178,6 +178,25 @@ fn near() -> impl Strategy<Value = Event> {
     ]
 }
 
+#[test]
+fn holes_of_every_length_are_written_at_once_as_they_are_apart() {
+    let lengths = [1, 0x7f, 0x80, 0x3fff, 0x4000, 0x4000, 0x1f_ffff, 0x20_0000];
+    for gap in [0, 1, 13, 0x7f, 0x80] {
+        let (mut end, mut opaque) = (0, Vec::new());
+        for (length, gap) in lengths.into_iter().zip([gap].into_iter().chain([gap.max(1); 7])) {
+            opaque.push(end + gap..end + gap + length);
+            end += gap + length;
+        }
+        let bytes: Vec<u8> = (0..end + 20).map(|at| (at % 251) as u8).collect();
+        let event = Event::Received { tcp: TcpId(9), bytes: bytes.into() };
+        let (mut apart, mut at_once) = (Vec::new(), Room::default());
+        canon::encode_number(7, &mut apart);
+        canon::encode_event(&event, &opaque, &mut apart);
+        canon::encode_step(7, &event, &opaque, &mut at_once, &mut Vec::new());
+        assert_eq!(apart, at_once.bytes(), "{gap}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

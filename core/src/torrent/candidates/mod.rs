@@ -10,11 +10,11 @@
 //! | state | means | leaves it |
 //! |---|---|---|
 //! | ready | may be dialled | by `next` |
-//! | resting | failed, or its connection ended; may be dialled from a moment on | when that moment has come |
+//! | resting | failed, or its connection ended; may be dialled from a moment on | when that moment has come, or the user names it for the first time |
 //! | dialling | `next` has given it out | by `connected` or `closed` |
 //! | linked | it has a connection, made by us or by it | by `closed` of the last |
 //! | asleep | a seed while we seed: nothing to exchange | when we do not seed any more |
-//! | spent | failed too often; remembered, so that it is not new when heard of again | when heard of after a while |
+//! | spent | failed too often; remembered, so that it is not new when heard of again | when heard of after a while, or the user names it |
 //!
 //! The far end of an incoming connection is no address to dial: its port is not where it listens. Such a connection is
 //! remembered apart until the peer has told its port. Some do dial from the port where they listen: an address from which there is a
@@ -199,7 +199,12 @@ impl Candidates {
         }
         let Some(entry) = self.entries.get(&addr) else { return self.insert(config, addr, source, flags) };
         let named = source == Source::User && !entry.is_sticky();
-        let anew = matches!(entry.rest, Rest::Spent(until) if named || until <= now);
+        // The user's word ends a rest that an address has earned at a stranger's.
+        let anew = match entry.rest {
+            Rest::Ready => false,
+            Rest::Until(_) => named,
+            Rest::Spent(until) => named || until <= now,
+        };
         if anew || !entry.sources.has(source) || entry.stale || entry.flags | flags != entry.flags {
             self.change(addr, |entry| {
                 entry.sources |= source;

@@ -69,6 +69,25 @@ fn where_a_connection_comes_from_is_not_dialled_meanwhile() {
     }
 }
 
+/// Found by the simulator: an address that a tracker had named, and that had failed, was dialled a minute after the user had named it.
+#[test]
+fn the_word_of_the_user_ends_a_rest_once() {
+    let (mut list, peer) = (list(), at("10.0.0.1:6881"));
+    list.add(secs(0), &config(), peer, Source::Tracker);
+    assert_eq!(list.next(secs(0), &config()), Some(peer));
+    list.closed(secs(1), &config(), peer, REFUSED, false);
+    // Another stranger's does not.
+    list.add(secs(1), &config(), peer, Source::Dht);
+    assert_eq!(list.next(secs(1), &config()), None);
+    assert!(!list.add(secs(2), &config(), peer, Source::User), "it is not new");
+    assert_eq!(list.next(secs(2), &config()), Some(peer));
+    // It failed on the user's word: saying it again changes nothing, and it has failed once.
+    list.closed(secs(3), &config(), peer, REFUSED, false);
+    list.add(secs(3), &config(), peer, Source::User);
+    assert_eq!(list.next(secs(3), &config()), None);
+    assert_eq!(list.deadline(secs(3)), Some(secs(3) + config().user_retry_min));
+}
+
 /// Found by the same: after a connection of a peer that had told the same port, its address was ready at once.
 #[test]
 fn an_address_rests_after_a_connection_from_its_own_port() {
@@ -484,7 +503,12 @@ proptest! {
             match op {
                 Op::Add(number, port, user) => {
                     let source = if user { Source::User } else { Source::Tracker };
-                    list.add(now, &config, host(number, port), source);
+                    let addr = canonical(host(number, port));
+                    // The user's word ends a rest, the first time.
+                    if user && !list.standing(addr).0 {
+                        failed_at.remove(&addr);
+                    }
+                    list.add(now, &config, addr, source);
                 }
                 Op::Next => {
                     let due = list.deadline(now);
