@@ -88,8 +88,8 @@ options! {
     shape udp = 0..=1,
     /// 1: all nodes are on one local network, and look for each other there.
     shape lan = 0..=1,
-    /// 1: all nodes take part in the DHT, and begin with the first; each has a private torrent besides, that nobody is to hear of. 2 (not
-    /// drawn): and there is no other way to each other, as long as the faults last.
+    /// 1: all nodes take part in the DHT, and begin with the first; each has a private torrent besides, that nobody is to hear of. 2,
+    /// of a third of these: and there is no other way to each other, as long as the faults last.
     shape dht = 0..=1,
     /// How long the faults last, in seconds.
     shape span = 5..=60,
@@ -178,6 +178,9 @@ impl SimOptions {
         if size == Size::Full {
             self.leeches = seed.rng("options/full/leeches").range(5, 20);
             self.pieces = seed.rng("options/full/pieces").range(20, 300);
+        }
+        if self.dht == 1 && seed.rng("options/dht/alone").below(3) == 0 {
+            self.dht = 2;
         }
         self
     }
