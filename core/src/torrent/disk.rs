@@ -15,6 +15,7 @@ use crate::journal::canon::canon_struct;
 use crate::metainfo::{Block, PieceIndex};
 use crate::peer::PeerOrder;
 use crate::time::Time;
+use crate::torrent::picker::PickAsk;
 use crate::torrent::resume::ResumeData;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -238,15 +239,20 @@ impl Torrent {
         let senders: Vec<(u32, SocketAddr)> =
             self.disk.pieces.remove(&piece).map(|state| state.senders).unwrap_or_default();
         let guilty = self.blame.failed(piece, blocks, &senders);
-        self.free_piece(piece);
+        self.fetch_again(piece, &senders);
         for addr in guilty {
             self.ban(cx, shared, addr);
         }
     }
 
     fn free_piece(&mut self, piece: PieceIndex) {
-        self.disk.pieces.remove(&piece);
-        self.picker.piece_failed(piece);
+        let senders = self.disk.pieces.remove(&piece).map(|state| state.senders).unwrap_or_default();
+        self.fetch_again(piece, &senders);
+    }
+
+    fn fetch_again(&mut self, piece: PieceIndex, senders: &[(u32, SocketAddr)]) {
+        let hosts = senders.iter().filter_map(|&(_, addr)| PickAsk::host_of(addr)).collect();
+        self.picker.piece_failed(piece, hosts);
         self.refill = true;
     }
 

@@ -424,8 +424,7 @@ impl Torrent {
             fast: self.is_fast(conn.download_rate().per_second(cx.now)),
             suggested: conn.suggested(),
             only_free: comes_last(peer),
-            // Many machines of a test or a laboratory are one here.
-            host: Some(conn.remote().ip().to_canonical()).filter(|ip| !ip.is_loopback()),
+            host: PickAsk::host_of(conn.remote()),
         };
         self.picker.pick(cx.now, key, conn.pieces(), ask, &mut blocks);
         let hungry = (blocks.len() as u32) < room;

@@ -1,7 +1,8 @@
 //! Does drills, by number, and says what they judged and which of them find something wrong.
 //!
-//! `drill [--from N] [--count N] [--until ORACLE] [--threads N]`. With `--until` it ends at the first that this oracle fires in: the
+//! `drill [--from N] [--count N] [--until ORACLE] [--threads N] [--tell N]`. With `--until` it ends at the first that this oracle fires in: the
 //! exit code is 0 then, and 1 when none does. Without, it is 1 when anything fires.
+//! With `--tell` it does the drill of this number alone, and prints what each node is told and does.
 
 use parcacik_testkit::drill;
 use parcacik_testkit::oracles::Oracle;
@@ -16,11 +17,12 @@ struct Arguments {
     count: u64,
     until: Option<u8>,
     threads: usize,
+    tell: Option<u64>,
 }
 
 fn arguments() -> Result<Arguments, String> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut found = Arguments { from: 0, count: 200, until: None, threads };
+    let mut found = Arguments { from: 0, count: 200, until: None, threads, tell: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or(format!("{word} takes a number"))?;
@@ -30,6 +32,7 @@ fn arguments() -> Result<Arguments, String> {
             "--count" => found.count = number,
             "--until" => found.until = Some(number as u8),
             "--threads" => found.threads = number.max(1) as usize,
+            "--tell" => found.tell = Some(number),
             other => return Err(format!("{other} is unknown")),
         }
     }
@@ -49,6 +52,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(number) = arguments.tell {
+        drill::tell(number);
+        return ExitCode::SUCCESS;
+    }
     // Panics are what is looked for; each is told once, below.
     std::panic::set_hook(Box::new(|_| ()));
     let began = Instant::now();

@@ -11,6 +11,7 @@ mod people;
 
 use crate::hostile::tracker::{HostileTracker, Trick, body_with, compact};
 use crate::oracles::{Oracle, Oracles};
+use crate::sim::Tell;
 use crate::{Content, Limits, NodeId, Split, StrangerId, TrackerId, World};
 use parcacik_core::border::{
     Command, Config, InfoHash, IoFault, IpFilter, Notice, RemoveFiles, SeedGoal, Target, TorrentId,
@@ -48,7 +49,20 @@ struct Drill {
 /// # Panics
 /// When something does not hold.
 pub fn run(number: u64) -> BTreeMap<u8, u64> {
+    go(Drill::new(number))
+}
+
+/// The same, and prints what each node is told and does.
+///
+/// # Panics
+/// As [`run`].
+pub fn tell(number: u64) -> BTreeMap<u8, u64> {
     let mut drill = Drill::new(number);
+    drill.world.watch(Tell::default());
+    go(drill)
+}
+
+fn go(mut drill: Drill) -> BTreeMap<u8, u64> {
     drill.begin();
     for _ in 0..12 {
         let span = Duration::from_millis(drill.rng.index(6_000) as u64);

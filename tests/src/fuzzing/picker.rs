@@ -105,7 +105,7 @@ pub fn run(input: &[u8]) {
             }
             9 => {
                 let Some(piece) = books.full.pop_first() else { continue };
-                if number % 3 == 0 { picker.piece_failed(piece) } else { picker.piece_passed(piece) }
+                if number % 3 == 0 { picker.piece_failed(piece, Vec::new()) } else { picker.piece_passed(piece) }
             }
             10 => {
                 let level = Priority::new(number % 8).expect("below 8");

@@ -552,6 +552,9 @@ impl NodeModel {
                 tally.judge(Oracle::AskSensibly, !ours, || format!("{range:?} is asked for, and ours"))?;
                 let wanted = torrent.wants(piece) != Some(false) && !torrent.seed_only;
                 tally.judge(Oracle::AskSensibly, wanted, || format!("{range:?} is asked for, and not wanted"))?;
+                if let Some(stream) = self.streams.get(&tcp) {
+                    torrent.anew_of_suspect(piece, (tcp, stream.remote.ip()));
+                }
                 // Of a piece in doubt the disk may have lost what was written: it was cut short, or cannot be read.
                 let there = torrent.has_block(piece, begin) && !torrent.doubted.has(piece);
                 tally.judge(Oracle::AskOnce, !there, || format!("{range:?} is asked for, and there already"))?;
@@ -563,18 +566,18 @@ impl NodeModel {
     }
 
     /// A block is asked for: of whom else it is asked, and whether that may be.
-    fn asks_elsewhere(&self, tcp: TcpId, range: Range, now: Time, tally: &mut Tally) -> Result<(), Breach> {
+    fn asks_elsewhere(&mut self, tcp: TcpId, range: Range, now: Time, tally: &mut Tally) -> Result<(), Breach> {
         let Some(asked) = self.streams.get(&tcp) else { return Ok(()) };
         let Some(torrent) = asked.torrent.and_then(|torrent| self.torrents.get(&torrent)) else { return Ok(()) };
-        let parole = torrent.on_parole(now, range.piece, tcp);
+        let parole = torrent.on_parole(now, range.piece, (tcp, asked.remote.ip()));
         let fellows =
             || self.streams.iter().filter(|(other, stream)| **other != tcp && stream.torrent == asked.torrent);
-        if !parole {
+        if !parole || torrent.is_lent(range.piece, tcp) {
             tally.judge(Oracle::FailedAnew, true, || "")?;
         } else {
             // Those that have given something count for what they say that they have. Suspects count also when they are gone.
             let others = fellows().filter(|(other, stream)| {
-                let suspect = torrent.on_parole(now, range.piece, **other);
+                let suspect = torrent.on_parole(now, range.piece, (**other, stream.remote.ip()));
                 !suspect
                     && stream.audit.is_open()
                     && stream.audit.block_at > Time::ZERO
@@ -585,6 +588,14 @@ impl NodeModel {
                 format!("{range:?} is asked of {} that sent its bad version, and {others} others have it", asked.remote)
             })?;
         }
+        let id = torrent.id;
+        if parole && let Some(torrent) = self.torrents.get_mut(&id) {
+            torrent.lend(range.piece, tcp);
+        }
+        let Some(asked) = self.streams.get(&tcp) else { return Ok(()) };
+        let Some(torrent) = self.torrents.get(&id) else { return Ok(()) };
+        let fellows =
+            || self.streams.iter().filter(|(other, stream)| **other != tcp && stream.torrent == asked.torrent);
         let under_way = |stream: &StreamModel| {
             !stream.audit.lost && !stream.audit.is_stale(now) && stream.audit.requests.contains_key(&range)
         };

@@ -425,6 +425,7 @@ impl Trackers {
             // What has waited for too long ends in whatever call comes then.
             let believed = actions.notices.iter().find(|notice| match notice {
                 Notice::TrackerFailed { why, .. } => !why.ends_with(&IoFault::TimedOut.to_string()),
+                Notice::Scraped { failure: Some(why), .. } => !why.ends_with(&IoFault::TimedOut.to_string()),
                 other => matches!(other, Notice::TrackerAnswered { .. } | Notice::Scraped { .. }),
             });
             return tally.judge(Oracle::UdpTrackers, believed.is_none(), || {

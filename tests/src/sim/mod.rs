@@ -49,6 +49,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use swarm::Swarm;
 use watchers::Recording;
+pub use watchers::Tell;
 
 /// What is put into each world before it begins: watchers, mostly.
 pub type Setup = fn(&mut World);

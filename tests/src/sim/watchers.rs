@@ -84,15 +84,50 @@ impl Watcher for Recording {
     }
 }
 
-/// How many of the last events of each node are kept.
+/// Prints what each node is told, and does then, for who looks for the cause of something.
+#[derive(Debug, Default)]
+pub struct Tell {
+    nodes: BTreeMap<NodeId, Transcript>,
+}
+
+impl Watcher for Tell {
+    fn after(&mut self, call: &Call<'_>) -> Result<(), Breach> {
+        let transcript = self.nodes.entry(call.node).or_insert_with(|| Transcript::new(call.world.config()));
+        let entry = transcript.add(call.now, call.event, call.actions).to_string();
+        println!("node {} {}", call.node.0, entry.trim_end());
+        Ok(())
+    }
+
+    fn moment(&mut self, _: &World, moment: &Moment<'_>) -> Result<(), Breach> {
+        if let Moment::Began { node } = moment {
+            println!("node {} begins", node.0);
+            self.nodes.remove(node);
+        }
+        Ok(())
+    }
+
+    fn evaluations(&self) -> Vec<(u8, u64)> {
+        Vec::new()
+    }
+}
+
+/// How many of the last events of each node are kept, unless `PARCACIK_SIM_EVENTS` says another number.
 const KEPT: usize = 60;
 
 /// Keeps the last events of each node as text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Trace {
+    kept: usize,
     nodes: BTreeMap<NodeId, (Transcript, VecDeque<String>)>,
     /// Who was told something last, and what.
     pub last: Option<(NodeId, String)>,
+}
+
+impl Default for Trace {
+    fn default() -> Trace {
+        let kept = std::env::var("PARCACIK_SIM_EVENTS").ok().and_then(|number| number.parse().ok()).unwrap_or(KEPT);
+        Trace { kept, nodes: BTreeMap::new(), last: None }
+    }
 }
 
 impl Trace {
@@ -116,7 +151,7 @@ impl Watcher for Trace {
         let entry = || (Transcript::new(call.world.config()), VecDeque::new());
         let (transcript, lines) = self.nodes.entry(call.node).or_insert_with(entry);
         lines.push_back(format!("{:?} {}", call.world.now(), transcript.add(call.now, call.event, call.actions)));
-        if lines.len() > KEPT {
+        if lines.len() > self.kept {
             lines.pop_front();
         }
         Ok(())

@@ -323,7 +323,7 @@ impl Picker {
         let on_parole = open.parole.is_some();
         if let Some(parole) = &open.parole
             && alone
-            && parole.suspects.binary_search(&taker.who).is_ok()
+            && parole.suspects(taker.who, taker.host)
         {
             // A suspect gets the whole of it: with all blocks from one sender both outcomes are evidence.
             open.free_received(Some(taker.who));

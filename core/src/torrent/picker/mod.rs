@@ -46,8 +46,8 @@
 //!
 //! **Parole**: a piece that failed its hash goes to one peer alone, so that its next version has one sender and both
 //! outcomes tell who lied (see [`blame`](crate::torrent::blame)). Those who sent the bad version are asked again only when
-//! nobody else has the piece, or [`PickConfig::parole_patience`] went by in vain, and then only for the whole of it. A slow owner
-//! keeps it to itself no longer than the same patience; further connections from its address ([`PickAsk::host`]) then wait like those who
+//! nobody else has the piece, or [`PickConfig::parole_patience`] went by in vain, and then only for the whole of it; so is whoever
+//! else has an address that it came from. A slow owner keeps it to itself no longer than the same patience; further connections from its address ([`PickAsk::host`]) then wait like those who
 //! sent the bad version, or a peer with many connections would have it for as many times as long.
 //!
 //! # What it costs
@@ -89,7 +89,7 @@ use crate::rng::Rng;
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use hints::Hints;
 use open::{Open, Parole, Slab, Slot};
 use partial::Partial;
@@ -143,6 +143,14 @@ pub struct PickAsk<'a> {
     /// Where the peer is, when its connections are to count as one: a piece on parole is kept only once for each such place. `None`:
     /// it counts for itself.
     pub host: Option<IpAddr>,
+}
+
+impl PickAsk<'_> {
+    /// The [`host`](PickAsk::host) of a peer at an address. On a loopback there is none: many machines of a test or a laboratory are
+    /// one there.
+    pub fn host_of(addr: SocketAddr) -> Option<IpAddr> {
+        Some(addr.ip().to_canonical()).filter(|ip| !ip.is_loopback())
+    }
 }
 
 /// What a block that came is to us.
@@ -472,8 +480,8 @@ impl Picker {
 
     /// An open piece does not have its hash: its received blocks are free again, and it is on parole.
     ///
-    /// Ask for [`Picker::senders`] first.
-    pub fn piece_failed(&mut self, piece: PieceIndex) {
+    /// `hosts` are the places that its blocks came from, as in [`PickAsk::host`], in any order. Ask for [`Picker::senders`] first.
+    pub fn piece_failed(&mut self, piece: PieceIndex, mut hosts: Vec<IpAddr>) {
         let number = piece.get();
         self.unindex(number);
         self.release(number);
@@ -484,7 +492,9 @@ impl Picker {
             suspects.dedup();
             if !suspects.is_empty() {
                 open.free_received(None);
-                open.parole = Some(Parole { suspects, until: None, owners: Vec::new() });
+                hosts.sort_unstable();
+                hosts.dedup();
+                open.parole = Some(Parole { suspects, hosts, until: None, owners: Vec::new() });
                 failed = true;
             }
         }

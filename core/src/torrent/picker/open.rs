@@ -27,6 +27,8 @@ canon_enum!(out Slot { 0 = Free, 1 = Asked(a), 2 = Got(a) });
 pub(super) struct Parole {
     /// Who sent the version that failed, sorted.
     pub suspects: Vec<PeerKey>,
+    /// The places that it came from, sorted: who comes back from one, or has a second connection from it, is no stranger.
+    pub hosts: Vec<IpAddr>,
     /// Until when it is kept for its owner, or, while it has none, from the suspects. `None`: it was not looked at since
     /// that began.
     pub until: Option<Time>,
@@ -34,15 +36,20 @@ pub(super) struct Parole {
     pub owners: Vec<IpAddr>,
 }
 
-canon_struct!(out Parole { suspects, until, owners });
+canon_struct!(out Parole { suspects, hosts, until, owners });
 
 /// The most places that are remembered for a piece on parole: with a minute each, who has more addresses than that has half an hour.
 const MAX_OWNERS: usize = 32;
 
 impl Parole {
-    /// Whether a peer sent a part of the version that failed, or another connection from its place had the piece to itself.
+    /// Whether a part of the version that failed came from a peer or its place.
+    pub fn suspects(&self, who: PeerKey, host: Option<IpAddr>) -> bool {
+        self.suspects.binary_search(&who).is_ok() || host.is_some_and(|host| self.hosts.binary_search(&host).is_ok())
+    }
+
+    /// Whether a peer has to wait: it is a suspect, or another connection from its place had the piece to itself.
     pub fn bars(&self, who: PeerKey, host: Option<IpAddr>) -> bool {
-        self.suspects.binary_search(&who).is_ok() || host.is_some_and(|host| self.owners.contains(&host))
+        self.suspects(who, host) || host.is_some_and(|host| self.owners.contains(&host))
     }
 
     /// It is kept for somebody at this place now.

@@ -413,7 +413,7 @@ fn a_piece_that_failed_is_fetched_from_one_peer_that_did_not_send_it() {
     picker.receive_all(A, &of_a);
     picker.receive_all(B, &of_b);
     assert_eq!(picker.senders(piece), vec![(0, A), (1, A), (2, B), (3, B)]);
-    picker.piece_failed(piece);
+    picker.piece_failed(piece, Vec::new());
     assert_eq!(picker.senders(piece), vec![]);
     let now = Time::from_secs(5);
     assert_eq!(picker.picked_at(now, A, &zero, asking(4)), vec![], "a suspect has to wait");
@@ -445,7 +445,7 @@ fn a_suspect_is_asked_again_only_for_the_whole_piece_and_when_nobody_else_comes(
         let of_b = picker.picked(B, &zero, asking(2));
         picker.receive_all(A, &of_a);
         picker.receive_all(B, &of_b);
-        picker.piece_failed(piece);
+        picker.piece_failed(piece, Vec::new());
         picker
     };
     // Only the two suspects have it: one of them at once.
@@ -482,7 +482,7 @@ fn further_connections_of_who_had_a_piece_on_parole_wait_for_the_others() {
     }
     let of_a = picker.picked(A, &all, asking(4));
     picker.receive_all(A, &of_a);
-    picker.piece_failed(geometry.piece(0).unwrap());
+    picker.piece_failed(geometry.piece(0).unwrap(), Vec::new());
     let from = |last: u8| PickAsk { host: Some(IpAddr::from([198, 51, 100, last])), ..asking(4) };
     let of_b = picker.picked(B, &all, from(1));
     assert_eq!(of_b.len(), 4);
@@ -500,6 +500,25 @@ fn further_connections_of_who_had_a_piece_on_parole_wait_for_the_others() {
 }
 
 #[test]
+fn who_shares_an_address_with_the_sender_of_a_bad_version_is_no_stranger() {
+    let geometry = geometry(1, 4);
+    let all = Bitfield::all(1);
+    let mut picker = empty(geometry, &rarest_first());
+    for _ in 0..3 {
+        picker.peer_joined(&all);
+    }
+    let host = |last: u8| IpAddr::from([198, 51, 100, last]);
+    let from = |last: u8| PickAsk { host: Some(host(last)), ..asking(4) };
+    let of_a = picker.picked(A, &all, from(1));
+    picker.receive_all(A, &of_a);
+    picker.piece_failed(geometry.piece(0).unwrap(), vec![host(1), host(1)]);
+    // It is gone, and here again.
+    assert_eq!(picker.picked(B, &all, from(1)), []);
+    assert_eq!(picker.picked(C, &all, from(2)).len(), 4);
+    picker.assert_consistent();
+}
+
+#[test]
 fn a_slow_owner_of_a_piece_on_parole_is_helped_in_the_end() {
     let geometry = geometry(1, 4);
     let all = Bitfield::all(1);
@@ -509,7 +528,7 @@ fn a_slow_owner_of_a_piece_on_parole_is_helped_in_the_end() {
     }
     let of_a = picker.picked(A, &all, asking(4));
     picker.receive_all(A, &of_a);
-    picker.piece_failed(geometry.piece(0).unwrap());
+    picker.piece_failed(geometry.piece(0).unwrap(), Vec::new());
     assert_eq!(picker.picked(B, &all, asking(1)).len(), 1);
     assert_eq!(picker.picked(C, &all, asking(9)), vec![]);
     let end = picker.next_chance(Time::ZERO).unwrap();
@@ -607,7 +626,7 @@ fn pieces_and_sets_of_another_torrent_do_no_harm() {
     picker.set_priority(foreign, Priority::HIGHEST);
     picker.set_urgent(foreign, Some(Time::ZERO));
     picker.piece_passed(foreign);
-    picker.piece_failed(foreign);
+    picker.piece_failed(foreign, Vec::new());
     picker.piece_lost(foreign);
     picker.write_failed(block);
     picker.returned(A, block);

@@ -329,7 +329,7 @@ fn step(op: &Op, picker: &mut Picker, model: &mut Model, now: &mut Time, all_pic
             if passes {
                 pass(picker, model, piece);
             } else {
-                picker.piece_failed(piece_at(piece));
+                picker.piece_failed(piece_at(piece), Vec::new());
                 let suspects = model.blocks(piece).filter_map(|(_, cell)| cell.got).collect();
                 model.suspects.insert(piece, suspects);
                 model.reset(piece);

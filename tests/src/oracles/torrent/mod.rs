@@ -2,6 +2,8 @@
 //!
 //! The rules about its content are here: what is claimed (2, 4, 5), what is written (3, 6, 8, 22), what is there in the end (1).
 
+mod parole;
+
 use super::resume::Claims;
 use super::stream::{BLOCK, Pieces, Terms};
 use super::{Oracle, Tally};
@@ -11,14 +13,12 @@ use parcacik_core::border::{
     AddTorrent, InfoHash, JobId, JobResult, RootId, StorageLayout, TcpId, TorrentId, TorrentState, Work,
 };
 use parcacik_core::time::Time;
+use parole::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a failed piece is kept from those who sent its bad version: the picker's patience may begin a little later.
-const PAROLE: Duration = Duration::from_secs(60);
 
 /// A torrent of one session.
 #[derive(Debug)]
@@ -56,10 +56,12 @@ pub(super) struct TorrentModel {
     written_at: BTreeMap<u32, u64>,
     /// Everything that ended before this step is synced.
     synced_to: u64,
+    /// When a sync failed last, in steps.
+    unsynced_at: u64,
     /// Pieces that failed, and have not passed since.
     pub failed: BTreeMap<u32, Failure>,
-    /// Who sent a wrong block of a version that failed and was looked at block by block.
-    guilty: BTreeMap<u32, BTreeSet<IpAddr>>,
+    /// Who sent a wrong block of a version that failed and was looked at block by block, and the step in which that was found.
+    guilty: BTreeMap<u32, BTreeMap<IpAddr, u64>>,
     /// Everybody who sent a wrong block.
     pub liars: BTreeSet<IpAddr>,
     pub banned: BTreeSet<IpAddr>,
@@ -106,15 +108,8 @@ struct Sender {
     tcp: TcpId,
     ip: IpAddr,
     right: bool,
-}
-
-/// A piece that failed its hash.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub at: Time,
-    /// Who sent its bad version. A further connection from the same address counts as another peer here, as it does for the picker: who is
-    /// banned is found by the address.
-    pub suspects: BTreeSet<TcpId>,
+    /// A sync has failed since: perhaps what it sent is gone, and it is to blame for nothing.
+    unclear: bool,
 }
 
 /// Work that is under way.
@@ -122,7 +117,7 @@ pub(super) struct Failure {
 pub(super) enum Job {
     Write { piece: u32, begin: u32, bytes: u64 },
     Read { piece: u32, bytes: u64 },
-    Verify { piece: u32, blocks: bool },
+    Verify { piece: u32, blocks: bool, began: u64 },
     Sync { began: u64 },
     Save { claims: Option<Claims> },
     Load,
@@ -161,6 +156,7 @@ impl TorrentModel {
             reading_bytes: 0,
             written_at: BTreeMap::new(),
             synced_to: 0,
+            unsynced_at: 0,
             failed: BTreeMap::new(),
             guilty: BTreeMap::new(),
             liars: BTreeSet::new(),
@@ -358,7 +354,7 @@ impl TorrentModel {
             Work::Verify { piece, length, blocks, .. } => {
                 let whole = self.terms.length_of(*piece) == *length && *length > 0;
                 tally.judge(Oracle::InsideRoot, whole, || format!("{length} bytes of piece {piece} are hashed"))?;
-                Job::Verify { piece: *piece, blocks: *blocks }
+                Job::Verify { piece: *piece, blocks: *blocks, began: step }
             }
             Work::Sync { .. } => Job::Sync { began: step },
             Work::Save { bytes, .. } => {
@@ -401,7 +397,7 @@ impl TorrentModel {
 
     /// A block that was asked for is handed to the disk.
     pub fn takes(&mut self, range: Range, (tcp, ip): (TcpId, IpAddr), right: bool) {
-        self.blocks.insert((range.piece, range.begin), Sender { tcp, ip, right });
+        self.blocks.insert((range.piece, range.begin), Sender { tcp, ip, right, unclear: false });
         if !right {
             self.liars.insert(ip);
         }
@@ -440,12 +436,16 @@ impl TorrentModel {
                     self.recount = true;
                 }
             }
-            Job::Verify { piece, blocks } => match result {
+            Job::Verify { piece, blocks, began } => match result {
+                // It may have read what a sync that failed meanwhile has thrown away.
+                Some(JobResult::Verified(verdict)) if verdict.matches && self.unsynced_at >= *began => {}
                 Some(JobResult::Verified(verdict)) if verdict.matches => {
                     return self.passes(*piece, !verdict.blocks.is_empty(), tally);
                 }
                 // What is not on the disk any more has no blocks: then nobody is found, and all of it is fetched again.
-                Some(JobResult::Verified(verdict)) => self.fails(now, *piece, (*blocks, verdict.blocks.is_empty())),
+                Some(JobResult::Verified(verdict)) => {
+                    self.fails((now, step), *piece, (*blocks, verdict.blocks.is_empty()))
+                }
                 _ => {
                     self.doubted.put(*piece, self.pieces);
                     self.recount = true;
@@ -459,7 +459,11 @@ impl TorrentModel {
             }
             Job::Look => self.looks(result),
             // Pieces that it was to make durable may be lost, and are hashed again.
-            Job::Sync { .. } => {
+            Job::Sync { began } => {
+                self.unsynced_at = step;
+                // Of what is not proven yet nobody knows what it was that is read back, and what was found meanwhile is no proof.
+                self.blocks.values_mut().for_each(|sender| sender.unclear = true);
+                self.guilty.values_mut().for_each(|found| found.retain(|_, at| *at < *began));
                 let unsynced: Vec<u32> =
                     self.written_at.iter().filter(|(_, at)| **at >= self.synced_to).map(|(piece, _)| *piece).collect();
                 unsynced.into_iter().for_each(|piece| _ = self.doubted.put(piece, self.pieces));
@@ -560,7 +564,7 @@ impl TorrentModel {
         self.doubted.take(piece);
         self.blocks.retain(|(at, _), _| *at != piece);
         self.recount = true;
-        let at_large = |guilty: &BTreeSet<IpAddr>| guilty.iter().any(|ip| !self.banned.contains(ip));
+        let at_large = |guilty: &BTreeMap<IpAddr, u64>| guilty.keys().any(|ip| !self.banned.contains(ip));
         if !digested && self.looked && self.guilty.get(&piece).is_some_and(at_large) {
             // It was not looked at block by block, though a failed version was known: nobody can be found.
             let guilty = self.guilty.remove(&piece);
@@ -568,50 +572,6 @@ impl TorrentModel {
                 .judge(Oracle::BlameJust, false, || format!("piece {piece} passed unseen: {guilty:?} go free"));
         }
         Ok(())
-    }
-
-    /// A piece is wrong. `digested`: whether it was to be looked at block by block; `gone`: whether there was nothing to look at.
-    fn fails(&mut self, now: Time, piece: u32, (digested, gone): (bool, bool)) {
-        self.proven.take(piece);
-        self.recount = true;
-        let was_whole = self.missing_blocks(piece).next().is_none();
-        if !was_whole {
-            // Nobody sent it: it was looked for on the disk.
-            self.doubted.take(piece);
-            return;
-        }
-        let senders: Vec<Sender> =
-            self.blocks.range((piece, 0)..=(piece, u32::MAX)).map(|(_, sender)| *sender).collect();
-        let wrong: BTreeSet<IpAddr> = senders.iter().filter(|sender| !sender.right).map(|sender| sender.ip).collect();
-        if digested {
-            let mut suspects = BTreeSet::new();
-            if !gone {
-                self.guilty.entry(piece).or_default().extend(wrong);
-                suspects.extend(senders.iter().map(|sender| sender.tcp));
-            }
-            self.failed.insert(piece, Failure { at: now, suspects });
-            // From now on all of it is fetched again.
-            self.blocks.retain(|(at, _), _| *at != piece);
-        }
-    }
-
-    /// Who has to have been banned by now, as a piece has passed.
-    pub fn check_blame(&mut self, piece: u32, tally: &mut Tally) -> Result<(), Breach> {
-        let guilty = self.guilty.remove(&piece).unwrap_or_default();
-        let free = guilty.iter().find(|ip| !self.banned.contains(ip));
-        tally.judge(Oracle::BlameJust, free.is_none(), || {
-            format!("piece {piece} passed, and {free:?}, who had spoilt it, goes free")
-        })
-    }
-
-    /// Whether somebody who sent a bad version of a piece may be asked for it again, as far as time goes.
-    pub fn on_parole(&self, now: Time, piece: u32, who: TcpId) -> bool {
-        self.failed.get(&piece).is_some_and(|failure| now.since(failure.at) < PAROLE && failure.suspects.contains(&who))
-    }
-
-    /// How many sent the bad version of a piece.
-    pub fn suspects(&self, piece: u32) -> usize {
-        self.failed.get(&piece).map_or(0, |failure| failure.suspects.len())
     }
 
     /// A piece is announced.
