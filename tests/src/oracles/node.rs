@@ -619,7 +619,11 @@ impl NodeModel {
                 torrent.missing_blocks(piece).find(|&begin| !asked_for(begin)).map(|begin| (piece, begin))
             });
             tally.judge(Oracle::AskOnce, free.is_none() || !torrent.is_certain(), || {
-                format!("{range:?} is asked for twice, while {free:?} is asked of nobody")
+                let holders: Vec<_> = fellows()
+                    .filter(|(_, stream)| under_way(stream))
+                    .map(|(tcp, stream)| (tcp, &stream.audit.requests, stream.audit.block_at))
+                    .collect();
+                format!("{range:?} is asked for twice, while {free:?} is asked of nobody; it is under way at {holders:?}")
             })?;
         }
         Ok(())

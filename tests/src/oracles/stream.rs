@@ -131,7 +131,7 @@ pub struct Audit {
     pub(super) block_at: Time,
     /// A request has waited for too long since. A session that does not read for a while gives all of them their full time again, so when
     /// those that it has sent later are given up is not known from then on.
-    overdue: Option<Time>,
+    overdue: bool,
     /// When it last rejected something.
     pub(super) reject_at: Option<Time>,
     reqq: usize,
@@ -194,7 +194,7 @@ impl Audit {
             may_come: BTreeMap::new(),
             to_answer: BTreeMap::new(),
             block_at: Time::ZERO,
-            overdue: None,
+            overdue: false,
             reject_at: None,
             reqq: DEFAULT_REQQ,
             depth: depth as usize,
@@ -358,7 +358,7 @@ impl Audit {
                 self.vague.remove(&range);
                 if self.answered(range) {
                     self.block_at = now;
-                    self.overdue = None;
+                    self.overdue = false;
                     return true;
                 }
                 // BEP 6: "if a peer receives a piece that was never requested, the peer MUST close the connection."
@@ -661,13 +661,13 @@ impl Audit {
         let served = self.was_unchoked || !self.choked || self.allowed.contains(&range.piece);
         tally.judge(Oracle::AskUnchoked, served, || "while it chokes us")?;
         // One that was passed over for a minute is given up alone; all of them, when no block came in that minute.
-        if self.is_stale(now) {
-            self.overdue = Some(now);
+        self.overdue |= self.is_stale(now);
+        self.requests.retain(|_, &mut at| now.since(at) < REQUEST_LIFE);
+        if self.overdue && now.since(self.block_at) >= REQUEST_LIFE {
+            // Perhaps: a session counts the minute from what it has asked for first, too. What is asked for from now on stands.
+            self.vague.append(&mut self.requests);
+            self.overdue = false;
         }
-        // What was asked for since then stands.
-        let given_up = self.overdue.filter(|_| now.since(self.block_at) >= REQUEST_LIFE);
-        self.requests
-            .retain(|_, &mut at| now.since(at) < REQUEST_LIFE && given_up.is_none_or(|given_up| at >= given_up));
         tally.judge(Oracle::AskOnce, self.was_choked || !self.requests.contains_key(&range), || "twice of one peer")?;
         self.vague.retain(|other, &mut at| now.since(at) < REQUEST_LIFE && *other != range);
         // What the peer says that gives requests up may come before it is asked for, or after.
