@@ -623,7 +623,9 @@ impl NodeModel {
                     .filter(|(_, stream)| under_way(stream))
                     .map(|(tcp, stream)| (tcp, &stream.audit.requests, stream.audit.block_at))
                     .collect();
-                format!("{range:?} is asked for twice, while {free:?} is asked of nobody; it is under way at {holders:?}")
+                format!(
+                    "{range:?} is asked for twice, while {free:?} is asked of nobody; it is under way at {holders:?}"
+                )
             })?;
         }
         Ok(())
