@@ -46,6 +46,7 @@
 mod about;
 mod actions;
 mod commands;
+mod dht;
 mod events;
 mod neighbours;
 mod notices;

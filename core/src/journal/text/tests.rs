@@ -328,6 +328,38 @@ fn trackers_are_asked_and_answer_in_words() {
 }
 
 #[test]
+fn datagrams_of_the_dht_are_read() {
+    let mut transcript = Transcript::new(&Config::default());
+    let mut told = |datagram: &[u8]| {
+        let segment = datagram.len() as u16;
+        let bytes = Bytes::copy_from_slice(datagram);
+        let event = Event::Datagrams { sock: SocketId(2), from: addr("10.0.0.7:6881"), segment, bytes };
+        transcript.add(Time::from_secs(1), &event, &Actions::new()).lines[1].to_string()
+    };
+    let (id, hash) = ("6162636465666768696a30313233343536373839", "6d6e6f707172737475767778797a313233343536");
+    assert_eq!(
+        told(b"d1:ad2:id20:abcdefghij01234567899:info_hash20:mnopqrstuvwxyz123456e1:q9:get_peers2:roi1e1:t2:aa1:y1:qe"),
+        std::format!("dht get_peers info-hash {hash} node {id} transaction 6161 read-only yes")
+    );
+    let contact = b"ABCDEFGHIJKLMNOPQRST\x0a\0\0\x01\x1a\xe1";
+    let mut answer = b"d1:rd2:id20:abcdefghij01234567895:nodes26:".to_vec();
+    answer.extend(contact);
+    answer.extend(b"5:token2:to6:valuesl6:\x0a\0\0\x02\x1a\xe2ee1:t2:aa1:v4:LT\x02\x011:y1:re");
+    assert_eq!(
+        told(&answer),
+        std::format!(
+            "dht response peers [10.0.0.2:6882] nodes [41424344@10.0.0.1:6881] token 746f node {id} transaction 6161 version \
+             \"LT\\u{{2}}\\u{{1}}\""
+        )
+    );
+    assert_eq!(
+        told(b"d1:eli203e3:bade1:t1:x1:y1:ee"),
+        "dht error code 203 (invalid query) text \"bad\" transaction 78"
+    );
+    assert!(told(b"d1:ade1:q4:ping1:t2:aa1:y1:qe").starts_with("dht unreadable payload 29 bytes"));
+}
+
+#[test]
 fn a_torrent_that_is_added_is_told_by_its_name() {
     let mut transcript = Transcript::new(&Config::default());
     let mut metainfo = b"d4:infod6:lengthi5e4:name5:a.txt12:piece lengthi16384e6:pieces20:".to_vec();

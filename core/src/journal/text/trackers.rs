@@ -16,14 +16,16 @@ const LIMITS: ResponseLimits = ResponseLimits { body: 16 << 20, peers: 10_000, i
 /// More torrents than a scrape is ever asked about.
 const MAX_SCRAPED: usize = 1000;
 
-/// Each datagram of a buffer, as far as it is a tracker's. `other` is its sender or receiver.
+/// Each datagram of a buffer: a tracker's, a neighbour's, or one of the DHT. `other` is its sender or receiver.
 pub(super) fn datagrams(kind: Kind, other: SocketAddr, segment: u16, bytes: &Bytes, lines: &mut Vec<Line>) {
     for datagram in bytes.chunks(usize::from(segment).max(1)) {
         let line = match kind {
             Kind::Received => udp_answer(datagram, other.is_ipv6()),
             _ => udp_question(datagram),
         };
-        let line = line.or_else(|| super::neighbours::announce(kind, datagram));
+        let line = line
+            .or_else(|| super::neighbours::announce(kind, datagram))
+            .or_else(|| super::dht::message(kind, datagram));
         lines.push(line.unwrap_or_else(|| Line::new(kind, "unknown datagram").with("payload", Value::bytes(datagram))));
     }
 }
