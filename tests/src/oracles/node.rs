@@ -605,7 +605,7 @@ impl NodeModel {
         let followed = !asked.audit.lost && fellows().all(|(_, stream)| !stream.audit.lost);
         if others > 0 && followed && torrent.pieces <= 4_096 {
             // The end game: every block that is missing is asked for.
-            let free = (0..torrent.pieces).filter(|&piece| torrent.lacks(piece)).find_map(|piece| {
+            let free = (0..torrent.pieces).filter(|&piece| torrent.may_ask(piece)).find_map(|piece| {
                 let asked_for = |begin: u32| {
                     let length = (torrent.terms.length_of(piece) - begin).min(BLOCK);
                     let block = Range { piece, begin, length };

@@ -58,6 +58,10 @@ pub(super) struct TorrentModel {
     synced_to: u64,
     /// When a sync failed last, in steps.
     unsynced_at: u64,
+    /// A sync is under way.
+    syncing: bool,
+    /// Pieces that failed meanwhile: they are fetched again when it has ended, as nobody is judged before.
+    unjudged: BTreeSet<u32>,
     /// Pieces that failed, and have not passed since.
     pub failed: BTreeMap<u32, Failure>,
     /// Who sent a wrong block of a version that failed and was looked at block by block, and the step in which that was found.
@@ -157,6 +161,8 @@ impl TorrentModel {
             written_at: BTreeMap::new(),
             synced_to: 0,
             unsynced_at: 0,
+            syncing: false,
+            unjudged: BTreeSet::new(),
             failed: BTreeMap::new(),
             guilty: BTreeMap::new(),
             liars: BTreeSet::new(),
@@ -186,6 +192,11 @@ impl TorrentModel {
     /// Whether a piece is wanted and missing for certain.
     pub fn lacks(&self, piece: u32) -> bool {
         self.wants(piece) == Some(true) && !self.proven.has(piece)
+    }
+
+    /// Whether it may be asked for, too.
+    pub fn may_ask(&self, piece: u32) -> bool {
+        self.lacks(piece) && !self.unjudged.contains(&piece)
     }
 
     /// Whether all that is known of its pieces is certain.
@@ -356,7 +367,10 @@ impl TorrentModel {
                 tally.judge(Oracle::InsideRoot, whole, || format!("{length} bytes of piece {piece} are hashed"))?;
                 Job::Verify { piece: *piece, blocks: *blocks, began: step }
             }
-            Work::Sync { .. } => Job::Sync { began: step },
+            Work::Sync { .. } => {
+                self.syncing = true;
+                Job::Sync { began: step }
+            }
             Work::Save { bytes, .. } => {
                 let claims = Claims::read(bytes, self.pieces);
                 tally.judge(Oracle::ResumeTrue, claims.is_some(), || "resume data that cannot be read")?;
@@ -414,6 +428,10 @@ impl TorrentModel {
     ) -> Result<(), Breach> {
         if !ok {
             self.trouble_at = Some(now);
+        }
+        if matches!(job, Job::Sync { .. }) {
+            self.syncing = false;
+            self.unjudged.clear();
         }
         match job {
             Job::Write { piece, begin, bytes } => {

@@ -38,6 +38,9 @@ impl TorrentModel {
         let senders: Vec<Sender> =
             self.blocks.range((piece, 0)..=(piece, u32::MAX)).map(|(_, sender)| *sender).collect();
         if digested {
+            if self.syncing {
+                self.unjudged.insert(piece);
+            }
             let (mut suspects, mut places) = (BTreeSet::new(), BTreeSet::new());
             if !gone {
                 let clear = || senders.iter().filter(|sender| !sender.unclear);
