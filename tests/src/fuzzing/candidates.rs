@@ -159,6 +159,10 @@ impl Books {
             Op::Hear { addr, source } => {
                 let source = [Source::Tracker, Source::User, Source::Incoming, Source::Lsd][usize::from(source) % 4];
                 let addr = address(addr);
+                // The user's word ends a rest, the first time.
+                if source == Source::User && !list.standing(addr).0 {
+                    self.not_before.remove(&canonical(addr));
+                }
                 if list.add(*now, config, addr, source) {
                     self.not_before.remove(&canonical(addr));
                     self.may_be_known(addr);
