@@ -27,6 +27,8 @@ Usage: seeds [--from SEED] [--count N] [--time SPAN] [--options FILE] [--small |
   --digests       run each seed once and print a line for each, in their order: the seed, how many events it had, and the digest of
                   all sessions' runs. Every build on every machine prints the same
   --no-oracles    judge only what each run judges by itself, without the oracles that look on at every call: a fifth faster
+
+A seed that fails is told with the last 60 events of the node that it is about, or with as many as PARCACIK_SIM_EVENTS says.
 ";
 
 struct Arguments {

@@ -47,8 +47,9 @@
 //! **Parole**: a piece that failed its hash goes to one peer alone, so that its next version has one sender and both
 //! outcomes tell who lied (see [`blame`](crate::torrent::blame)). Those who sent the bad version are asked again only when
 //! nobody else has the piece, or [`PickConfig::parole_patience`] went by in vain, and then only for the whole of it; so is whoever
-//! else has an address that it came from. A slow owner keeps it to itself no longer than the same patience; further connections from its address ([`PickAsk::host`]) then wait like those who
-//! sent the bad version, or a peer with many connections would have it for as many times as long.
+//! else has an address that it came from. A slow owner keeps it to itself no longer than the same patience; further connections
+//! from its address ([`PickAsk::host`]) then wait like those who sent the bad version, or a peer with many connections would have
+//! it for as many times as long.
 //!
 //! # What it costs
 //!
