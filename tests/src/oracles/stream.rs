@@ -107,7 +107,7 @@ pub struct Audit {
     /// Requests that the peer gave up in this event: at some moment of it they were under way.
     freed_now: BTreeSet<Range>,
     /// Requests of which it is not known whether they are: they were sent in an event in which the peer gave up such, before that or
-    /// after it.
+    /// after it; or the peer was silent for a minute, and the session may have given them up.
     vague: BTreeMap<Range, Time>,
     /// Pieces that the peer has lost in this event.
     lost_now: BTreeSet<u32>,
